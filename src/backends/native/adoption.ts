@@ -1,0 +1,129 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { Socket } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RunId } from '../../core/state.ts';
+import type { AdoptRequest, ProcessIdentity, RunRecord } from '../../ports/backend.ts';
+import { type LauncherRecord, parseRecord } from './exit-record.ts';
+import { bootId, isAlive, readIdentity } from './identity.ts';
+import { FILES } from './launcher.ts';
+import type { LauncherEnd } from './native-proc.ts';
+import { readText } from './proc-fs.ts';
+import type { ProcessTable } from './unit-scan.ts';
+
+/** What the records and a look at the machine say of a run of an earlier daemon. */
+export type Finding =
+  | { readonly kind: 'alive'; readonly launcher: ProcessIdentity }
+  /** `launcher` is gone; its number may still name the unit's process group. */
+  | { readonly kind: 'over'; readonly launcher?: ProcessIdentity; readonly otherwise: string }
+  | { readonly kind: 'other-boot'; readonly otherwise: string };
+
+/** Finds the launcher of a run: by the run's record, by what it wrote itself, or by the cookie it carries. */
+export function findRun({ record, instanceDir }: AdoptRequest, table: ProcessTable): Finding {
+  const { begun } = parseRecord(readText(join(instanceDir, FILES.exit)), record.run);
+  const launcher = record.launcher ?? launcherOf(begun) ?? carrierOf(record, table);
+  const boot = record.launcher?.bootId ?? begun?.bootId;
+  if (boot !== undefined && boot !== bootId()) {
+    return { kind: 'other-boot', otherwise: 'the machine was restarted' };
+  }
+  if (launcher === undefined) {
+    return { kind: 'over', otherwise: 'neither a process nor an exit status of this run was found' };
+  }
+  if (isAlive(launcher)) return { kind: 'alive', launcher };
+  return { kind: 'over', launcher, otherwise: 'its launcher is gone and left no exit status' };
+}
+
+function launcherOf(begun: LauncherRecord['begun']): ProcessIdentity | undefined {
+  if (begun === undefined) return undefined;
+  const { pid, startTime } = begun.launcher;
+  return startTime === undefined ? readIdentity(pid) : { pid, startTime, bootId: begun.bootId };
+}
+
+/** A launcher that had no time yet to write its record: the oldest process with the cookie, leader of its group. */
+function carrierOf(record: RunRecord, table: ProcessTable): ProcessIdentity | undefined {
+  const leaders = table
+    .carriers(record.run)
+    .filter((entry) => entry.pid === entry.pgid && !entry.zombie)
+    .sort((a, b) => a.startTime - b.startTime || a.pid - b.pid);
+  const oldest = leaders[0];
+  return oldest === undefined
+    ? undefined
+    : { pid: oldest.pid, startTime: oldest.startTime, bootId: bootId() };
+}
+
+const IDENTITY_POLL_MS = 1000;
+/** A launcher lets go of its FIFO a moment before it is gone. */
+const LAST_MOMENT_MS = 5;
+
+interface Watched {
+  readonly launcher: ProcessIdentity;
+  readonly notice: () => void;
+}
+
+/**
+ * Watches launchers that are no children of this process. The end of the FIFO that a launcher holds open tells of its
+ * end at once; a slow look at its identity is the net below that.
+ */
+export class LauncherWatch {
+  readonly #watched = new Set<Watched>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** Resolves once the launcher is gone. */
+  async untilGone(launcher: ProcessIdentity, instanceDir: string, run: RunId): Promise<LauncherEnd> {
+    await this.#notice(launcher, join(instanceDir, FILES.alive));
+    while (isAlive(launcher) && !hasEnded(instanceDir, run)) {
+      await sleep(LAST_MOMENT_MS);
+    }
+    return { otherwise: 'its launcher was killed' };
+  }
+
+  #notice(launcher: ProcessIdentity, fifo: string): Promise<void> {
+    return new Promise((resolve) => {
+      const reader = openReader(fifo);
+      const watched: Watched = {
+        launcher,
+        notice: () => {
+          this.#watched.delete(watched);
+          if (this.#watched.size === 0) clearInterval(this.#timer);
+          reader?.destroy();
+          resolve();
+        },
+      };
+      if (this.#watched.size === 0) {
+        this.#timer = setInterval(() => this.#poll(), IDENTITY_POLL_MS);
+        this.#timer.unref();
+      }
+      this.#watched.add(watched);
+      reader?.once('close', watched.notice);
+      // It may have ended before the FIFO was opened, and a FIFO without a writer can be opened, too.
+      if (!isAlive(launcher)) watched.notice();
+    });
+  }
+
+  #poll(): void {
+    for (const { launcher, notice } of [...this.#watched]) if (!isAlive(launcher)) notice();
+  }
+}
+
+function hasEnded(instanceDir: string, run: RunId): boolean {
+  return parseRecord(readText(join(instanceDir, FILES.exit)), run).status !== undefined;
+}
+
+/** Closes once nobody holds the FIFO open for writing. Undefined where there is no FIFO to open. */
+function openReader(path: string): Socket | undefined {
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  } catch {
+    return undefined;
+  }
+  try {
+    const reader = new Socket({ fd, readable: true, writable: false });
+    reader.on('error', () => reader.destroy());
+    reader.resume();
+    return reader;
+  } catch {
+    closeSync(fd);
+    return undefined;
+  }
+}

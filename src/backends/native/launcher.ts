@@ -1,0 +1,120 @@
+import { constants } from 'node:os';
+import type { Limits } from '../../core/service.ts';
+import type { RunId } from '../../core/state.ts';
+
+/** Environment variable that holds the run's id in all processes of a run: that is how they are found again. */
+export const COOKIE = 'SETPOINT_RUN';
+
+/** Files of an instance's directory that the launcher and the backend share. */
+export const FILES = {
+  script: 'launcher.sh',
+  /** FIFO held open by the launcher: its end tells a reader that the launcher is gone. */
+  alive: 'alive',
+  /**
+   * The launcher's stderr, emptied before a start. In order: `begun RUN BOOT-ID`, the launcher's line of
+   * /proc/self/stat and the service's, all right before the service begins; what the shell itself has to say; at the
+   * end `ended RUN STATUS`, the status as the shell has it: 128 + n for signal n. One file, because making one costs
+   * a third of a millisecond on a journalled filesystem.
+   */
+  exit: 'exit',
+} as const;
+
+/** The launcher's status when a limit could not be set; the shell says why. */
+export const LIMIT_REFUSED = 125;
+
+/** Place in `stdio` of what the launcher expects beside the standard three. */
+export const LAUNCHER_FDS = { alive: 3, serviceStderr: 4 } as const;
+
+/** Signals that cannot be caught, and those whose default does not end a process. */
+const UNTRAPPED = new Set(['SIGKILL', 'SIGSTOP', 'SIGCHLD', 'SIGCONT', 'SIGURG', 'SIGWINCH']);
+
+function trappedSignals(): string {
+  const numbers = Object.entries(constants.signals).flatMap(([name, number]) =>
+    UNTRAPPED.has(name) ? [] : [number],
+  );
+  return [...new Set(numbers)].sort((a, b) => a - b).join(' ');
+}
+
+/**
+ * The launcher, for any POSIX shell (tried with dash, bash and busybox): builtins only, so that it costs one fork and
+ * one exec.
+ *
+ * - It is a file and not the argument of `sh -c` because bash says which signal ended a job only when it reads a file;
+ *   and it is one function, so that the shell has read all of it before it runs any.
+ * - The traps are handlers, not `''`: the launcher outlives a signal to the group, and exec gives the service the default.
+ * - The service runs in the foreground: in the background a shell makes it ignore SIGINT and SIGQUIT.
+ * - The shell reports a death by signal on its stderr (save SIGINT's and SIGPIPE's): so 137 and SIGKILL are told apart.
+ */
+export function launcherScript(): string {
+  return `main() {
+  trap : ${trappedSignals()}
+  _setpoint_stat=$$
+  if [ -r /proc/self/stat ]; then IFS= read -r _setpoint_stat </proc/self/stat; fi
+  (
+    if [ -r /proc/self/stat ]
+    then IFS= read -r _setpoint_main </proc/self/stat
+    else _setpoint_main=$(exec /bin/sh -c 'printf %s "$PPID"')
+    fi
+    printf 'begun %s %s\\n%s\\n%s\\n' "$1" "$2" "$_setpoint_stat" "$_setpoint_main" >&2
+    if [ -n "$3" ]; then umask "$3"; fi
+    for _setpoint_limit in $4; do
+      case $_setpoint_limit in
+        u=*) ulimit -u "\${_setpoint_limit#u=}" 2>/dev/null || ulimit -p "\${_setpoint_limit#u=}" || exit ${LIMIT_REFUSED} ;;
+        *) ulimit "-\${_setpoint_limit%%=*}" "\${_setpoint_limit#*=}" || exit ${LIMIT_REFUSED} ;;
+      esac
+    done
+    shift 4
+    exec "$@" ${LAUNCHER_FDS.alive}>&- 2>&${LAUNCHER_FDS.serviceStderr} ${LAUNCHER_FDS.serviceStderr}>&-
+  )
+  _setpoint_status=$?
+  printf 'ended %s %s\\n' "$1" "$_setpoint_status" >&2
+  exit "$_setpoint_status"
+}
+main "$@"
+`;
+}
+
+export interface LauncherArgs {
+  readonly scriptPath: string;
+  readonly run: RunId;
+  readonly bootId: string;
+  /** Octal digits; '' leaves it as it is. */
+  readonly umask: string;
+  /** As `ulimitWords` makes it. */
+  readonly limits: string;
+  readonly argv: readonly string[];
+}
+
+/** The arguments of /bin/sh. */
+export function launcherArgs(args: LauncherArgs): string[] {
+  return [args.scriptPath, args.run, args.bootId, args.umask, args.limits, ...args.argv];
+}
+
+/** POSIX leaves these in blocks of 512 bytes; the others of bytes are in KiB everywhere. */
+const ULIMITS: readonly { readonly name: keyof Limits; readonly flag: string; readonly unit: number }[] = [
+  { name: 'open_files', flag: 'n', unit: 1 },
+  { name: 'processes', flag: 'u', unit: 1 },
+  { name: 'cpu_time', flag: 't', unit: 1 },
+  { name: 'core_size', flag: 'c', unit: 512 },
+  { name: 'stack_size', flag: 's', unit: 1024 },
+  { name: 'locked_memory', flag: 'l', unit: 1024 },
+  { name: 'address_space', flag: 'v', unit: 1024 },
+  // The last one: once it is set, the shell can write no longer than this either.
+  { name: 'file_size', flag: 'f', unit: 512 },
+];
+
+/** Limits as the launcher takes them, `n=64 c=0`, and the names of those that a shell cannot express exactly. */
+export function ulimitWords(limits: Limits): {
+  readonly words: string;
+  readonly inexact: readonly (keyof Limits)[];
+} {
+  const words: string[] = [];
+  const inexact: (keyof Limits)[] = [];
+  for (const { name, flag, unit } of ULIMITS) {
+    const value = limits[name];
+    if (value === undefined) continue;
+    if (value % unit === 0) words.push(`${flag}=${value / unit}`);
+    else inexact.push(name);
+  }
+  return { words: words.join(' '), inexact };
+}

@@ -1,0 +1,273 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Exit } from '../../core/exit.ts';
+import type { RunId } from '../../core/state.ts';
+import type { Proc, ProcessIdentity, UnitMember } from '../../ports/backend.ts';
+import { decideExit, type LauncherRecord, parseRecord, signalNumber } from './exit-record.ts';
+import { bootId, isAlive, type ProcessEntry, readIdentity, readProcess } from './identity.ts';
+import { FILES } from './launcher.ts';
+import { readProcFile, readText } from './proc-fs.ts';
+import { removeStaleSocket } from './socket-file.ts';
+import { type ProcessScanner, type ProcessTable, type UnitView, viewUnit } from './unit-scan.ts';
+
+/** How the watch over a launcher ended. */
+export interface LauncherEnd {
+  /** Where it was a child of this process. */
+  readonly status?: { readonly code: number | null; readonly signal: string | null };
+  /** Said of the service's end if nothing tells how it was. */
+  readonly otherwise: string;
+}
+
+export interface NativeProcOptions {
+  readonly run: RunId;
+  readonly instanceDir: string;
+  readonly socket?: string | undefined;
+  readonly launcher?: ProcessIdentity | undefined;
+  readonly scanner: ProcessScanner;
+  /** Resolves once the launcher is gone. Never rejects. */
+  readonly ended: Promise<LauncherEnd>;
+  /** Signals that are known to have been sent already. */
+  readonly sent?: readonly string[];
+  /** Whether no later run of the instance has begun. */
+  readonly isLatest: () => boolean;
+  /** False for what ended with an earlier start of the machine: there is nothing to look for. */
+  readonly sameBoot?: boolean;
+}
+
+/** How long a signal waits for the launcher to have begun the service. */
+const BEGIN_MS = 2000;
+/** How long a launcher may outlive its killed unit before it is killed itself. */
+const LAUNCHER_LINGER_MS = 1000;
+const KILL_ROUNDS = 5;
+const GONE_POLL_MIN_MS = 10;
+const GONE_POLL_MAX_MS = 250;
+
+/** Signals after which a stopped process is woken, so that it can act upon them. */
+const WAKING = new Set([
+  'SIGTERM',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGHUP',
+  'SIGABRT',
+  'SIGALRM',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGPIPE',
+]);
+
+/** A run of a service under its launcher, started here or by an earlier daemon. */
+export class NativeProc implements Proc {
+  readonly run: RunId;
+  readonly exited: Promise<Exit>;
+  readonly #options: NativeProcOptions;
+  readonly #sent: Set<string>;
+  readonly #known = new Map<number, number>();
+  readonly #unlisten: () => void;
+  #launcher: ProcessIdentity | undefined;
+  #service: ProcessIdentity | undefined;
+  #over = false;
+  #gone: Promise<void> | undefined;
+
+  constructor(options: NativeProcOptions) {
+    this.run = options.run;
+    this.#options = options;
+    this.#launcher = options.launcher;
+    this.#sent = new Set(options.sent);
+    this.#unlisten = options.scanner.listen((table) => this.#remember(table));
+    this.exited = options.ended.then((end) => this.#conclude(end));
+  }
+
+  pid(): number | undefined {
+    return this.#identify()?.pid;
+  }
+
+  /** Looked for only once somebody asks. */
+  get gone(): Promise<void> {
+    this.#gone ??= this.#watchUntilGone();
+    return this.#gone;
+  }
+
+  async signal(signal: string, scope: 'unit' | 'main'): Promise<number> {
+    const number = signalNumber(signal);
+    if (number === undefined || this.#options.sameBoot === false) return 0;
+    await this.#begun();
+    if (scope === 'main') return this.#signalMain(signal, number);
+    if (signal === 'SIGKILL') return this.#killUnit();
+    const view = await this.#look();
+    if (view.members.length > 0) this.#sent.add(signal);
+    return this.#signalMembers(view, signal, number);
+  }
+
+  async members(): Promise<readonly UnitMember[]> {
+    if (this.#options.sameBoot === false) return [];
+    const view = await this.#look();
+    return view.members.map(({ pid }) => ({ pid, command: commandOf(pid) }));
+  }
+
+  #identify(): ProcessIdentity | undefined {
+    if (this.#service !== undefined) return this.#service;
+    const { begun } = this.#record();
+    if (begun === undefined) return undefined;
+    const { pid, startTime } = begun.service;
+    this.#service = startTime === undefined ? readIdentity(pid) : { pid, startTime, bootId: begun.bootId };
+    if (this.#service !== undefined && this.#service.bootId === bootId()) {
+      this.#known.set(pid, this.#service.startTime);
+    }
+    return this.#service;
+  }
+
+  #record(): LauncherRecord {
+    return parseRecord(readText(join(this.#options.instanceDir, FILES.exit)), this.run);
+  }
+
+  /** A signal that overtook the launcher's beginning would be lost. */
+  async #begun(): Promise<void> {
+    const deadline = performance.now() + BEGIN_MS;
+    for (
+      let wait = 1;
+      this.#identify() === undefined && !this.#over && performance.now() < deadline;
+      wait *= 2
+    ) {
+      await sleep(Math.min(wait, 50));
+    }
+  }
+
+  async #look(): Promise<UnitView> {
+    this.#identify();
+    return this.#view(await this.#options.scanner.scan());
+  }
+
+  #view(table: ProcessTable): UnitView {
+    const launcher = this.#launcher;
+    return viewUnit(table, { run: this.run, known: this.#known, launcher });
+  }
+
+  #remember(table: ProcessTable): void {
+    const { members } = this.#view(table);
+    this.#known.clear();
+    for (const { pid, startTime } of members) this.#known.set(pid, startTime);
+    if (this.#over && members.length === 0) this.#unlisten();
+  }
+
+  #signalMain(signal: string, number: number): number {
+    const service = this.#identify();
+    if (service === undefined || !isAlive(service)) return 0;
+    this.#sent.add(signal);
+    if (!send(service.pid, number)) return 0;
+    if (WAKING.has(signal) && readProcess(service.pid)?.stopped === true) send(service.pid, CONT);
+    return 1;
+  }
+
+  /** The group at once, so that no fork slips through; those outside it one by one. */
+  #signalMembers(view: UnitView, signal: string, number: number): number {
+    const { members } = view;
+    const pgid = this.#launcher?.pid;
+    const group = pgid !== undefined && view.ownsGroup && this.#stillOwnsGroup(view, pgid) ? pgid : undefined;
+    let count = 0;
+    if (group !== undefined && members.some((member) => member.pgid === group) && send(-group, number)) {
+      count += members.filter((member) => member.pgid === group).length;
+    }
+    for (const member of members) {
+      if (member.pgid !== group && isSame(member) && send(member.pid, number)) count += 1;
+    }
+    if (WAKING.has(signal)) {
+      for (const member of members) if (member.stopped && isSame(member)) send(member.pid, CONT);
+      this.#wakeLauncher();
+    }
+    return count;
+  }
+
+  #stillOwnsGroup(view: UnitView, pgid: number): boolean {
+    if (view.launcher !== undefined && readProcess(pgid)?.startTime === view.launcher.startTime) return true;
+    return view.members.some((member) => member.pgid === pgid && isSame(member));
+  }
+
+  /** A launcher that was stopped along with its group could not write the status. */
+  #wakeLauncher(): void {
+    const launcher = this.#launcher;
+    if (launcher === undefined || !isAlive(launcher)) return;
+    if (readProcess(launcher.pid)?.stopped === true) send(launcher.pid, CONT);
+  }
+
+  /** Everything but the launcher, which then writes how the service ended. */
+  async #killUnit(): Promise<number> {
+    const killed = new Set<number>();
+    for (let round = 0; round < KILL_ROUNDS; round += 1) {
+      const { members } = await this.#look();
+      const fresh = members.filter((member) => !killed.has(member.pid));
+      if (fresh.length === 0) break;
+      this.#sent.add('SIGKILL');
+      // Members that keep appearing are forked by others: nobody forks who is stopped.
+      if (round > 0) for (const member of members) if (isSame(member)) send(member.pid, STOP);
+      for (const member of members) if (isSame(member) && send(member.pid, KILL)) killed.add(member.pid);
+    }
+    this.#wakeLauncher();
+    if (!this.#over) void this.#killLauncherThatLingers();
+    return killed.size;
+  }
+
+  async #killLauncherThatLingers(): Promise<void> {
+    await Promise.race([this.exited, sleep(LAUNCHER_LINGER_MS, undefined, { ref: false })]);
+    if (this.#over || this.#launcher === undefined) return;
+    const { members } = await this.#look();
+    if (members.length === 0 && isAlive(this.#launcher)) {
+      this.#sent.add('SIGKILL');
+      send(this.#launcher.pid, KILL);
+    }
+  }
+
+  async #conclude(end: LauncherEnd): Promise<Exit> {
+    const { socket } = this.#options;
+    this.#identify();
+    const record = this.#record();
+    const exit = decideExit({ record, launcher: end.status, sent: this.#sent, otherwise: end.otherwise });
+    if (socket !== undefined && this.#options.isLatest()) await removeStaleSocket(socket);
+    this.#over = true;
+    if (this.#options.sameBoot === false) this.#unlisten();
+    return exit;
+  }
+
+  async #watchUntilGone(): Promise<void> {
+    await this.exited;
+    const { socket, isLatest, sameBoot } = this.#options;
+    if (sameBoot === false) return;
+    for (let wait = GONE_POLL_MIN_MS; ; wait = Math.min(wait * 2, GONE_POLL_MAX_MS)) {
+      const { members } = await this.#look();
+      if (members.length === 0) break;
+      await sleep(wait);
+    }
+    // The main process may have left its socket to another that has ended only now.
+    if (socket !== undefined && isLatest()) await removeStaleSocket(socket);
+  }
+}
+
+const CONT = signalNumber('SIGCONT') ?? 0;
+const STOP = signalNumber('SIGSTOP') ?? 0;
+const KILL = 9;
+
+/** False where there is nobody any more, or it may not be signalled. */
+function send(pid: number, signal: number): boolean {
+  try {
+    return process.kill(pid, signal);
+  } catch {
+    return false;
+  }
+}
+
+function isSame(entry: ProcessEntry): boolean {
+  const now = readProcess(entry.pid);
+  return now !== undefined && now.startTime === entry.startTime && !now.zombie;
+}
+
+const COMMAND_LIMIT = 4096;
+
+/** The command line as one line: control characters escaped, bounded. */
+function commandOf(pid: number): string {
+  const cmdline = readProcFile(`/proc/${pid}/cmdline`, COMMAND_LIMIT)?.toString('utf8') ?? '';
+  const text = cmdline.replace(/\0+$/, '').replaceAll('\0', ' ');
+  const shown = text === '' ? `[${readProcFile(`/proc/${pid}/comm`)?.toString('utf8').trim() ?? '?'}]` : text;
+  return shown.replace(
+    /[\u0000-\u001f\u007f-\u009f]/g,
+    (char) => `\\x${char.charCodeAt(0).toString(16).padStart(2, '0')}`,
+  );
+}

@@ -1,0 +1,165 @@
+import { accessSync, constants, statSync } from 'node:fs';
+import type { ConcreteLaunch } from '../../core/launch.ts';
+import type { StartFailure } from '../../core/exit.ts';
+import { err, ok, type Result } from '../../core/result.ts';
+import type { RunId } from '../../core/state.ts';
+import { COOKIE } from './launcher.ts';
+import { planLimits } from './limits.ts';
+import { findPortHolder, isPortTaken } from './ports.ts';
+import { findProgram, programFailure, type ProgramFinder } from './programs.ts';
+import { clearSocket } from './socket-file.ts';
+import { planUser } from './users.ts';
+
+/** What is handed to the launcher once all checks are passed. */
+export interface Cleared {
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+  /** For the launcher's `ulimit`. */
+  readonly limits: string;
+}
+
+export interface PreflightRequest {
+  readonly run: RunId;
+  readonly launch: ConcreteLaunch;
+  readonly requires: readonly string[];
+}
+
+/**
+ * Finds out before a process is made what would keep it from running, each hindrance told apart. Has one effect: a stale
+ * socket is removed.
+ */
+export async function preflight(
+  request: PreflightRequest,
+  programs: ProgramFinder,
+  daemonEnv: Readonly<Record<string, string | undefined>>,
+): Promise<Result<Cleared, StartFailure>> {
+  const { launch } = request;
+  const toolPath = daemonEnv['PATH'];
+  const failure = checkCwd(launch.cwd) ?? checkText(launch) ?? checkPrograms(request, programs);
+  if (failure !== undefined) return err(failure);
+  const limits = planLimits(launch.limits, toolPath);
+  if (!limits.ok) return limits;
+  const user = await asUser(launch, daemonEnv);
+  if (!user.ok) return user;
+  const blocked =
+    (launch.socket === undefined ? undefined : await clearSocket(launch.socket)) ??
+    (await checkPorts(launch.ports));
+  if (blocked !== undefined) return err(blocked);
+  const env = { ...launch.env, ...user.value.env, [COOKIE]: request.run };
+  const command = withOddNames(shellSafe(launch, programs), env, toolPath);
+  if (!command.ok) return command;
+  return ok({
+    argv: [...limits.value.prefix, ...user.value.prefix, ...command.value],
+    env,
+    limits: limits.value.words,
+  });
+}
+
+function checkCwd(cwd: string): StartFailure | undefined {
+  try {
+    if (!statSync(cwd).isDirectory())
+      return { code: 'missing-cwd', message: `working directory ${cwd} is not a directory` };
+    accessSync(cwd, constants.X_OK);
+    return undefined;
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
+    if (code === 'ENOENT' || code === 'ENOTDIR') {
+      return {
+        code: 'missing-cwd',
+        message: `working directory ${cwd} does not exist`,
+        help: `create it, or correct \`cwd\``,
+      };
+    }
+    return { code: 'missing-cwd', message: `working directory ${cwd} cannot be entered (${code})` };
+  }
+}
+
+/** The values may be secret, so only the place is named. */
+function checkText(launch: ConcreteLaunch): StartFailure | undefined {
+  const argument = launch.argv.findIndex((arg) => arg.includes('\0'));
+  if (argument >= 0)
+    return { code: 'other', message: `argument ${argument} of the command holds a NUL byte` };
+  const variable = Object.entries(launch.env).find(([name, value]) => `${name}${value}`.includes('\0'))?.[0];
+  if (variable === undefined) return undefined;
+  return { code: 'other', message: `environment variable ${JSON.stringify(variable)} holds a NUL byte` };
+}
+
+function checkPrograms(request: PreflightRequest, programs: ProgramFinder): StartFailure | undefined {
+  const { launch, requires } = request;
+  const path = launch.env['PATH'];
+  const missing = requires.filter((name) => programs.find(name, path, launch.cwd).kind !== 'found');
+  if (missing.length > 0) {
+    return {
+      code: 'missing-requirement',
+      message: `required ${missing.length === 1 ? 'program is' : 'programs are'} not on the service's PATH: ${missing.join(', ')}`,
+      help: `install ${missing.length === 1 ? 'it' : 'them'}, or add the folder to \`path\`; PATH is ${path ?? 'not set'}`,
+    };
+  }
+  const program = launch.argv[0] ?? '';
+  return programFailure(program, programs.find(program, path, launch.cwd), path);
+}
+
+interface UserPart {
+  readonly prefix: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+async function asUser(
+  launch: ConcreteLaunch,
+  daemonEnv: Readonly<Record<string, string | undefined>>,
+): Promise<Result<UserPart, StartFailure>> {
+  if (launch.user === undefined) return ok({ prefix: [], env: {} });
+  const invoker = { uid: process.geteuid?.() ?? 0, gid: process.getegid?.() ?? 0, path: daemonEnv['PATH'] };
+  const plan = await planUser(launch.user, invoker);
+  if (!plan.ok) return plan;
+  // A value that differs from our own was declared, and stands.
+  const undeclared = Object.entries(plan.value.env).filter(([name]) => {
+    const present = launch.env[name];
+    return present === undefined || present === daemonEnv[name];
+  });
+  return ok({ prefix: plan.value.prefix, env: Object.fromEntries(undeclared) });
+}
+
+async function checkPorts(ports: Readonly<Record<string, number>>): Promise<StartFailure | undefined> {
+  for (const [name, port] of Object.entries(ports)) {
+    if (!(await isPortTaken(port))) continue;
+    const holder = await findPortHolder(port);
+    const who = holder === undefined ? 'another process' : `${holder.name} (pid ${holder.pid})`;
+    return {
+      code: 'port-taken',
+      message: `port ${port} (${name}) is taken by ${who}`,
+      help: 'stop that process, choose another port, or use `auto`',
+    };
+  }
+  return undefined;
+}
+
+/** A shell would take a leading `-` for an option of exec, and look in a place of its own where there is no PATH. */
+function shellSafe(launch: ConcreteLaunch, programs: ProgramFinder): readonly string[] {
+  const [program = '', ...args] = launch.argv;
+  const path = launch.env['PATH'];
+  if (path !== undefined && !program.startsWith('-')) return launch.argv;
+  const found = programs.find(program, path, launch.cwd);
+  return found.kind === 'found' ? [found.path, ...args] : launch.argv;
+}
+
+const SHELL_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Shells do not pass on variables whose names they cannot have themselves, such as `my.var`: env(1) sets those anew. */
+function withOddNames(
+  argv: readonly string[],
+  env: Readonly<Record<string, string>>,
+  toolPath: string | undefined,
+): Result<readonly string[], StartFailure> {
+  const odd = Object.entries(env).filter(([name]) => !SHELL_NAME.test(name));
+  if (odd.length === 0) return ok(argv);
+  const tool = findProgram('env', toolPath, '/');
+  if (tool.kind !== 'found' || argv[0]?.includes('=') === true) {
+    const names = odd.map(([name]) => JSON.stringify(name)).join(', ');
+    return err({
+      code: 'other',
+      message: `environment variables cannot be passed on through a shell: ${names}`,
+    });
+  }
+  return ok([tool.path, '--', ...odd.map(([name, value]) => `${name}=${value}`), ...argv]);
+}

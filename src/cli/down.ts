@@ -1,0 +1,40 @@
+import { closing, locate, reach, type Common } from './common.ts';
+import { Display } from './display.ts';
+import { EXIT, type ExitStatus } from './exit-status.ts';
+import { bringDown, reportDown } from './stopping.ts';
+import { count } from './output/text.ts';
+
+export interface DownOptions {
+  readonly timeout?: number;
+  readonly reason?: string;
+  readonly plain: boolean;
+}
+
+/** Stops everything of the project, in order, and its daemon. */
+export async function down(common: Common, options: DownOptions): Promise<ExitStatus> {
+  const { context } = common;
+  const located = await locate(common, false);
+  if (!located.ok) return located.error;
+  // A daemon that crashed left its services running: one is started to take them over and stop them.
+  const client = await reach(common, located.value);
+  if (client === undefined) {
+    context.stdout.write(`${located.value.name} is not running\n`);
+    return EXIT.ok;
+  }
+  return closing(client, async () => {
+    const { name } = await client.snapshot();
+    const display = new Display(context, options.plain);
+    const response = await bringDown(context, client, display, {
+      reason: options.reason ?? 'setpoint down',
+      ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+      again: false,
+    });
+    const status = reportDown(context, { name }, response);
+    if (status === EXIT.ok) {
+      context.stdout.write(
+        `${name} is down: ${count(response.stopped, 'instance')} stopped, nothing is left\n`,
+      );
+    }
+    return status;
+  });
+}

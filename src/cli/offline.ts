@@ -1,0 +1,33 @@
+import { join } from 'node:path';
+import type { LogLine, LogQuery } from '../core/api.ts';
+import { loggedInstances, queryOffline } from '../logs/offline.ts';
+import { readText } from '../store/files.ts';
+import { parseProjectRecord } from '../store/records.ts';
+
+/** What the project is meant to be, as its last daemon recorded it; undefined where that cannot be read. */
+export function recordedPhase(stateDir: string): 'up' | 'down' | undefined {
+  const read = readText(join(stateDir, 'project.json'));
+  if (read.kind !== 'text') return undefined;
+  const parsed = parseProjectRecord(read.text);
+  return parsed.ok ? parsed.record.phase : undefined;
+}
+
+/** The logs that a project left. Labels are not known without a daemon, so `query.select` chooses by name alone. */
+export function offlineLogs(stateDir: string, query: LogQuery): AsyncIterable<LogLine> {
+  const { names } = query.select;
+  const instances = loggedInstances(stateDir).filter(
+    ({ instance, service }) => names.length === 0 || names.includes(service) || names.includes(instance),
+  );
+  return queryOffline(
+    stateDir,
+    {
+      instances,
+      ...(query.tail === undefined ? {} : { tail: query.tail }),
+      ...(query.since === undefined ? {} : { since: query.since }),
+      ...(query.stream === undefined ? {} : { stream: query.stream }),
+      ...(query.previous === undefined ? {} : { previous: query.previous }),
+    },
+    new AbortController().signal,
+    () => undefined,
+  );
+}

@@ -1,0 +1,108 @@
+import { formatSpan } from '../../core/duration.ts';
+import type { Cause, Happening } from '../../core/event.ts';
+import { describeExit } from '../../core/exit.ts';
+import { unreachable } from '../../core/result.ts';
+import { describeCause } from '../../core/transition.ts';
+import { count, oneLine } from './text.ts';
+
+/** A happening in columns: what happened, with which facts, and why. */
+export interface Told {
+  readonly verb: string;
+  readonly detail: string;
+  readonly why: string;
+}
+
+export function tell(happening: Happening): Told {
+  const { verb, detail = '', why = '' } = words(happening);
+  return { verb, detail: oneLine(detail), why: oneLine(why) };
+}
+
+/** The same in one phrase. */
+export function tellBriefly(happening: Happening): string {
+  const { verb, detail, why } = tell(happening);
+  return [verb, ...[detail, why].filter((part) => part !== '')].join(', ').replace(/, (?=because )/, ' ');
+}
+
+function words(h: Happening): { readonly verb: string; readonly detail?: string; readonly why?: string } {
+  switch (h.type) {
+    case 'daemon-started':
+      return { verb: 'daemon started', detail: `pid ${h.pid}, version ${h.version}` };
+    case 'daemon-stopped':
+      return { verb: 'daemon stopped', why: h.reason };
+    case 'manifest-applied':
+      return { verb: 'manifest applied', detail: h.summary };
+    case 'manifest-rejected':
+      return { verb: 'manifest rejected', detail: count(h.errors, 'error'), why: h.first };
+    case 'shutdown-began':
+      return { verb: 'shutdown began', why: h.reason };
+    case 'instance-waiting':
+      return { verb: 'waiting', detail: `for ${h.on}` };
+    case 'instance-started':
+      return { verb: 'started', detail: pid(h.pid), why: because(h.cause) };
+    case 'instance-adopted':
+      return {
+        verb: 'adopted',
+        detail: pid(h.pid),
+        why: `had been running for ${formatSpan(h.time - h.startedAt, 'whole')}`,
+      };
+    case 'instance-exited':
+      return {
+        verb: 'exited',
+        detail: `${describeExit(h.exit)} after ${formatSpan(h.ranMs)}`,
+        why: h.cause ?? '',
+      };
+    case 'instance-backing-off':
+      return {
+        verb: 'backing off',
+        detail: `attempt ${h.attempt} in ${formatSpan(h.delayMs)}`,
+        why: h.reason,
+      };
+    case 'instance-stopping':
+      return { verb: 'stopping', detail: h.signal, why: because(h.cause) };
+    case 'instance-escalated':
+      return { verb: 'killed', detail: 'SIGKILL', why: h.reason };
+    case 'instance-stopped':
+      return { verb: 'stopped', detail: h.exit === undefined ? '' : describeExit(h.exit) };
+    case 'instance-completed':
+      return { verb: 'completed', detail: describeExit(h.exit) };
+    case 'instance-failed':
+      return { verb: 'failed', detail: describeExit(h.exit), why: h.reason };
+    case 'instance-skipped':
+      return { verb: 'skipped', why: h.reason };
+    case 'instance-updated':
+      return { verb: 'updated', detail: 'in place', why: because(h.cause) };
+    case 'instance-forgotten':
+      return { verb: 'forgotten', why: because(h.cause) };
+    case 'hook-ran':
+      return { verb: `hook ${h.hook}`, detail: h.ok ? 'succeeded' : 'failed', why: h.detail };
+    case 'warning':
+      return { verb: 'warning', detail: h.message };
+    default:
+      return unreachable(h);
+  }
+}
+
+function pid(n: number | undefined): string {
+  return n === undefined ? '' : `pid ${n}`;
+}
+
+function because(cause: Cause): string {
+  switch (cause.kind) {
+    case 'added':
+      return 'because it was added';
+    case 'removed':
+      return 'because it was removed from the manifest';
+    case 'changed':
+      return `because of ${describeCause(cause)}`;
+    case 'dependency':
+      return `because ${describeCause(cause)}`;
+    case 'user':
+    case 'scaled':
+    case 'policy':
+    case 'shutdown':
+    case 'not-running':
+      return describeCause(cause);
+    default:
+      return unreachable(cause);
+  }
+}

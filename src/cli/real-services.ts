@@ -1,0 +1,67 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { connect } from '../client/client.ts';
+import { locateProject, findByName } from '../store/locate.ts';
+import type { Result } from '../core/result.ts';
+import { daemonArguments } from './daemon-entry.ts';
+import type { LocateError, LocateRequest, Location, Services } from './services.ts';
+
+export interface RealOptions {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Absolute path of the script that this process runs: a daemon is started from the same one. */
+  readonly entry: string;
+}
+
+/** The services of the installed program. What only some commands need is imported when it is asked for. */
+export function realServices({ env, entry }: RealOptions): Services {
+  return {
+    locate: (request) => Promise.resolve(locateBoth(request, env)),
+    connect: (location) => connect(location.socketPath),
+    async ensureDaemon(location) {
+      const { ensureDaemon } = await import('../client/ensure-daemon.ts');
+      return ensureDaemon(location, { entry, args: daemonArguments(location), env });
+    },
+    async foreground(location) {
+      const { startForeground } = await import('./daemon-process.ts');
+      return startForeground(location, env);
+    },
+    async recordedPhase(location) {
+      if (!hasRecord(location)) return undefined;
+      const { recordedPhase } = await import('./offline.ts');
+      return recordedPhase(location.stateDir);
+    },
+    async loadManifest(request) {
+      const { loadLocally } = await import('./load-locally.ts');
+      return loadLocally(request, env);
+    },
+    async journal(location, limit, service) {
+      const { readJournal } = await import('../store/journal.ts');
+      return readJournal(location.stateDir, limit, service);
+    },
+    async *offlineLogs(location, query) {
+      const { offlineLogs } = await import('./offline.ts');
+      yield* offlineLogs(location.stateDir, query);
+    },
+    async doctorFacts() {
+      const { gatherFacts } = await import('./doctor-facts.ts');
+      return gatherFacts(env);
+    },
+  };
+}
+
+/**
+ * By the manifest where one is named or found; a project name alone also finds a project that was started elsewhere.
+ * Where `manifestFirst` is not set, a known project of that name goes before a manifest that never ran under it.
+ */
+function locateBoth(request: LocateRequest, env: RealOptions['env']): Result<Location, LocateError> {
+  const { projectName, files } = request;
+  const byManifest = locateProject({ ...request, env });
+  if (projectName === undefined || files.length > 0) return byManifest;
+  if (byManifest.ok && (request.manifestFirst || hasRecord(byManifest.value))) return byManifest;
+  const byName = findByName(projectName, env);
+  return byName.ok || !byManifest.ok ? byName : byManifest;
+}
+
+function hasRecord(location: Location): boolean {
+  return existsSync(join(location.stateDir, 'project.json'));
+}

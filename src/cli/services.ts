@@ -1,0 +1,70 @@
+import type { DaemonClient } from '../client/types.ts';
+import type { LogLine, LogQuery } from '../core/api.ts';
+import type { Diagnostic } from '../core/diagnostic.ts';
+import type { Happening } from '../core/event.ts';
+import type { PlanView } from '../core/plan-view.ts';
+import type { Result } from '../core/result.ts';
+import type { LoadRequest, ServiceId } from '../core/service.ts';
+import type { Fact } from './doctor-facts.ts';
+
+/** Where a project's files are, and how it is told apart from others. */
+export interface Location {
+  readonly key: string;
+  readonly name: string;
+  /** Absolute paths of the manifests, in order. */
+  readonly files: readonly string[];
+  readonly manifest: string;
+  readonly stateDir: string;
+  readonly socketPath: string;
+  readonly lockPath: string;
+}
+
+export interface LocateRequest {
+  readonly cwd: string;
+  /** As given with --file, relative to `cwd`; empty: found from `cwd`. */
+  readonly files: readonly string[];
+  readonly projectName?: string;
+  /** True where a manifest must be there: the running projects of that name are then the second choice. */
+  readonly manifestFirst: boolean;
+}
+
+export interface LocateError {
+  readonly code: string;
+  readonly message: string;
+  readonly help?: string;
+}
+
+export interface LoadedManifest {
+  readonly diagnostics: readonly Diagnostic[];
+  /** Absent on any error. */
+  readonly services?: readonly ServiceId[];
+  /** Absent on any error. The plan against a machine on which nothing of the project runs. */
+  readonly planAgainstNothing?: (only: readonly ServiceId[]) => PlanView;
+  /** Absent where the manifest could not be resolved. Secrets are masked. */
+  readonly render?: (format: 'yaml' | 'json', origin: boolean) => string;
+}
+
+/** A daemon that does its work in this process. */
+export interface ForegroundDaemon {
+  readonly client: DaemonClient;
+  /** Resolves once it has ended. */
+  readonly ended: Promise<void>;
+}
+
+/** All that the commands need of the rest of the program. The real wiring imports each part when it is asked for. */
+export interface Services {
+  locate(request: LocateRequest): Promise<Result<Location, LocateError>>;
+  /** Undefined when no daemon of the project runs. */
+  connect(location: Location): Promise<DaemonClient | undefined>;
+  /** Connects, and starts the daemon where none runs; it adopts what an earlier one left. */
+  ensureDaemon(location: Location): Promise<{ readonly client: DaemonClient; readonly started: boolean }>;
+  foreground(location: Location): Promise<ForegroundDaemon>;
+  /** What the project is meant to be, as an earlier daemon recorded it; undefined where it never ran. */
+  recordedPhase(location: Location): Promise<'up' | 'down' | undefined>;
+  loadManifest(request: LoadRequest): Promise<LoadedManifest>;
+  /** The journal without a daemon, oldest first. */
+  journal(location: Location, limit: number, service?: ServiceId): Promise<readonly Happening[]>;
+  /** The log files without a daemon; `query.follow` is not honoured. */
+  offlineLogs(location: Location, query: LogQuery): AsyncIterable<LogLine>;
+  doctorFacts(): Promise<readonly Fact[]>;
+}

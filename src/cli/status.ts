@@ -1,0 +1,177 @@
+import type { ProjectSnapshot } from '../core/api.ts';
+import { formatSpan } from '../core/duration.ts';
+import type { Happening } from '../core/event.ts';
+import { describeExit } from '../core/exit.ts';
+import { describeState } from '../core/status-text.ts';
+import { relative } from 'node:path';
+import { closing, locate, reach, type Common, type Format } from './common.ts';
+import { writeJson, type CliContext } from './context.ts';
+import { EXIT, type ExitStatus } from './exit-status.ts';
+import { palette, type Paint, type Palette } from './output/colour.ts';
+import { tellBriefly } from './output/happening.ts';
+import { table, type Column } from './output/table.ts';
+import { count, dayAndTime, oneLine } from './output/text.ts';
+import { truncate } from './output/width.ts';
+import type { Location } from './services.ts';
+import { countStates, portsText, shownInstances, type Shown } from './view.ts';
+
+export interface StatusOptions {
+  readonly all: boolean;
+  readonly format: Format;
+}
+
+/** Shows what runs. Where the daemon of a running project is gone, it is brought back first. */
+export async function status(common: Common, options: StatusOptions): Promise<ExitStatus> {
+  const { context } = common;
+  const located = await locate(common, false);
+  if (!located.ok) return located.error;
+  const client = await reach(common, located.value);
+  if (client === undefined) return notUp(common, located.value, options.format);
+  return closing(client, async () => {
+    const snapshot = await client.snapshot();
+    if (options.format === 'json') writeJson(context, snapshot);
+    else context.stdout.write(statusText(snapshot, { ...screen(context), all: options.all }));
+    return EXIT.ok;
+  });
+}
+
+interface Screen {
+  readonly cwd: string;
+  readonly color: boolean;
+  readonly width: number | undefined;
+}
+
+function screen(context: CliContext): Screen {
+  return { cwd: context.cwd, color: context.color, width: context.columns() };
+}
+
+/** The whole of `setpoint status`. */
+export function statusText(snapshot: ProjectSnapshot, options: Screen & { readonly all: boolean }): string {
+  const colours = palette(options.color);
+  const states = countStates(snapshot);
+  const manifest = relative(options.cwd, snapshot.files[0] ?? snapshot.daemon.manifest);
+  const counts = `${count(snapshot.services.length, 'service')}${states === '' ? '' : `: ${states}`}`;
+  const down = snapshot.shutdown;
+  const phase = down === undefined ? '' : `  shutting down: ${oneLine(down.reason)}`;
+  const cut = (line: string): string => (options.width === undefined ? line : truncate(line, options.width));
+  const lines = [cut(`${colours.bold(snapshot.name)}  ${counts}${phase}      ${colours.dim(manifest)}`)];
+  const rows = shownInstances(snapshot);
+  if (rows.length > 0) {
+    lines.push('', ...table(rows, columns(snapshot, colours), options.width, colours.dim));
+  }
+  if (options.all && snapshot.inactive.length > 0) {
+    lines.push('', cut(`inactive (no profile of theirs is active): ${snapshot.inactive.join(', ')}`));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function columns(snapshot: ProjectSnapshot, colours: Palette): Column<Shown>[] {
+  return [
+    { title: 'SERVICE', priority: 0, text: ({ name }) => name, paint: (cell) => colours.bold(cell) },
+    {
+      title: 'STATE',
+      priority: 0,
+      text: ({ instance, service }) =>
+        describeState(instance, snapshot.now) + (service.inManifest ? '' : ' (not in the manifest)'),
+      paint: (cell, { instance }) => paintOf(instance.state.kind, colours)(cell),
+    },
+    { title: 'UP', priority: 1, text: ({ instance }) => upSince(instance.state, snapshot.now) },
+    { title: 'RESTARTS', priority: 2, text: ({ instance }) => String(instance.restarts) },
+    { title: 'PORTS', priority: 3, text: ({ instance }) => dash(portsText(instance.ports)) },
+    { title: 'BACKEND', priority: 4, text: ({ service }) => service.backend },
+    { title: '', priority: 5, least: 24, text: ({ instance }) => lastWords(instance) },
+  ];
+}
+
+function paintOf(kind: Shown['instance']['state']['kind'], colours: Palette): Paint {
+  switch (kind) {
+    case 'running':
+      return colours.green;
+    case 'failed':
+    case 'skipped':
+      return colours.red;
+    case 'backoff':
+    case 'starting':
+    case 'stopping':
+    case 'waiting':
+      return colours.yellow;
+    case 'completed':
+    case 'stopped':
+      return colours.dim;
+  }
+}
+
+function upSince(state: Shown['instance']['state'], now: number): string {
+  return state.kind === 'running' ? formatSpan(Math.max(0, now - state.since), 'whole') : '-';
+}
+
+function dash(text: string): string {
+  return text === '' ? '-' : text;
+}
+
+/** How it ended, and what it said then, for one that is not simply running. */
+function lastWords({ state, lastCause, lastExit }: Shown['instance']): string {
+  const cause = lastCause === undefined ? '' : `: ${oneLine(lastCause)}`;
+  switch (state.kind) {
+    case 'backoff':
+    case 'failed':
+      return oneLine(describeExit(state.exit)) + cause;
+    case 'completed':
+      return describeExit(state.exit);
+    case 'stopped':
+      return state.exit === undefined ? '' : describeExit(state.exit);
+    case 'skipped':
+      return oneLine(state.reason);
+    case 'starting':
+    case 'waiting':
+      return lastExit === undefined ? '' : `last: ${oneLine(describeExit(lastExit))}${cause}`;
+    case 'running':
+    case 'stopping':
+      return '';
+  }
+}
+
+/** How far back the journal is read for the last states. */
+const JOURNAL = 1000;
+
+async function notUp({ context, services }: Common, location: Location, format: Format): Promise<ExitStatus> {
+  const last = lastStates(await services.journal(location, JOURNAL));
+  if (format === 'json') {
+    writeJson(context, { name: location.name, phase: 'down', last });
+    return EXIT.ok;
+  }
+  context.stdout.write(`${location.name} is not running\n`);
+  if (last.length > 0) {
+    const rows = table(
+      last,
+      [
+        { title: 'SERVICE', priority: 0, text: ({ instance }) => instance ?? '' },
+        { title: 'WHEN', priority: 1, text: ({ time }) => dayAndTime(time).slice(0, -4) },
+        { title: 'LAST', priority: 0, text: tellBriefly },
+      ] satisfies Column<Happening>[],
+      context.columns(),
+      palette(context.color).dim,
+    );
+    context.stdout.write(`\n${rows.join('\n')}\n`);
+  }
+  return EXIT.ok;
+}
+
+/** Of each instance the newest happening that says how it stands. */
+function lastStates(journal: readonly Happening[]): readonly Happening[] {
+  const telling = new Set<Happening['type']>([
+    'instance-started',
+    'instance-adopted',
+    'instance-exited',
+    'instance-stopped',
+    'instance-completed',
+    'instance-failed',
+    'instance-skipped',
+  ]);
+  const last = new Map<string, Happening>();
+  for (const happening of journal) {
+    if (happening.instance !== undefined && telling.has(happening.type))
+      last.set(happening.instance, happening);
+  }
+  return [...last.values()].sort((a, b) => (a.instance ?? '').localeCompare(b.instance ?? ''));
+}

@@ -1,0 +1,145 @@
+import type { DaemonClient, Lease } from '../client/types.ts';
+import type { ProjectSnapshot } from '../core/api.ts';
+import type { Happening } from '../core/event.ts';
+import { keptOutput, type Common } from './common.ts';
+import { reportCulprits } from './culprit.ts';
+import { Display } from './display.ts';
+import { EXIT, type ExitStatus } from './exit-status.ts';
+import { isGone, monitor } from './monitor.ts';
+import { tellBriefly } from './output/happening.ts';
+import { LogPrinter } from './output/log-printer.ts';
+import { bringDown, reportDown } from './stopping.ts';
+import { daemonGone } from './up-detached.ts';
+import { judgeUp, type Culprit } from './up-progress.ts';
+import { displayNames, shownInstances } from './view.ts';
+
+interface AttachedRun {
+  readonly common: Common;
+  readonly client: DaemonClient;
+  readonly names: readonly string[];
+  /** Before the manifest was applied. */
+  readonly before: ProjectSnapshot;
+  readonly snapshot: ProjectSnapshot;
+  readonly plain: boolean;
+  /** Undefined where the project was running before: then it outlives this command. */
+  readonly lease: Lease | undefined;
+}
+
+/** How often it is looked whether all has ended; snapshots come by themselves, so this is a net. */
+const LOOK_MS = 1000;
+
+/**
+ * Streams the merged output until the project ends or Ctrl-C. With the lease, Ctrl-C brings the project down; without
+ * it, it just leaves.
+ */
+export async function attached(run: AttachedRun): Promise<ExitStatus> {
+  const { common, client, lease, snapshot } = run;
+  const { context } = common;
+  const display = new Display(context, run.plain);
+  const printer = new LogPrinter({
+    color: context.color,
+    keep: keptOutput(common),
+    timestamps: false,
+    prefix: true,
+    names: displayNames(snapshot),
+  });
+  const streams = new AbortController();
+  const output = stream(run, printer, display, streams.signal);
+  display.print(
+    lease === undefined
+      ? `Attached to ${snapshot.name}, which was running already: Ctrl-C leaves it running\n`
+      : `Attached to ${snapshot.name}: Ctrl-C stops it\n`,
+  );
+  let last = snapshot;
+  const end = await monitor<readonly Culprit[]>({
+    context,
+    client,
+    tickMs: LOOK_MS,
+    interrupt: 'end',
+    hear: (happening) => {
+      if (concerns(happening, run.before))
+        display.print(printer.notice(tellBriefly(happening), happening.instance));
+    },
+    look: (seen) => {
+      last = seen.snapshot;
+      return hasEnded(last) ? culpritsOf(last, seen.now) : undefined;
+    },
+  });
+  try {
+    switch (end.kind) {
+      case 'done':
+        if (lease !== undefined && last.phase === 'up') {
+          await client.down({ reason: 'all services have ended', level: 0 });
+        }
+        streams.abort();
+        await output;
+        return await ended(run, end.value, display);
+      case 'interrupted': {
+        if (lease === undefined) {
+          display.print(`Detached; ${snapshot.name} keeps running. \`setpoint down\` stops it.\n`);
+          return EXIT.ok;
+        }
+        const reason = end.signal === 'SIGINT' ? 'Ctrl-C' : end.signal;
+        const response = await bringDown(context, client, display, { reason, again: true });
+        return reportDown(context, snapshot, response);
+      }
+      case 'gone':
+        return daemonGone(context, last);
+      case 'timed-out':
+        throw new Error('there is no time limit here');
+    }
+  } finally {
+    streams.abort();
+    await output;
+  }
+}
+
+async function ended(run: AttachedRun, culprits: readonly Culprit[], display: Display): Promise<ExitStatus> {
+  if (culprits.length === 0) {
+    display.print(`All services of ${run.snapshot.name} have ended\n`);
+    return EXIT.ok;
+  }
+  await reportCulprits(run.common.context, run.client, culprits);
+  return EXIT.failure;
+}
+
+/** Prints what the services write until `signal` aborts or the daemon goes away. */
+async function stream(
+  run: AttachedRun,
+  printer: LogPrinter,
+  display: Display,
+  signal: AbortSignal,
+): Promise<void> {
+  const { context } = run.common;
+  const query = { select: { names: run.names, labels: [] }, follow: true, since: run.before.now };
+  try {
+    for await (const line of run.client.logs(query, signal)) {
+      display.print(printer.line(line));
+      await context.stdout.drained();
+    }
+  } catch (error) {
+    if (!signal.aborted && !isGone(error)) throw error;
+  }
+}
+
+/** Whether every instance has come to its end, or the project was brought down from elsewhere. */
+function hasEnded(snapshot: ProjectSnapshot): boolean {
+  const all = shownInstances(snapshot);
+  if (snapshot.phase === 'idle') return true;
+  if (snapshot.phase !== 'up' || all.length === 0) return false;
+  return all.every(({ instance: { state, wanted } }) => {
+    if (state.kind === 'stopped') return wanted === 'down';
+    return state.kind === 'completed' || state.kind === 'failed' || state.kind === 'skipped';
+  });
+}
+
+function culpritsOf(snapshot: ProjectSnapshot, now: number): readonly Culprit[] {
+  const verdict = judgeUp(snapshot, now, 'begin');
+  return verdict.kind === 'failed' ? verdict.culprits : [];
+}
+
+/** Those that say nothing a person has not just seen are left out. */
+function concerns(happening: Happening, before: ProjectSnapshot): boolean {
+  if (happening.time < before.now) return false;
+  return happening.type !== 'manifest-applied' && happening.type !== 'daemon-started';
+}

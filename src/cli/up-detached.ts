@@ -1,0 +1,95 @@
+import type { DaemonClient } from '../client/types.ts';
+import type { ProjectSnapshot } from '../core/api.ts';
+import { formatDuration } from '../core/duration.ts';
+import type { CliContext } from './context.ts';
+import { fail } from './context.ts';
+import { reportCulprits } from './culprit.ts';
+import { Display, FRAME_MS } from './display.ts';
+import { EXIT, type ExitStatus } from './exit-status.ts';
+import { monitor } from './monitor.ts';
+import { judgeUp, notUp, upRows, type UpMode, type UpVerdict } from './up-progress.ts';
+import { countStates, withDependencies } from './view.ts';
+
+interface DetachedRun {
+  readonly context: CliContext;
+  readonly client: DaemonClient;
+  readonly names: readonly string[];
+  /** Before the manifest was applied. */
+  readonly before: ProjectSnapshot;
+  readonly wait: boolean;
+  readonly timeout: number;
+  readonly plain: boolean;
+}
+
+/** Shows how the project comes up, and returns when it is up, or, without `wait`, when it has been set going. */
+export async function detached(run: DetachedRun): Promise<ExitStatus> {
+  const { context, client, names } = run;
+  const display = new Display(context, run.plain);
+  const before = upRows(run.before, run.before.now, run.before.now);
+  display.assume(before);
+  let last = run.before;
+  const only = (): ReadonlySet<string> | undefined =>
+    names.length === 0 ? undefined : withDependencies(last, names);
+  const mode: UpMode = run.wait ? 'wait' : 'begin';
+  const end = await monitor<Exclude<UpVerdict, { kind: 'pending' }>>({
+    context,
+    client,
+    tickMs: FRAME_MS,
+    timeoutMs: run.timeout,
+    interrupt: 'end',
+    look: ({ snapshot, now }) => {
+      last = snapshot;
+      display.show(upRows(snapshot, now, run.before.now, only()));
+      const verdict = judgeUp(snapshot, now, mode, only());
+      return verdict.kind === 'pending' ? undefined : verdict;
+    },
+  });
+  display.leave();
+  switch (end.kind) {
+    case 'done':
+      if (end.value.kind === 'failed') {
+        await reportCulprits(context, client, end.value.culprits);
+        return EXIT.failure;
+      }
+      context.stdout.write(`${last.name} is up: ${countStates(last)}\n`);
+      return EXIT.ok;
+    case 'timed-out': {
+      const goal = run.wait ? 'up' : 'started';
+      fail(
+        context,
+        {
+          message: `${last.name} was not ${goal} within ${formatDuration(run.timeout)}; it goes on in the background`,
+        },
+        EXIT.timedOut,
+      );
+      await reportCulprits(context, client, notUp(last, last.now, only()));
+      return EXIT.timedOut;
+    }
+    case 'interrupted':
+      context.stderr.write(
+        `Interrupted; ${last.name} goes on in the background. \`setpoint down\` stops it.\n`,
+      );
+      return end.signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated;
+    case 'gone':
+      return daemonGone(context, last);
+  }
+}
+
+export function daemonGone(context: CliContext, snapshot: ProjectSnapshot): ExitStatus {
+  if (snapshot.phase !== 'up') {
+    return fail(
+      context,
+      { message: `${snapshot.name} was brought down: ${snapshot.shutdown?.reason ?? 'asked for elsewhere'}` },
+      EXIT.failure,
+    );
+  }
+  return fail(
+    context,
+    {
+      message: `the daemon of ${snapshot.name} ended; its services run on`,
+      where: `${snapshot.daemon.stateDir}/daemon.log`,
+      next: '`setpoint up` starts it again and takes them over',
+    },
+    EXIT.failure,
+  );
+}

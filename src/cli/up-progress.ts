@@ -1,0 +1,212 @@
+import type { ProjectSnapshot } from '../core/api.ts';
+import type { InstanceSnapshot } from '../core/event.ts';
+import { describeExit } from '../core/exit.ts';
+import { formatSpan } from '../core/duration.ts';
+import { unreachable } from '../core/result.ts';
+import { describeState } from '../core/status-text.ts';
+import type { ProgressIcon, ProgressRow } from './output/progress.ts';
+import { oneLine } from './output/text.ts';
+import { shownInstances, type Shown } from './view.ts';
+
+/** A service without a readiness probe counts as up once it has run for this long without an end. */
+export const SETTLE_MS = 250;
+
+/**
+ * `wait`: until everything is up, which is running for `SETTLE_MS`, or completed. `begin`: until everything that can
+ * start at once has been started.
+ */
+export type UpMode = 'wait' | 'begin';
+
+export type UpVerdict =
+  | { readonly kind: 'pending' }
+  | { readonly kind: 'up' }
+  | { readonly kind: 'failed'; readonly culprits: readonly Culprit[] };
+
+/** An instance that keeps the project from being up. */
+export interface Culprit {
+  readonly name: string;
+  readonly instance: InstanceSnapshot;
+  readonly reason: string;
+}
+
+/** Whether the project (or the services in `only`) is up. `now` is the daemon's clock. */
+export function judgeUp(
+  snapshot: ProjectSnapshot,
+  now: number,
+  mode: UpMode,
+  only?: ReadonlySet<string>,
+): UpVerdict {
+  const all = shownInstances(snapshot, only).filter(({ instance }) => concerns(instance));
+  const failed = all.filter(({ instance }) => instance.state.kind === 'failed');
+  const skipped = all.filter(({ instance }) => instance.state.kind === 'skipped');
+  const pending = all.filter(({ instance }) => isPending(instance, snapshot, now, mode));
+  // A failure is final: what still waits cannot make it good, so nobody has to wait for it.
+  if (failed.length > 0 && (mode === 'wait' || pending.length === 0)) {
+    return { kind: 'failed', culprits: failed.map(culprit) };
+  }
+  if (pending.length > 0) return { kind: 'pending' };
+  if (skipped.length > 0) return { kind: 'failed', culprits: skipped.map(culprit) };
+  return { kind: 'up' };
+}
+
+/** Those that are not up, for when the time ran out: the ones that fail first, those that merely wait for others last. */
+export function notUp(
+  snapshot: ProjectSnapshot,
+  now: number,
+  only?: ReadonlySet<string>,
+): readonly Culprit[] {
+  const pending = shownInstances(snapshot, only).filter(
+    ({ instance }) =>
+      instance.state.kind === 'failed' ||
+      instance.state.kind === 'skipped' ||
+      (concerns(instance) && isPending(instance, snapshot, now, 'wait')),
+  );
+  const causes = pending.filter(
+    ({ instance }) => instance.state.kind !== 'waiting' && instance.state.kind !== 'skipped',
+  );
+  return (causes.length > 0 ? causes : pending).map(culprit);
+}
+
+/** What a person stopped, and what is on its way out, is nobody's business here. */
+function concerns({ wanted, state }: InstanceSnapshot): boolean {
+  return wanted === 'up' || state.kind === 'failed' || state.kind === 'skipped';
+}
+
+function isPending(
+  instance: InstanceSnapshot,
+  snapshot: ProjectSnapshot,
+  now: number,
+  mode: UpMode,
+): boolean {
+  const { state } = instance;
+  switch (state.kind) {
+    case 'completed':
+    case 'failed':
+    case 'skipped':
+      return false;
+    case 'running':
+      return mode === 'wait' && now - state.since < SETTLE_MS;
+    case 'backoff':
+      return mode === 'wait';
+    case 'waiting':
+      return mode === 'wait' || !isHeld(instance, snapshot, new Set());
+    case 'stopped':
+    case 'starting':
+    case 'stopping':
+      return true;
+    default:
+      return unreachable(state);
+  }
+}
+
+/** Whether a waiting instance waits for something that takes its time, rather than for a start that is under way. */
+function isHeld(instance: InstanceSnapshot, snapshot: ProjectSnapshot, path: Set<string>): boolean {
+  if (instance.state.kind !== 'waiting' || path.has(instance.id)) return false;
+  path.add(instance.id);
+  return instance.state.on.some(({ service, condition }) => {
+    const dependency = snapshot.services.find(({ id }) => id === service);
+    return (dependency?.instances ?? []).some((other) => {
+      switch (other.state.kind) {
+        case 'running':
+          return condition !== 'started';
+        case 'backoff':
+          return true;
+        case 'waiting':
+          return isHeld(other, snapshot, path);
+        case 'stopped':
+          return other.wanted === 'down';
+        case 'starting':
+        case 'stopping':
+        case 'completed':
+        case 'failed':
+        case 'skipped':
+          return false;
+        default:
+          return unreachable(other.state);
+      }
+    });
+  });
+}
+
+function culprit({ name, instance }: Shown): Culprit {
+  return { name, instance, reason: reasonOf(instance) };
+}
+
+function reasonOf({ state }: InstanceSnapshot): string {
+  switch (state.kind) {
+    case 'failed':
+      return state.reason === '' ? describeExit(state.exit) : state.reason;
+    case 'backoff':
+      return `${describeExit(state.exit)}; it is waiting to be restarted (attempt ${state.attempt})`;
+    case 'skipped':
+      return `was not started: ${state.reason}`;
+    case 'waiting':
+      return `still waits for ${state.on.map(({ service, now }) => `${service} (${now})`).join(', ')}`;
+    case 'stopping':
+      return `is still being stopped: ${state.reason}`;
+    case 'stopped':
+    case 'starting':
+    case 'running':
+      return `is still ${state.kind === 'running' ? 'settling' : 'starting'}`;
+    case 'completed':
+      return describeExit(state.exit);
+    default:
+      return unreachable(state);
+  }
+}
+
+/** The display's rows. `begunAt` is when the command began, on the daemon's clock; `key` changes when a plain line is due. */
+export function upRows(
+  snapshot: ProjectSnapshot,
+  now: number,
+  begunAt: number,
+  only?: ReadonlySet<string>,
+): (ProgressRow & { readonly key: string })[] {
+  return shownInstances(snapshot, only).map(({ name, instance, service }) => {
+    const { state } = instance;
+    const settledAt = whenSettled(instance);
+    const time = settledAt === undefined || settledAt < begunAt ? undefined : formatSpan(settledAt - begunAt);
+    const note = noteOf(instance, service.backend);
+    return {
+      icon: iconOf(instance),
+      name,
+      text: describeState(instance, now),
+      key: `${state.kind} ${state.kind === 'backoff' ? state.attempt : ''}${'run' in state ? state.run : ''}`,
+      ...(time === undefined ? {} : { time }),
+      ...(note === '' ? {} : { note }),
+    };
+  });
+}
+
+function whenSettled({ state }: InstanceSnapshot): number | undefined {
+  if (state.kind === 'running') return state.since;
+  return state.kind === 'completed' || state.kind === 'failed' ? state.at : undefined;
+}
+
+function noteOf(instance: InstanceSnapshot, backend: string): string {
+  const { state, ports, lastCause } = instance;
+  if (state.kind === 'failed' || state.kind === 'backoff') return oneLine(lastCause ?? '');
+  if (state.kind !== 'running') return '';
+  const listed = Object.values(ports).map((port) => `:${port}`);
+  return [listed.join(' '), backend === 'native' ? '' : backend].filter((part) => part !== '').join('  ');
+}
+
+export function iconOf({ state, wanted }: InstanceSnapshot): ProgressIcon {
+  switch (state.kind) {
+    case 'running':
+    case 'completed':
+      return 'ok';
+    case 'failed':
+    case 'backoff':
+    case 'skipped':
+      return 'bad';
+    case 'starting':
+    case 'stopping':
+    case 'waiting':
+      return 'busy';
+    case 'stopped':
+      return wanted === 'up' ? 'busy' : 'idle';
+    default:
+      return unreachable(state);
+  }
+}

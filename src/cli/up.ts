@@ -1,0 +1,106 @@
+import type { DaemonClient } from '../client/types.ts';
+import type { ProjectSnapshot } from '../core/api.ts';
+import type { PlanStep, PlanView } from '../core/plan-view.ts';
+import { describeCause } from '../core/transition.ts';
+import { applyRequest, closing, locate, type Common, type LoadOptions } from './common.ts';
+import type { CliContext } from './context.ts';
+import { EXIT, type ExitStatus } from './exit-status.ts';
+import { diagnosticsText, hasErrors, tally } from './output/diagnostics.ts';
+import { attached } from './up-attached.ts';
+import { detached } from './up-detached.ts';
+import { whatKeepsRunning } from './view.ts';
+
+export interface UpOptions extends LoadOptions {
+  readonly detach: boolean;
+  readonly wait: boolean;
+  /** Ms. */
+  readonly timeout: number;
+  readonly plain: boolean;
+  readonly foreground: boolean;
+}
+
+/** Applies the manifest, starting the daemon where none runs. */
+export async function up(common: Common, names: readonly string[], options: UpOptions): Promise<ExitStatus> {
+  const located = await locate(common, true);
+  if (!located.ok) return located.error;
+  const location = located.value;
+  const request = applyRequest(common, location, options, names);
+  if (options.foreground) {
+    const { client, ended } = await common.services.foreground(location);
+    const status = await closing(client, () => apply(common, client, true));
+    await ended;
+    return status;
+  }
+  const { client, started } = await common.services.ensureDaemon(location);
+  return closing(client, () => apply(common, client, started));
+
+  async function apply({ context }: Common, daemon: DaemonClient, fresh: boolean): Promise<ExitStatus> {
+    const stays = options.detach || options.wait;
+    // The lease comes first, so that an end of this process in between leaves nothing running.
+    const lease = fresh && !stays ? await daemon.lease() : undefined;
+    const before = await daemon.snapshot();
+    const { diagnostics, plan, snapshot } = await daemon.apply(request);
+    if (diagnostics.length > 0) {
+      context.stderr.write(diagnosticsText(diagnostics, context));
+      context.stderr.write(`\n${verdict(diagnostics, snapshot)}\n`);
+    }
+    if (hasErrors(diagnostics) || plan === undefined) {
+      // Nothing was applied, so a daemon that was started for it has nothing to do.
+      if (fresh && before.phase === 'idle')
+        await daemon.down({ reason: 'the manifest has errors', level: 0 });
+      return EXIT.usage;
+    }
+    printCauses(context, plan);
+    const run = { common, context, client: daemon, names, before, snapshot };
+    return stays ? detached({ ...run, ...options }) : attached({ ...run, plain: options.plain, lease });
+  }
+}
+
+function verdict(diagnostics: Parameters<typeof tally>[0], snapshot: ProjectSnapshot): string {
+  const head = tally(diagnostics) ?? '';
+  if (!hasErrors(diagnostics)) return `${head}.`;
+  const keeps = whatKeepsRunning(snapshot);
+  return `${head}. Nothing was changed${keeps === undefined ? '' : `; ${keeps}`}.`;
+}
+
+const DONE: Readonly<Record<Exclude<PlanStep['action'], 'none'>, string>> = {
+  start: 'started',
+  replace: 'replaced',
+  update: 'updated in place',
+  stop: 'stopped',
+  forget: 'forgotten',
+};
+
+/** What is done and why, line by line; nothing where everything is simply started for the first time. */
+export function causeLines(plan: PlanView): string[] {
+  const stopped = new Set(
+    plan.steps.filter(({ action }) => action === 'stop').map(({ instance }) => instance),
+  );
+  const steps = plan.steps.filter(
+    ({ action, instance }) => action !== 'none' && !(action === 'forget' && stopped.has(instance)),
+  );
+  const isFirst = plan.steps.every(
+    ({ action, causes }) => action === 'start' && causes.every(({ kind }) => kind === 'added'),
+  );
+  if (isFirst) return [];
+  const lines = new Map<
+    string,
+    { readonly service: string; readonly instances: string[]; readonly said: string }
+  >();
+  for (const { service, instance, action, causes } of steps) {
+    if (action === 'none') continue;
+    const said = `${DONE[action]}: ${causes.map(describeCause).join(', ')}`;
+    const key = `${service}\n${said}`;
+    const entry = lines.get(key) ?? { service, instances: [], said };
+    entry.instances.push(instance);
+    lines.set(key, entry);
+  }
+  return [...lines.values()].map(({ service, instances, said }) => {
+    const all = steps.filter((step) => step.service === service).length === instances.length;
+    return `${all ? service : instances.join(', ')}: ${said}`;
+  });
+}
+
+function printCauses(context: CliContext, plan: PlanView): void {
+  for (const line of causeLines(plan)) context.stdout.write(`${line}\n`);
+}

@@ -1,0 +1,88 @@
+import type { ProjectSnapshot, ServiceSnapshot } from '../core/api.ts';
+import type { InstanceSnapshot } from '../core/event.ts';
+import { isLive, type InstanceState } from '../core/state.ts';
+import { count } from './output/text.ts';
+
+/** An instance with its service and the name it goes by on screen. */
+export interface Shown {
+  readonly service: ServiceSnapshot;
+  readonly instance: InstanceSnapshot;
+  /** The service's id where it is its only instance, else the instance's own. */
+  readonly name: string;
+}
+
+/** All instances, in the order of the manifest, or those of the given services and what they depend on. */
+export function shownInstances(snapshot: ProjectSnapshot, only?: ReadonlySet<string>): Shown[] {
+  return snapshot.services
+    .filter(({ id }) => only?.has(id) ?? true)
+    .flatMap((service) =>
+      service.instances.map((instance) => ({ service, instance, name: nameOf(service, instance) })),
+    );
+}
+
+function nameOf(service: ServiceSnapshot, instance: InstanceSnapshot): string {
+  return service.instances.length === 1 && service.replicas <= 1 ? service.id : instance.id;
+}
+
+/** Names on screen by instance id. */
+export function displayNames(snapshot: ProjectSnapshot): ReadonlyMap<string, string> {
+  return new Map(shownInstances(snapshot).map(({ instance, name }) => [instance.id, name]));
+}
+
+/** The services named (by their ids or those of their instances) and all that they depend on. */
+export function withDependencies(snapshot: ProjectSnapshot, names: readonly string[]): ReadonlySet<string> {
+  const byId = new Map(snapshot.services.map((service) => [service.id, service]));
+  const byInstance = new Map(
+    snapshot.services.flatMap(({ id, instances }) => instances.map((instance) => [instance.id, id] as const)),
+  );
+  const found = new Set<string>();
+  const todo = names.map((name) => (byId.has(name) ? name : (byInstance.get(name) ?? name)));
+  for (let id = todo.pop(); id !== undefined; id = todo.pop()) {
+    if (found.has(id)) continue;
+    found.add(id);
+    for (const { service } of byId.get(id)?.dependsOn ?? []) todo.push(service);
+  }
+  return found;
+}
+
+/** The order in which states are counted, from good to bad. */
+const ORDER: readonly InstanceState['kind'][] = [
+  'running',
+  'starting',
+  'waiting',
+  'stopping',
+  'backoff',
+  'failed',
+  'skipped',
+  'completed',
+  'stopped',
+];
+
+/** "3 running, 1 backoff, 1 completed". */
+export function countStates(snapshot: ProjectSnapshot): string {
+  const counts = new Map<string, number>();
+  for (const { instance } of shownInstances(snapshot)) {
+    counts.set(instance.state.kind, (counts.get(instance.state.kind) ?? 0) + 1);
+  }
+  return ORDER.flatMap((kind) => {
+    const n = counts.get(kind);
+    return n === undefined ? [] : [`${n} ${kind}`];
+  }).join(', ');
+}
+
+/** "4 services keep running", for when nothing was changed; undefined where nothing runs. */
+export function whatKeepsRunning(snapshot: ProjectSnapshot): string | undefined {
+  const live = snapshot.services.filter(({ instances }) =>
+    instances.some(({ state }) => isLive(state)),
+  ).length;
+  if (live === 0) return undefined;
+  return live === 1 ? '1 service keeps running' : `${count(live, 'service')} keep running`;
+}
+
+/** `8081`, or `http 8081, admin 9090`. */
+export function portsText(ports: Readonly<Record<string, number>>): string {
+  const entries = Object.entries(ports);
+  const [only] = entries;
+  if (entries.length === 1 && only !== undefined) return String(only[1]);
+  return entries.map(([name, port]) => (name === String(port) ? name : `${name} ${port}`)).join(', ');
+}

@@ -1,0 +1,174 @@
+/** What travels between the daemon and its clients under /v1. The OpenAPI document describes the same shapes. */
+import type { Diagnostic } from './diagnostic.ts';
+import type { Happening, InstanceSnapshot } from './event.ts';
+import type { PlanView } from './plan-view.ts';
+import type { LoadRequest, ServiceId } from './service.ts';
+
+export const API_VERSION = 1;
+
+export interface DaemonInfo {
+  readonly version: string;
+  readonly api: number;
+  readonly pid: number;
+  /** Epoch ms. */
+  readonly startedAt: number;
+  readonly project: string;
+  /** Absolute path of the first manifest. */
+  readonly manifest: string;
+  /** Absolute path of the project's state directory. */
+  readonly stateDir: string;
+}
+
+export interface ServiceSnapshot {
+  readonly id: ServiceId;
+  readonly description?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly backend: string;
+  readonly backendReason: string;
+  readonly replicas: number;
+  readonly dependsOn: readonly { readonly service: ServiceId; readonly condition: string }[];
+  /** False for one that the manifest no longer holds and that is being stopped. */
+  readonly inManifest: boolean;
+  readonly instances: readonly InstanceSnapshot[];
+  /** "never", "on-failure", ... */
+  readonly restart: string;
+  /** The backoff in words, such as "500ms x2, jitter 0.2, max 30s". */
+  readonly backoff: string;
+}
+
+export interface ProjectSnapshot {
+  readonly daemon: DaemonInfo;
+  readonly name: string;
+  readonly dir: string;
+  readonly files: readonly string[];
+  readonly services: readonly ServiceSnapshot[];
+  readonly inactive: readonly ServiceId[];
+  /** Counts up with every change of anything below; a client that has seen n has seen all up to n. */
+  readonly revision: number;
+  readonly phase: 'up' | 'shutting-down' | 'idle';
+  /** While shutting down: why, and when everything left is killed (epoch ms). */
+  readonly shutdown?: { readonly reason: string; readonly deadline: number; readonly level: number };
+  /** Whether an attached `up` holds the lease. */
+  readonly leased: boolean;
+  /** The daemon's clock, epoch ms, so that countdowns need no synchronised clocks. */
+  readonly now: number;
+}
+
+export interface ApplyRequest {
+  readonly load: LoadRequest;
+  /** The caller's environment, for interpolation and `inherit_env`. */
+  readonly hostEnv: Readonly<Record<string, string>>;
+  /** Only these services and what they depend on; empty: all. */
+  readonly services: readonly ServiceId[];
+}
+
+export interface ApplyResponse {
+  readonly diagnostics: readonly Diagnostic[];
+  /** Absent where the diagnostics hold an error: nothing was changed then. */
+  readonly plan?: PlanView;
+  readonly snapshot: ProjectSnapshot;
+}
+
+export interface PlanResponse {
+  readonly diagnostics: readonly Diagnostic[];
+  readonly plan?: PlanView;
+}
+
+/** Which instances an action is for. Both empty: all. `names` holds service ids and instance ids. */
+export interface Selector {
+  readonly names: readonly string[];
+  /** `key` or `key=value`; all must match. */
+  readonly labels: readonly string[];
+}
+
+export type ActionRequest =
+  | { readonly action: 'start'; readonly select: Selector; readonly withDependencies: boolean }
+  | { readonly action: 'stop'; readonly select: Selector }
+  | { readonly action: 'restart'; readonly select: Selector }
+  | { readonly action: 'kill'; readonly select: Selector; readonly signal: string }
+  | { readonly action: 'scale'; readonly service: ServiceId; readonly replicas: number };
+
+export interface ActionResponse {
+  /** The instances acted upon; others that matched were already as wanted. */
+  readonly affected: readonly string[];
+  readonly unchanged: readonly string[];
+  readonly snapshot: ProjectSnapshot;
+}
+
+export interface DownRequest {
+  readonly reason: string;
+  /** 0 asks for an orderly shutdown, 1 skips the grace periods' patience (SIGTERM, then SIGKILL at once), 2 kills. */
+  readonly level: 0 | 1 | 2;
+  /** Overrides the manifest's `shutdown.timeout`. */
+  readonly timeoutMs?: number;
+}
+
+export interface Leftover {
+  readonly instance: string;
+  readonly pid: number;
+  /** Command line, masked. */
+  readonly command: string;
+}
+
+export interface DownResponse {
+  readonly stopped: number;
+  /** What could not be stopped; empty when nothing of the project remains. */
+  readonly leftovers: readonly Leftover[];
+}
+
+/** A line (or a bounded piece of one) of a service's output. */
+export interface LogLine {
+  readonly service: ServiceId;
+  readonly instance: string;
+  readonly stream: 'stdout' | 'stderr';
+  /** Epoch ms at which the daemon saw it, as precise as the index allows. */
+  readonly time: number;
+  /** Without its newline; ANSI sequences kept as written. */
+  readonly text: string;
+  /** True for a piece of a longer line that goes on in the next one. */
+  readonly partial?: boolean;
+  /** Bytes that were left out before this line because the follower was too slow; only where more than 0. */
+  readonly skipped?: number;
+}
+
+export interface LogQuery {
+  readonly select: Selector;
+  /** Last n lines of each instance's streams together; absent: all. */
+  readonly tail?: number;
+  readonly follow: boolean;
+  /** Epoch ms. */
+  readonly since?: number;
+  readonly stream?: 'stdout' | 'stderr';
+  /** The run before the present one. */
+  readonly previous?: boolean;
+}
+
+/** What `GET /v1/watch` streams: a snapshot first and after every change, the happenings as they come. */
+export type WatchItem =
+  | { readonly type: 'snapshot'; readonly snapshot: ProjectSnapshot }
+  | {
+      readonly type: 'happening';
+      readonly happening: Happening;
+      /** Happenings before this one that the client was too slow for; only where more than 0. */
+      readonly dropped?: number;
+    };
+
+export interface ExplainResponse {
+  readonly service: ServiceSnapshot;
+  /** Per instance: what it does and why, and what comes next, in one sentence. */
+  readonly verdicts: readonly { readonly instance: string; readonly text: string }[];
+  readonly history: readonly Happening[];
+  readonly dependencies: readonly { readonly service: ServiceId; readonly condition: string; readonly now: string }[];
+  readonly dependents: readonly ServiceId[];
+  readonly next: readonly string[];
+}
+
+/** The body of every answer that is not 2xx. */
+export interface ApiError {
+  readonly error: {
+    /** Stable kebab-case name, such as `unknown-service`. */
+    readonly code: string;
+    readonly message: string;
+    readonly help?: string;
+  };
+}

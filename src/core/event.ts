@@ -1,0 +1,96 @@
+import type { Exit } from './exit.ts';
+import type { InstanceId, ServiceId } from './service.ts';
+import type { InstanceState, RunId } from './state.ts';
+
+/** Why something was done; printed beside the action everywhere. */
+export type Cause =
+  | { readonly kind: 'added' }
+  | { readonly kind: 'removed' }
+  /** Fields of the launch (or policy) that differ, in a stable order, with both values as displayed. */
+  | { readonly kind: 'changed'; readonly fields: readonly FieldChange[] }
+  | { readonly kind: 'dependency'; readonly service: ServiceId; readonly what: string }
+  | { readonly kind: 'user'; readonly what: string }
+  | { readonly kind: 'scaled'; readonly from: number; readonly to: number }
+  | { readonly kind: 'policy'; readonly reason: string }
+  | { readonly kind: 'shutdown'; readonly reason: string }
+  | { readonly kind: 'not-running'; readonly was: string };
+
+/** One field's change. Values are as shown to people: quoted where they are text, masked where they are secret. */
+export interface FieldChange {
+  /** Path within the service, such as `env.PORT`. */
+  readonly field: string;
+  /** Absent where the field is new. */
+  readonly from?: string;
+  /** Absent where the field is gone. */
+  readonly to?: string;
+}
+
+/** What happened, in the past tense. The journal keeps these; `explain`, `events` and the TUI read them. */
+export type HappeningBody =
+  | { readonly type: 'daemon-started'; readonly pid: number; readonly version: string }
+  | { readonly type: 'daemon-stopped'; readonly reason: string }
+  | { readonly type: 'manifest-applied'; readonly summary: string }
+  | { readonly type: 'manifest-rejected'; readonly errors: number; readonly first: string }
+  | { readonly type: 'shutdown-began'; readonly reason: string }
+  | { readonly type: 'instance-waiting'; readonly on: string }
+  | { readonly type: 'instance-started'; readonly run: RunId; readonly pid?: number; readonly cause: Cause }
+  | {
+      readonly type: 'instance-adopted';
+      readonly run: RunId;
+      readonly pid?: number;
+      /** Epoch ms of the run's start. */
+      readonly startedAt: number;
+    }
+  | {
+      readonly type: 'instance-exited';
+      readonly run: RunId;
+      readonly exit: Exit;
+      readonly ranMs: number;
+      /** What its last lines on stderr say, by the service's `errors` or as they are; bounded, masked. */
+      readonly cause?: string;
+    }
+  | {
+      readonly type: 'instance-backing-off';
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly reason: string;
+    }
+  | { readonly type: 'instance-stopping'; readonly run: RunId; readonly cause: Cause; readonly signal: string }
+  | { readonly type: 'instance-escalated'; readonly run: RunId; readonly reason: string }
+  | { readonly type: 'instance-stopped'; readonly run: RunId; readonly exit?: Exit }
+  | { readonly type: 'instance-completed'; readonly exit: Exit }
+  | { readonly type: 'instance-failed'; readonly exit: Exit; readonly reason: string }
+  | { readonly type: 'instance-skipped'; readonly reason: string }
+  | { readonly type: 'instance-updated'; readonly cause: Cause }
+  | { readonly type: 'instance-forgotten'; readonly cause: Cause }
+  | { readonly type: 'hook-ran'; readonly hook: string; readonly ok: boolean; readonly detail: string }
+  | { readonly type: 'warning'; readonly message: string };
+
+/** One line of `events.ndjson`. */
+export type Happening = HappeningBody & {
+  /** Counts up by 1 within a project, across daemon restarts. */
+  readonly seq: number;
+  /** Epoch ms. */
+  readonly time: number;
+  readonly service?: ServiceId;
+  readonly instance?: InstanceId;
+};
+
+/** What an instance does, with what people want to know beside it. */
+export interface InstanceSnapshot {
+  readonly id: InstanceId;
+  readonly service: ServiceId;
+  readonly number: number;
+  readonly wanted: 'up' | 'down';
+  readonly state: InstanceState;
+  /** Restarts by policy since it was last started by a person or a change. */
+  readonly restarts: number;
+  /** The ports of the present or next run. */
+  readonly ports: Readonly<Record<string, number>>;
+  /** The last lines of the last failing run, made readable; absent where nothing failed. */
+  readonly lastCause?: string;
+  /** How the previous run ended. */
+  readonly lastExit?: Exit;
+  /** The main process and how many more processes the unit has; only while live and where known. */
+  readonly children?: number;
+}

@@ -1,0 +1,48 @@
+/** How a run ended. `unknown` is said where nobody saw the end; an end is never invented. */
+export type Exit =
+  | { readonly kind: 'code'; readonly code: number }
+  /** `signal` is a name such as `SIGTERM`. */
+  | { readonly kind: 'signal'; readonly signal: string }
+  | { readonly kind: 'spawn-error'; readonly failure: StartFailure }
+  /** The longest allowed run time passed and the run was stopped for it. */
+  | { readonly kind: 'timeout'; readonly afterMs: number }
+  | { readonly kind: 'unknown'; readonly why: string };
+
+/** Why a run could not begin, told apart so that each gets its own message and retry rule. */
+export interface StartFailure {
+  readonly code:
+    | 'missing-program'
+    | 'missing-cwd'
+    | 'not-executable'
+    | 'missing-requirement'
+    | 'arguments-too-long'
+    | 'port-taken'
+    | 'socket-blocked'
+    | 'user-unavailable'
+    | 'limit-refused'
+    | 'hook-failed'
+    /** EMFILE, EAGAIN, ENOMEM: the machine's shortage, not the service's fault. Always retried. */
+    | 'resource-shortage'
+    | 'state-unwritable'
+    | 'other';
+  /** One sentence; secrets masked. */
+  readonly message: string;
+  /** What to do about it. */
+  readonly help?: string;
+}
+
+/** "exit 3", "killed by SIGKILL", ...: the words used for an end everywhere. */
+export function describeExit(exit: Exit): string {
+  switch (exit.kind) {
+    case 'code':
+      return `exit ${exit.code}`;
+    case 'signal':
+      return `killed by ${exit.signal}`;
+    case 'spawn-error':
+      return `could not start: ${exit.failure.message}`;
+    case 'timeout':
+      return `stopped after its timeout of ${exit.afterMs} ms`;
+    case 'unknown':
+      return `ended, status unknown (${exit.why})`;
+  }
+}

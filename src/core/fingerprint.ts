@@ -1,0 +1,229 @@
+import { createHash } from 'node:crypto';
+import { formatDuration } from './duration.ts';
+import type { FieldChange } from './event.ts';
+import { compareText } from './graph.ts';
+import type { DeclaredLaunch } from './launch.ts';
+import { escapeControl, type Redactor } from './redact.ts';
+import type { Command, Hook, ServiceSpec, Text } from './service.ts';
+
+/**
+ * A service's settings one by one, as shown to people: texts in quotes, secrets masked. A value that is not shown
+ * wholly ends in a digest of what it is, ` #` where something is masked, ` ~` where it is only long; so two of them
+ * can be told apart without anything secret being kept. `diffFields` takes the digests off again.
+ */
+export type Fields = Readonly<Record<string, string>>;
+
+/** A longer value is cut for display. */
+const MAX_VALUE = 200;
+
+const DIGEST_LENGTH = 12;
+const MARKED = new RegExp(`^(?<shown>.*) (?<mark>[#~])(?<digest>[0-9a-f]{${DIGEST_LENGTH}})$`, 's');
+
+/** The SHA-256, in hex, of a value's canonical JSON: the same whatever the order of its keys. */
+export function fingerprint(view: unknown): string {
+  return sha256(canonicalJson(view));
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
+
+/** JSON without white space and with sorted keys; properties that are undefined are left out. */
+export function canonicalJson(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonicalJson).join(',')}]`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value ?? null);
+  const entries = Object.entries(value)
+    .filter(([, item]) => item !== undefined)
+    .sort(([a], [b]) => compareText(a, b));
+  return `{${entries.map(([key, item]) => `${JSON.stringify(key)}:${canonicalJson(item)}`).join(',')}}`;
+}
+
+/** The fields whose change replaces the process. The salt keeps digests of two projects from being compared. */
+export function launchFields(view: DeclaredLaunch, redactor: Redactor, salt: string): Fields {
+  const show = shower(redactor, salt);
+  const { command, inherit } = view;
+  const fields: [string, string | undefined][] = [
+    ['backend', view.backend],
+    ['command', show.words('command', command.kind === 'exec' ? command.argv : command.script)],
+    ['shell', command.kind === 'exec' ? undefined : show.words('shell', command.shell)],
+    ['cwd', show.text('cwd', view.cwd)],
+    ...prefixed('env', view.env, (name, value) => show.value(name, value)),
+    ...view.envAppend.flatMap(({ name, value, separator, prepend }): [string, string][] => [
+      [`env_append.${name}`, show.value(name, value)],
+      [`env_append.${name}.separator`, show.text('separator', separator)],
+      [`env_append.${name}.prepend`, String(prepend)],
+    ]),
+    [
+      'inherit_env',
+      typeof inherit === 'boolean' ? String(inherit) : show.words('inherit_env', Object.keys(inherit).sort()),
+    ],
+    ...(typeof inherit === 'boolean'
+      ? []
+      : prefixed('inherit_env', inherit, (name, value) => show.value(name, value))),
+    ['path', view.path.length === 0 ? undefined : show.words('path', view.path)],
+    ...prefixed('ports', view.ports, (_, port) => String(port)),
+    ['socket', view.socket === undefined ? undefined : show.text('socket', view.socket)],
+    ['user', view.user === undefined ? undefined : show.text('user', view.user)],
+    ['umask', view.umask],
+    ...prefixed('limits', { ...view.limits }, (_, limit) => String(limit)),
+  ];
+  return sortedFields(fields);
+}
+
+/** The fields whose change is applied to a running process in place. */
+export function policyFields(spec: ServiceSpec, redactor: Redactor, salt: string): Fields {
+  const show = shower(redactor, salt);
+  const { backoff, stop, hooks } = spec;
+  const command = (of: Command | undefined, key: string): string | undefined =>
+    of === undefined
+      ? undefined
+      : show.words(key, of.kind === 'exec' ? of.argv.map(template) : template(of.script));
+  const hook = (of: Hook | undefined, key: string): [string, string | undefined][] =>
+    of === undefined
+      ? []
+      : [
+          [key, command(of.command, key)],
+          [`${key}.timeout`, formatDuration(of.timeoutMs)],
+        ];
+  const fields: [string, string | undefined][] = [
+    ['restart', spec.restart],
+    ['backoff.initial', formatDuration(backoff.initialMs)],
+    ['backoff.max', formatDuration(backoff.maxMs)],
+    ['backoff.multiplier', String(backoff.multiplier)],
+    ['backoff.jitter', String(backoff.jitter)],
+    ['backoff.reset_after', formatDuration(backoff.resetAfterMs)],
+    ['stop.signal', stop.signal],
+    ['stop.grace', formatDuration(stop.graceMs)],
+    ['stop.command', command(stop.command, 'stop.command')],
+    ['stop.kill_tree', String(stop.killTree)],
+    ['timeout', spec.timeoutMs === undefined ? undefined : formatDuration(spec.timeoutMs)],
+    ...hook(hooks.preStart, 'hooks.pre_start'),
+    ...hook(hooks.postStart, 'hooks.post_start'),
+    ...hook(hooks.preStop, 'hooks.pre_stop'),
+    ...hook(hooks.postStop, 'hooks.post_stop'),
+    [
+      'errors',
+      spec.errors.length === 0
+        ? undefined
+        : show.words(
+            'errors',
+            spec.errors.map((e) => `${e.match} => ${e.message}`),
+          ),
+    ],
+    ['description', spec.description === undefined ? undefined : show.text('description', spec.description)],
+    ...prefixed('labels', spec.labels, (name, value) => show.value(name, value)),
+    ...spec.dependsOn.map(({ service, condition }): [string, string] => [`depends_on.${service}`, condition]),
+    ['requires', spec.requires.length === 0 ? undefined : show.words('requires', spec.requires)],
+  ];
+  return sortedFields(fields);
+}
+
+/** What differs, sorted by field. */
+export function diffFields(old: Fields, now: Fields): readonly FieldChange[] {
+  const names = [...new Set([...Object.keys(old), ...Object.keys(now)])].sort(compareText);
+  return names.flatMap((field): FieldChange[] => {
+    const from = Object.hasOwn(old, field) ? old[field] : undefined;
+    const to = Object.hasOwn(now, field) ? now[field] : undefined;
+    if (from === to) return [];
+    if (from === undefined) return [{ field, to: unmarked(to).shown }];
+    if (to === undefined) return [{ field, from: unmarked(from).shown }];
+    const [before, after] = [unmarked(from), unmarked(to)];
+    if (before.shown !== after.shown) return [{ field, from: before.shown, to: after.shown }];
+    const what = after.mark === '~' && before.mark === '~' ? CHANGED_FURTHER_ON : SECRET_CHANGED;
+    return [{ field, from: before.shown, to: what }];
+  });
+}
+
+/** Stands for the new value of a field whose old and new value look the same once masked. */
+export const SECRET_CHANGED = '(secret changed)';
+
+/** The same for values that differ behind where they are cut for display. */
+export const CHANGED_FURTHER_ON = '(changed further on)';
+
+function unmarked(value: string | undefined): { readonly shown: string; readonly mark?: string } {
+  const { shown, mark } = MARKED.exec(value ?? '')?.groups ?? {};
+  return shown === undefined || mark === undefined ? { shown: value ?? '' } : { shown, mark };
+}
+
+interface Shower {
+  /** A text, by the name of what holds it: masked wholly where that name is secret. */
+  value(key: string, value: string): string;
+  /** A text whose field's name says nothing about secrecy. */
+  text(field: string, value: string): string;
+  /** A script in quotes, or a list of words in brackets. */
+  words(field: string, value: string | readonly string[]): string;
+}
+
+function shower(redactor: Redactor, salt: string): Shower {
+  const mark = (key: string, whole: string, masked: string, wrap: (text: string) => string): string => {
+    const digest = sha256(JSON.stringify([salt, key, whole])).slice(0, DIGEST_LENGTH);
+    const short = masked.length > MAX_VALUE ? `${masked.slice(0, MAX_VALUE)}...` : masked;
+    if (masked !== whole) return `${wrap(short)} #${digest}`;
+    return short === masked ? wrap(short) : `${wrap(short)} ~${digest}`;
+  };
+  const text = (field: string, value: string): string => mark(field, value, redactor.text(value), quoted);
+  return {
+    value: (key, value) =>
+      redactor.isSecretKey(key) ? mark(key, value, redactor.value(key, value), asItIs) : text(key, value),
+    text,
+    words: (field, value) => {
+      if (typeof value === 'string') return text(field, value);
+      // Word by word a flag and its value would be looked at apart.
+      const whole = `[${value.map(quotedWord).join(', ')}]`;
+      const masked = `[${value.map((word, i) => quotedWord(maskedWord(value, i, word))).join(', ')}]`;
+      return mark(field, whole, masked, asItIs);
+    },
+  };
+
+  function maskedWord(words: readonly string[], i: number, word: string): string {
+    const before = i === 0 ? '' : `${words[i - 1] ?? ''} `;
+    const flagged = /^--?[A-Za-z][\w-]* $/.test(before) && !word.startsWith('-');
+    return flagged && redactor.isSecretKey(before.trim().replace(/^-+/, '')) ? '***' : redactor.text(word);
+  }
+}
+
+function asItIs(text: string): string {
+  return text;
+}
+
+function quoted(text: string): string {
+  return escapeControl(JSON.stringify(text));
+}
+
+function quotedWord(text: string): string {
+  return escapeControl(JSON.stringify(text), Number.MAX_SAFE_INTEGER);
+}
+
+/** A text with its late references as the manifest writes them. */
+function template(text: Text): string {
+  if (typeof text === 'string') return text;
+  return text
+    .map((part) => {
+      if (typeof part === 'string') return part;
+      switch (part.ref) {
+        case 'port':
+          return `\${services.${part.service}.ports.${part.port}}`;
+        case 'host':
+          return `\${services.${part.service}.host}`;
+        case 'instance-number':
+          return '${instance.number}';
+      }
+    })
+    .join('');
+}
+
+function prefixed<T>(
+  prefix: string,
+  values: { readonly [name: string]: T },
+  show: (name: string, value: T) => string,
+): [string, string][] {
+  return Object.entries(values).map(([name, value]) => [
+    `${prefix}.${escapeControl(name, MAX_VALUE)}`,
+    show(name, value),
+  ]);
+}
+
+function sortedFields(fields: readonly [string, string | undefined][]): Fields {
+  const present = fields.filter((field): field is [string, string] => field[1] !== undefined);
+  return Object.fromEntries(present.sort(([a], [b]) => compareText(a, b)));
+}

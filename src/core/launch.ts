@@ -1,0 +1,266 @@
+import { err, ok, type Result } from './result.ts';
+import type {
+  Command,
+  LateRef,
+  LaunchSpec,
+  Limits,
+  PortSpec,
+  ServiceId,
+  ServiceSpec,
+  Text,
+} from './service.ts';
+
+/** A launch with every late reference filled in for one instance: what a backend is given. Env values may be secret. */
+export interface ConcreteLaunch {
+  /** Program and arguments; a shell command is already `[...shell, script]`. */
+  readonly argv: readonly string[];
+  readonly cwd: string;
+  /** The whole environment of the process: what is inherited, what is declared, ports, appended values, PATH. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Port numbers by name. */
+  readonly ports: Readonly<Record<string, number>>;
+  readonly socket?: string;
+  readonly user?: string;
+  readonly umask?: string;
+  readonly limits: Limits;
+}
+
+/** What late references are filled in from. */
+export interface TextContext {
+  /** The service whose text it is. */
+  readonly service: ServiceId;
+  /** Number of the instance, from 1. */
+  readonly number: number;
+  /** The port's number for an instance; undefined where it has none (yet). Without it no port is known. */
+  readonly ports?: (service: ServiceId, number: number, port: string) => number | undefined;
+  /** Under which host another service is reached; without it `127.0.0.1`. */
+  readonly host?: (service: ServiceId) => string;
+}
+
+export interface LaunchContext extends Omit<TextContext, 'service'> {
+  readonly project: string;
+  /** The environment of whoever asked for the project. */
+  readonly hostEnv: Readonly<Record<string, string>>;
+}
+
+/**
+ * The part of a launch that makes its fingerprint: all the manifest declares, and of the caller's environment only what
+ * it names. What is inherited wholesale is left out, or every new shell would replace every process.
+ */
+export interface DeclaredLaunch {
+  readonly backend: string;
+  readonly command:
+    | { readonly kind: 'shell'; readonly shell: readonly string[]; readonly script: string }
+    | { readonly kind: 'exec'; readonly argv: readonly string[] };
+  readonly cwd: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly envAppend: readonly {
+    readonly name: string;
+    readonly value: string;
+    readonly separator: string;
+    readonly prepend: boolean;
+  }[];
+  /** True, false, or the values of the named variables that there are. */
+  readonly inherit: boolean | Readonly<Record<string, string>>;
+  readonly path: readonly string[];
+  readonly ports: Readonly<Record<string, number>>;
+  readonly socket?: string;
+  readonly user?: string;
+  readonly umask?: string;
+  readonly limits: Limits;
+}
+
+/** Taken as PATH where the service has none and something is to be put beside it. */
+const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** Said of a run by its own manager; an outer manager's would be false in here. */
+const OWN_VARIABLES = [
+  'SETPOINT_PROJECT',
+  'SETPOINT_SERVICE',
+  'SETPOINT_INSTANCE',
+  'SETPOINT_RUN',
+  'SETPOINT_HOOK',
+];
+
+const MAX_PORT = 65_535;
+
+/** Fills in the late references of a text. The error is a sentence without a final period. */
+export function expandText(text: Text, context: TextContext): Result<string, string> {
+  if (typeof text === 'string') return ok(text);
+  let out = '';
+  for (const part of text) {
+    const filled = typeof part === 'string' ? ok(part) : fillIn(part, context);
+    if (!filled.ok) return filled;
+    out += filled.value;
+  }
+  return ok(out);
+}
+
+function fillIn(ref: LateRef, { service, number, ports, host }: TextContext): Result<string, string> {
+  switch (ref.ref) {
+    case 'instance-number':
+      return ok(String(number));
+    case 'host':
+      return ok(host?.(ref.service) ?? '127.0.0.1');
+    case 'port': {
+      // An instance means its own port; from elsewhere the first instance's stands for the service.
+      const found = ports?.(ref.service, ref.service === service ? number : 1, ref.port);
+      return found === undefined
+        ? err(`the number of port \`${ref.port}\` of \`${ref.service}\` is not known`)
+        : ok(String(found));
+    }
+  }
+}
+
+/** The argument vector of a command: of a service, a hook or a stop command. */
+export function concreteCommand(command: Command, context: TextContext): Result<readonly string[], string> {
+  if (command.kind === 'exec') return all(command.argv.map((text) => expandText(text, context)));
+  const script = expandText(command.script, context);
+  return script.ok ? ok([...command.shell, script.value]) : script;
+}
+
+/**
+ * The launch of one instance. The environment, later sources winning: what is inherited; the instance's own ports
+ * (`PORT` for the first, `<NAME>_PORT` for each with a name that is not just digits); what is declared. Then
+ * `env_append` is applied, `path` is put before PATH, and the `SETPOINT_*` variables say which instance it is.
+ */
+export function concreteLaunch(spec: ServiceSpec, context: LaunchContext): Result<ConcreteLaunch, string> {
+  const declared = declaredView(spec, context);
+  if (!declared.ok) return declared;
+  const { command, cwd, ports, socket, user, umask, limits } = declared.value;
+  return ok({
+    argv: command.kind === 'exec' ? command.argv : [...command.shell, command.script],
+    cwd,
+    env: wholeEnv(spec, declared.value, context),
+    ports,
+    limits,
+    ...present({ socket, user, umask }),
+  });
+}
+
+/** What is declared of an instance's launch, with late references filled in; see `DeclaredLaunch`. */
+export function declaredView(spec: ServiceSpec, context: LaunchContext): Result<DeclaredLaunch, string> {
+  const { launch } = spec;
+  const at: TextContext = { ...context, service: spec.id };
+  const ports = ownPorts(launch.ports, at);
+  if (!ports.ok) return ports;
+  const command = declaredCommand(launch.command, at);
+  if (!command.ok) return command;
+  const names = Object.keys(launch.env);
+  const env = all(Object.values(launch.env).map((text) => expandText(text, at)));
+  if (!env.ok) return env;
+  const appended = all(launch.envAppend.map(({ value }) => expandText(value, at)));
+  if (!appended.ok) return appended;
+  const socket = launch.socket === undefined ? ok(undefined) : expandText(launch.socket, at);
+  if (!socket.ok) return socket;
+  return ok({
+    backend: launch.backend,
+    command: command.value,
+    cwd: launch.cwd,
+    env: record(names.map((name, i) => [name, env.value[i] ?? ''])),
+    envAppend: launch.envAppend.map((entry, i) => ({ ...entry, value: appended.value[i] ?? '' })),
+    inherit: inherited(launch, context.hostEnv),
+    path: launch.path,
+    ports: record(ports.value),
+    limits: launch.limits,
+    ...present({ socket: socket.value, user: launch.user, umask: launch.umask }),
+  });
+}
+
+function declaredCommand(command: Command, at: TextContext): Result<DeclaredLaunch['command'], string> {
+  const argv = concreteCommand(command, at);
+  if (!argv.ok) return argv;
+  if (command.kind === 'exec') return ok({ kind: 'exec', argv: argv.value });
+  return ok({ kind: 'shell', shell: command.shell, script: argv.value.at(-1) ?? '' });
+}
+
+function inherited(launch: LaunchSpec, hostEnv: LaunchContext['hostEnv']): DeclaredLaunch['inherit'] {
+  const { inheritEnv } = launch;
+  if (typeof inheritEnv === 'boolean') return inheritEnv;
+  const names = new Set(inheritEnv.filter((name) => Object.hasOwn(hostEnv, name)));
+  for (const name of OWN_VARIABLES) names.delete(name);
+  return record([...names].map((name) => [name, hostEnv[name] ?? '']));
+}
+
+function ownPorts(specs: readonly PortSpec[], at: TextContext): Result<readonly [string, number][], string> {
+  return all(
+    specs.map(({ name, port }): Result<[string, number], string> => {
+      const number = port === 'auto' ? at.ports?.(at.service, at.number, name) : port + at.number - 1;
+      if (number === undefined) return err(`port \`${name}\` has not been given a number yet`);
+      if (number > MAX_PORT) {
+        return err(
+          `port \`${name}\` of instance ${at.number} would be ${number}; the highest is ${MAX_PORT}`,
+        );
+      }
+      return ok([name, number]);
+    }),
+  );
+}
+
+function wholeEnv(
+  spec: ServiceSpec,
+  declared: DeclaredLaunch,
+  { project, number, hostEnv }: LaunchContext,
+): ConcreteLaunch['env'] {
+  const { inherit } = declared;
+  const env = new Map<string, string>(
+    Object.entries(inherit === true ? hostEnv : inherit === false ? {} : inherit),
+  );
+  for (const name of OWN_VARIABLES) env.delete(name);
+  for (const [name, value] of portExports(spec.launch.ports, declared.ports)) env.set(name, value);
+  for (const [name, value] of Object.entries(declared.env)) env.set(name, value);
+  for (const { name, value, separator, prepend } of declared.envAppend) {
+    env.set(name, beside(valueOf(env, name), value, separator, prepend));
+  }
+  if (declared.path.length > 0) {
+    env.set('PATH', beside(valueOf(env, 'PATH'), declared.path.join(':'), ':', true));
+  }
+  env.set('SETPOINT_PROJECT', project);
+  env.set('SETPOINT_SERVICE', spec.id);
+  env.set('SETPOINT_INSTANCE', String(number));
+  return record([...env]);
+}
+
+function portExports(
+  specs: readonly PortSpec[],
+  numbers: DeclaredLaunch['ports'],
+): readonly [string, string][] {
+  const exports: [string, string][] = [];
+  for (const [i, { name }] of specs.entries()) {
+    const number = String(numbers[name]);
+    if (i === 0) exports.push(['PORT', number]);
+    if (!/^\d+$/.test(name)) exports.push([`${name.toUpperCase().replace(/[^A-Z0-9]/g, '_')}_PORT`, number]);
+  }
+  return exports;
+}
+
+function valueOf(env: ReadonlyMap<string, string>, name: string): string {
+  return env.get(name) ?? (name === 'PATH' ? DEFAULT_PATH : '');
+}
+
+function beside(present: string, added: string, separator: string, prepend: boolean): string {
+  if (present === '') return added;
+  return prepend ? added + separator + present : present + separator + added;
+}
+
+/** The values of all, or the first error. */
+function all<T>(results: readonly Result<T, string>[]): Result<readonly T[], string> {
+  const values: T[] = [];
+  for (const result of results) {
+    if (!result.ok) return result;
+    values.push(result.value);
+  }
+  return ok(values);
+}
+
+/** `Object.fromEntries` also makes a property of `__proto__`, which an assignment would not. */
+function record<T>(entries: Iterable<readonly [string, T]>): Record<string, T> {
+  return Object.fromEntries(entries);
+}
+
+function present<T extends Record<string, string | undefined>>(
+  values: T,
+): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  const kept = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(kept) as { [K in keyof T]?: Exclude<T[K], undefined> };
+}

@@ -1,0 +1,171 @@
+import type { Cause, FieldChange } from './event.ts';
+import { CHANGED_FURTHER_ON, SECRET_CHANGED } from './fingerprint.ts';
+import { closure, reversed, topologicalBatches } from './graph.ts';
+import type { ActionKind, PlanStep, PlanView } from './plan-view.ts';
+import { escapeControl } from './redact.ts';
+import { unreachable } from './result.ts';
+import type { InstanceId, ServiceId } from './service.ts';
+
+export interface PlanTextOptions {
+  /** Colours the text of an action; must not change its width. */
+  readonly colour?: (kind: ActionKind, text: string) => string;
+  /** How long an unchanged instance has been up, in words; undefined where it is not. */
+  readonly upSince?: (instance: InstanceId) => string | undefined;
+}
+
+/** More changed fields of one step are counted only. */
+const MAX_FIELDS = 20;
+/** More parts of the order are counted only. */
+const MAX_CHAINS = 8;
+const MAX_NAMES = 8;
+
+interface Kind {
+  readonly symbol: string;
+  readonly label: string;
+  /** In the line of counts: "2 to start". */
+  readonly counted: string;
+}
+
+/** In the order of the lines. */
+const KINDS: Readonly<Record<ActionKind, Kind>> = {
+  replace: { symbol: '~', label: 'replace', counted: 'to replace' },
+  update: { symbol: '~', label: 'in place', counted: 'in place' },
+  start: { symbol: '+', label: 'start', counted: 'to start' },
+  stop: { symbol: '-', label: 'stop', counted: 'to stop' },
+  forget: { symbol: '-', label: 'forget', counted: 'to forget' },
+  none: { symbol: '=', label: 'unchanged', counted: 'unchanged' },
+};
+const LINES: readonly ActionKind[] = ['replace', 'update', 'start', 'stop', 'forget', 'none'];
+const COUNTS: readonly ActionKind[] = ['start', 'replace', 'stop', 'forget', 'update'];
+const LABEL_WIDTH = Math.max(...Object.values(KINDS).map(({ label }) => label.length));
+
+/** A plan for people; ends in a newline. The same for the same plan. */
+export function planText(
+  view: PlanView,
+  { colour = (_, text) => text, upSince }: PlanTextOptions = {},
+): string {
+  const services = `${view.serviceCount} ${view.serviceCount === 1 ? 'service' : 'services'}`;
+  const heading = escapeControl(`${view.manifest} against what runs (project ${view.project}, ${services})`);
+  const nameOf = namer(view.steps);
+  const steps = view.steps.filter((step) => !followsStop(step));
+  const width = Math.max(0, ...steps.map((step) => nameOf(step).length));
+  const lines = LINES.flatMap((kind) => steps.filter(({ action }) => action === kind)).flatMap((step) => {
+    const { symbol, label } = KINDS[step.action];
+    const head = `${symbol} ${nameOf(step).padEnd(width)}  ${label.padEnd(LABEL_WIDTH)}`;
+    const [first = '', ...more] = details(step, upSince?.(step.instance));
+    return [
+      `  ${colour(step.action, head)}  ${first}`.trimEnd(),
+      ...more.map((line) => `  ${' '.repeat(head.length)}  ${line}`),
+    ];
+  });
+  const body = lines.length === 0 ? '' : `${lines.join('\n')}\n\n`;
+  return `${heading}\n\n${body}${summary(steps, nameOf)}\n`;
+}
+
+/** It says nothing that the stop has not said. */
+function followsStop({ action, after, instance }: PlanStep): boolean {
+  return action === 'forget' && after.includes(`stop:${instance}`);
+}
+
+/** A service's only instance goes by the service's name. */
+function namer(steps: readonly PlanStep[]): (step: PlanStep) => string {
+  const several = new Set<ServiceId>();
+  for (const { service, instance } of steps) if (instance !== `${service}.1`) several.add(service);
+  return ({ service, instance }) => (several.has(service) ? instance : service);
+}
+
+function details(step: PlanStep, age: string | undefined): readonly string[] {
+  if (step.action === 'none') {
+    const up = age === undefined ? [] : [`up ${age}`];
+    return [[...(step.note === undefined ? [] : [step.note]), ...up].join(', ')];
+  }
+  const lines = step.causes.flatMap((cause) => describe(cause, step.backend));
+  if (lines.length <= MAX_FIELDS) return lines;
+  return [...lines.slice(0, MAX_FIELDS), `and ${lines.length - MAX_FIELDS} more`];
+}
+
+function describe(cause: Cause, backend: string): readonly string[] {
+  switch (cause.kind) {
+    case 'added':
+      return [`added (${backend})`];
+    case 'removed':
+      return ['removed from the manifest'];
+    case 'changed':
+      return cause.fields.map(describeChange);
+    case 'dependency':
+      return [`${cause.service} ${cause.what}`];
+    case 'user':
+      return [cause.what];
+    case 'scaled':
+      return [`scaled ${cause.from} -> ${cause.to}`];
+    case 'not-running':
+      return [`was ${cause.was}`];
+    case 'policy':
+    case 'shutdown':
+      return [cause.reason];
+    default:
+      return unreachable(cause);
+  }
+}
+
+function describeChange({ field, from, to }: FieldChange): string {
+  if (from === undefined) return `${field} added: ${to ?? ''}`;
+  if (to === undefined) return `${field} removed, was ${from}`;
+  if (to === SECRET_CHANGED || to === CHANGED_FURTHER_ON) return `${field} ${to}`;
+  return `${field} ${from} -> ${to}`;
+}
+
+function summary(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string): string {
+  const counts = COUNTS.flatMap((kind) => {
+    const count = steps.filter(({ action }) => action === kind).length;
+    return count === 0 ? [] : [`${count} ${KINDS[kind].counted}`];
+  });
+  if (counts.length === 0) return 'Nothing to do.';
+  return `${counts.join(', ')}. Order: ${order(steps, nameOf)}`;
+}
+
+/**
+ * "stop legacy | start cache -> replace api": what hangs together stands between bars, what may happen at once between
+ * commas. Steps that neither wait nor are waited for share one part per action.
+ */
+function order(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string): string {
+  const active = steps.filter(({ action }) => action !== 'none' && action !== 'update');
+  if (active.length === 0) return 'at once';
+  const byId = new Map(active.map((step) => [step.id, step]));
+  const edges = new Map(active.map(({ id, after }) => [id, after.filter((other) => byId.has(other))]));
+  const turned = reversed(edges);
+  const both = new Map(active.map(({ id }) => [id, [...(edges.get(id) ?? []), ...(turned.get(id) ?? [])]]));
+  const alone = active.filter(({ id }) => both.get(id)?.length === 0);
+  const parts = grouped(alone, nameOf);
+  const seen = new Set<string>();
+  for (const { id } of active) {
+    if (seen.has(id) || both.get(id)?.length === 0) continue;
+    const members = closure([id], both);
+    for (const member of members) seen.add(member);
+    const ids = active.map((step) => step.id).filter((other) => members.has(other));
+    const batches = topologicalBatches(ids, edges).map((batch) =>
+      grouped(
+        batch.flatMap((other) => byId.get(other) ?? []),
+        nameOf,
+      ).join(', '),
+    );
+    parts.push(shortened(batches, ' -> '));
+  }
+  return shortened(parts, ' | ');
+}
+
+/** "stop a, b" and "start c": stops first, names in the order of the steps. */
+function grouped(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string): string[] {
+  return (['stop', 'forget', 'start', 'replace'] as const).flatMap((kind) => {
+    const names = steps.filter(({ action }) => action === kind).map(nameOf);
+    if (names.length === 0) return [];
+    const more = names.length - MAX_NAMES;
+    return [`${kind} ${names.slice(0, MAX_NAMES).join(', ')}${more > 0 ? ` and ${more} more` : ''}`];
+  });
+}
+
+function shortened(parts: readonly string[], separator: string): string {
+  const more = parts.length - MAX_CHAINS;
+  if (more <= 0) return parts.join(separator);
+  return [...parts.slice(0, MAX_CHAINS), `${more} more`].join(separator);
+}

@@ -1,0 +1,32 @@
+import type { Cause } from './event.ts';
+import type { InstanceId, ServiceId } from './service.ts';
+
+export type ActionKind = 'start' | 'replace' | 'update' | 'stop' | 'forget' | 'none';
+
+/** One step of a plan. Steps form a DAG by `after`. */
+export interface PlanStep {
+  /** `replace:api.1`: unique within the plan, the same for the same input. */
+  readonly id: string;
+  readonly action: ActionKind;
+  readonly service: ServiceId;
+  readonly instance: InstanceId;
+  readonly causes: readonly Cause[];
+  /** Ids of the steps that must be through first. */
+  readonly after: readonly string[];
+  readonly backend: string;
+  /** For `none`: what it does now, such as "running". */
+  readonly note?: string;
+}
+
+/** A plan as it travels and is printed. */
+export interface PlanView {
+  readonly project: string;
+  readonly manifest: string;
+  readonly serviceCount: number;
+  /** Sorted by service, then instance number. */
+  readonly steps: readonly PlanStep[];
+  /** Batches of step ids that may run at once, in order; `none` steps are left out. */
+  readonly order: readonly (readonly string[])[];
+  /** Whether anything at all is to be done. */
+  readonly drift: boolean;
+}

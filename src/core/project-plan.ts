@@ -1,0 +1,69 @@
+import { fingerprint, launchFields, policyFields, type Fields } from './fingerprint.ts';
+import { declaredView, type LaunchContext } from './launch.ts';
+import { type DesiredInstance, type ObservedInstance, planProject } from './plan.ts';
+import type { PlanView } from './plan-view.ts';
+import type { Redactor } from './redact.ts';
+import type { Project, ServiceId, ServiceSpec } from './service.ts';
+
+/** What the launches of a project are resolved under. */
+export interface ProjectContext {
+  readonly hostEnv: Readonly<Record<string, string>>;
+  /** The number of a port of an instance; undefined where an automatic one was not handed out. */
+  readonly port: (service: ServiceId, number: number, port: string) => number | undefined;
+  readonly redactor: Redactor;
+  readonly salt: string;
+}
+
+/** What tells one launch of an instance from another, and in which fields. */
+export interface LaunchRecord {
+  readonly fingerprint: string;
+  readonly fields: Fields;
+}
+
+export function launchContext(project: string, number: number, context: ProjectContext): LaunchContext {
+  return { project, number, hostEnv: context.hostEnv, ports: context.port };
+}
+
+/** The record of an instance's launch. One that cannot be resolved yet has a record all the same: of why. */
+export function launchRecord(
+  spec: ServiceSpec,
+  project: string,
+  number: number,
+  context: ProjectContext,
+): LaunchRecord {
+  const view = declaredView(spec, launchContext(project, number, context));
+  if (!view.ok) return { fingerprint: fingerprint(view.error), fields: { launch: view.error } };
+  return {
+    fingerprint: fingerprint(view.value),
+    fields: launchFields(view.value, context.redactor, context.salt),
+  };
+}
+
+/** The plan that makes the machine match a project whose services are all wanted up. */
+export function projectPlan(
+  project: Project,
+  context: ProjectContext,
+  observed: readonly ObservedInstance[],
+  only: readonly ServiceId[],
+): PlanView {
+  return planProject({
+    project: project.name,
+    manifest: project.files[0]?.split('/').at(-1) ?? '',
+    services: project.services,
+    desired: project.services.flatMap((spec) => desiredInstances(spec, project.name, context)),
+    observed,
+    only,
+  });
+}
+
+function desiredInstances(spec: ServiceSpec, project: string, context: ProjectContext): DesiredInstance[] {
+  const policy = policyFields(spec, context.redactor, context.salt);
+  return Array.from({ length: spec.replicas }, (_, i) => ({
+    service: spec.id,
+    number: i + 1,
+    backend: spec.launch.backend,
+    policy,
+    wanted: 'up',
+    ...launchRecord(spec, project, i + 1, context),
+  }));
+}

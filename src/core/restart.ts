@@ -1,0 +1,86 @@
+import { formatDuration, formatSpan } from './duration.ts';
+import { describeExit, type Exit } from './exit.ts';
+import { unreachable } from './result.ts';
+import type { Backoff, RestartPolicy } from './service.ts';
+import type { Wanted } from './state.ts';
+
+export interface Ended {
+  readonly policy: RestartPolicy;
+  readonly exit: Exit;
+  readonly wanted: Wanted;
+  /** Failures in a row before this end. */
+  readonly consecutiveFailures: number;
+  /** How long the run that ended had lasted; 0 where it never began. */
+  readonly ranMs: number;
+  readonly backoff: Backoff;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+}
+
+/** What follows from the end of a run, and why, in words. */
+export type Verdict =
+  | { readonly kind: 'stay-stopped'; readonly reason: string }
+  | { readonly kind: 'complete'; readonly reason: string }
+  | { readonly kind: 'fail'; readonly reason: string }
+  /** `attempt` counts retries in a row from 1. */
+  | { readonly kind: 'retry'; readonly attempt: number; readonly delayMs: number; readonly reason: string };
+
+/**
+ * Applies the restart policy to the end of a run or to a start that failed:
+ *
+ * - `never`: success completes, everything else fails.
+ * - `on-failure`: success completes, everything else is retried.
+ * - `always` and `unless-stopped`: every end is retried, success too. They differ in `restoreWanted` only.
+ *
+ * A start that failed for the machine's shortage is retried under every policy: the service is not to blame.
+ */
+export function decide(ended: Ended): Verdict {
+  const { policy, exit } = ended;
+  const end = describeExit(exit);
+  if (ended.wanted === 'down') return { kind: 'stay-stopped', reason: `${end}; it is not wanted` };
+  if (exit.kind === 'spawn-error' && exit.failure.code === 'resource-shortage') {
+    return retry(ended, `${end}, the machine's shortage`);
+  }
+  const success = exit.kind === 'code' && exit.code === 0;
+  switch (policy) {
+    case 'never':
+      return { kind: success ? 'complete' : 'fail', reason: `${end}, restart is ${policy}` };
+    case 'on-failure':
+      return success ? { kind: 'complete', reason: `${end}, ${policy}` } : retry(ended, `${end}, ${policy}`);
+    case 'always':
+    case 'unless-stopped':
+      return retry(ended, `${end}, ${policy}`);
+    default:
+      return unreachable(policy);
+  }
+}
+
+function retry(ended: Ended, why: string): Verdict {
+  const before = ended.ranMs >= ended.backoff.resetAfterMs ? 0 : ended.consecutiveFailures;
+  const attempt = before + 1;
+  const delayMs = backoffDelayMs(ended.backoff, attempt, ended.random);
+  return { kind: 'retry', attempt, delayMs, reason: `${why}: retry ${attempt} in ${formatSpan(delayMs)}` };
+}
+
+/** `initial * multiplier^(attempt - 1)`, varied by the jitter either way; whole ms, never negative, never above `max`. */
+export function backoffDelayMs(backoff: Backoff, attempt: number, random: () => number): number {
+  const { initialMs, maxMs, multiplier, jitter } = backoff;
+  // 0 times an infinite power would be no number.
+  const grown = initialMs === 0 ? 0 : initialMs * multiplier ** (attempt - 1);
+  // Clamped before the jitter too, so that at the cap the retries of many services still spread.
+  const varied = Math.min(grown, maxMs) * (1 + jitter * (2 * random() - 1));
+  return Math.min(maxMs, Math.max(0, Math.round(varied)));
+}
+
+/**
+ * Whether a service is wanted when a new daemon takes the project over. `always` means always: a stop by a person
+ * lasts until the daemon ends. Under every other policy it lasts until a person starts the service again.
+ */
+export function restoreWanted(policy: RestartPolicy, personStopped: boolean): Wanted {
+  return personStopped && policy !== 'always' ? 'down' : 'up';
+}
+
+/** "500ms x2, jitter 0.2, max 30s". */
+export function describeBackoff({ initialMs, maxMs, multiplier, jitter }: Backoff): string {
+  return `${formatDuration(initialMs)} x${multiplier}, jitter ${jitter}, max ${formatDuration(maxMs)}`;
+}

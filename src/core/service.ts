@@ -1,0 +1,183 @@
+/** What is wanted of a service, normalised: every default filled in, every path absolute, every duration in ms. */
+
+/** Matches `^[a-z0-9][a-z0-9_.-]{0,62}$`. */
+export type ServiceId = string;
+
+/** A service's n-th instance, such as `web.2`; counted from 1. */
+export type InstanceId = string;
+
+export function instanceId(service: ServiceId, number: number): InstanceId {
+  return `${service}.${number}`;
+}
+
+/**
+ * A part of a text that is known only when an instance starts: a port that is allocated then, the host under which
+ * another service is reached from this one, the instance's number.
+ */
+export type LateRef =
+  | { readonly ref: 'port'; readonly service: ServiceId; readonly port: string }
+  | { readonly ref: 'host'; readonly service: ServiceId }
+  | { readonly ref: 'instance-number' };
+
+/** A text, or, where it holds late references, its parts in order. A text without any is always a plain string. */
+export type Text = string | readonly (string | LateRef)[];
+
+/** How a service's program is named: a script handed to a shell as its last argument, or an argument vector. */
+export type Command =
+  | { readonly kind: 'shell'; readonly shell: readonly string[]; readonly script: Text }
+  | { readonly kind: 'exec'; readonly argv: readonly Text[] };
+
+export type PortNumber = number | 'auto';
+
+/** One named port. Instance n of a service with a fixed port gets `port + n - 1`. */
+export interface PortSpec {
+  readonly name: string;
+  readonly port: PortNumber;
+}
+
+export interface EnvAppend {
+  readonly name: string;
+  readonly value: Text;
+  readonly separator: string;
+  readonly prepend: boolean;
+}
+
+/** Resource limits set with setrlimit(2) in the service's process; sizes in bytes. */
+export interface Limits {
+  readonly open_files?: number;
+  readonly processes?: number;
+  readonly core_size?: number;
+  readonly file_size?: number;
+  readonly stack_size?: number;
+  readonly locked_memory?: number;
+  readonly address_space?: number;
+  /** Seconds of CPU time. */
+  readonly cpu_time?: number;
+}
+
+/**
+ * What the running process is made of. A change to any of it replaces the process; a change elsewhere in the spec is
+ * applied in place. Formatting and key order of the manifest leave no trace here.
+ */
+export interface LaunchSpec {
+  readonly backend: 'native';
+  readonly command: Command;
+  readonly cwd: string;
+  /** The environment the manifest declares (project, env files, service), resolved; later sources already won. */
+  readonly env: Readonly<Record<string, Text>>;
+  readonly envAppend: readonly EnvAppend[];
+  /** What of the caller's environment is passed on below `env`: all of it, nothing, or these names. */
+  readonly inheritEnv: boolean | readonly string[];
+  /** Absolute folders put before PATH, the first one first. */
+  readonly path: readonly string[];
+  readonly ports: readonly PortSpec[];
+  /** Absolute path of the Unix socket the service serves. */
+  readonly socket?: Text;
+  readonly user?: string;
+  /** Octal digits, such as `0027`. */
+  readonly umask?: string;
+  readonly limits: Limits;
+}
+
+export type RestartPolicy = 'never' | 'on-failure' | 'always' | 'unless-stopped';
+
+export interface Backoff {
+  readonly initialMs: number;
+  readonly maxMs: number;
+  readonly multiplier: number;
+  /** Share of the delay, 0 to 1, by which it varies either way. */
+  readonly jitter: number;
+  /** A run at least this long makes the next failure count as the first. */
+  readonly resetAfterMs: number;
+}
+
+export interface StopSpec {
+  /** A name such as `SIGTERM`. */
+  readonly signal: string;
+  readonly graceMs: number;
+  /** Run instead of sending the signal. */
+  readonly command?: Command;
+  /** Whether signals go to the whole unit (the process and all it has started) or to the main process alone. */
+  readonly killTree: boolean;
+}
+
+export type DependencyCondition = 'started' | 'completed' | 'completed-successfully';
+
+export interface Dependency {
+  readonly service: ServiceId;
+  readonly condition: DependencyCondition;
+}
+
+export interface Hook {
+  readonly command: Command;
+  readonly timeoutMs: number;
+}
+
+export interface Hooks {
+  readonly preStart?: Hook;
+  readonly postStart?: Hook;
+  readonly preStop?: Hook;
+  readonly postStop?: Hook;
+}
+
+/** Turns the last lines a failing service wrote to stderr into a readable cause. The first that matches wins. */
+export interface ErrorPattern {
+  /** Source of a JavaScript regular expression, matched line by line with the `u` flag. */
+  readonly match: string;
+  /** May hold `$1` .. `$9` and `$<name>`. */
+  readonly message: string;
+}
+
+export interface ServiceSpec {
+  readonly id: ServiceId;
+  readonly description?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Why this backend, in words; shown by `plan`. */
+  readonly backendReason: string;
+  readonly launch: LaunchSpec;
+  readonly dependsOn: readonly Dependency[];
+  readonly restart: RestartPolicy;
+  readonly backoff: Backoff;
+  readonly stop: StopSpec;
+  /** The longest run, in ms; then the run is stopped and counts as failed. */
+  readonly timeoutMs?: number;
+  readonly replicas: number;
+  readonly hooks: Hooks;
+  readonly errors: readonly ErrorPattern[];
+  /** Programs that must be found on the service's PATH before it is started. */
+  readonly requires: readonly string[];
+  readonly profiles: readonly string[];
+  /** Where the service stands in the manifest, for messages: `setpoint.yaml:7`. */
+  readonly origin: string;
+}
+
+/** Everything the manifest files say, loaded under one request. */
+export interface Project {
+  readonly name: string;
+  /** Absolute path of the folder of the first manifest. */
+  readonly dir: string;
+  /** Absolute paths of all files that went into it: manifests, includes, env files. */
+  readonly files: readonly string[];
+  /** The services that take part: those without a profile, with an active one, or named on the command line. */
+  readonly services: readonly ServiceSpec[];
+  /** Ids of the services that are defined but take no part. */
+  readonly inactive: readonly ServiceId[];
+  /** Key patterns to mask besides the built-in ones. */
+  readonly redact: readonly string[];
+  /** Stopping the whole project takes at most this long, in ms; then everything is killed. */
+  readonly shutdownTimeoutMs: number;
+}
+
+/** What is asked of the loader; the same request loads the same project again later. */
+export interface LoadRequest {
+  /** Absolute paths of the manifests, in order; later ones override. */
+  readonly files: readonly string[];
+  readonly projectName?: string;
+  readonly profiles: readonly string[];
+  /** `--set KEY=VALUE`: variables for interpolation that win over every other source. */
+  readonly set: Readonly<Record<string, string>>;
+  /** Absolute paths given with `--env-file`. */
+  readonly envFiles: readonly string[];
+  /** Services named on the command line: their profiles count as active. */
+  readonly named: readonly ServiceId[];
+}

@@ -1,0 +1,192 @@
+import {
+  constant,
+  count,
+  flag,
+  list,
+  map,
+  object,
+  oneOf,
+  ref,
+  strictObject,
+  text,
+  time,
+} from './openapi-build.ts';
+import type { Schema } from './openapi-build.ts';
+
+const id = { type: 'string', minLength: 1, maxLength: 128 };
+const path = { type: 'string', minLength: 1, maxLength: 4096, description: 'Absolute path' };
+const names = list(id, 'Names of services');
+
+const loadRequest = strictObject(
+  'How the manifest is loaded',
+  {
+    files: list(path, 'The manifests, in order; later ones override'),
+    projectName: { ...id, description: 'Name of the project, instead of what the manifest says' },
+    profiles: list(text('Name'), 'Active profiles'),
+    set: map(text('Value'), 'Variables that win over every other source'),
+    envFiles: list(path, 'Files with variables for interpolation'),
+    named: list(id, 'Services that were named: their profiles count as active'),
+  },
+  ['projectName'],
+);
+
+const applyRequest = strictObject('A manifest to be planned or applied', {
+  load: ref('LoadRequest'),
+  hostEnv: map(text('Value'), "The caller's environment, for interpolation and `inherit_env`"),
+  services: { ...names, description: 'Only these services and what they depend on; empty: all' },
+});
+
+const selector = strictObject('Which instances; both empty: all', {
+  names: { ...names, description: 'Names of services or instances' },
+  labels: list(text('`key` or `key=value`'), 'All must match'),
+});
+
+const actionRequest = oneOf('What to do with which instances', [
+  strictObject('Start', {
+    action: constant('start'),
+    select: ref('Selector'),
+    withDependencies: flag('Also start what they depend on'),
+  }),
+  strictObject('Stop', { action: constant('stop'), select: ref('Selector') }),
+  strictObject('Stop, then start', { action: constant('restart'), select: ref('Selector') }),
+  strictObject('Send a signal', {
+    action: constant('kill'),
+    select: ref('Selector'),
+    signal: text('Name of the signal, such as `SIGHUP`', { minLength: 1, maxLength: 32 }),
+  }),
+  strictObject('Change the number of instances', {
+    action: constant('scale'),
+    service: { ...id, description: 'Name of the service' },
+    replicas: count('How many are wanted', { maximum: 1000 }),
+  }),
+]);
+
+const downRequest = strictObject(
+  'How the project is brought down',
+  {
+    reason: text('Why; shown to whoever looks on', { minLength: 1, maxLength: 500 }),
+    level: {
+      enum: [0, 1, 2],
+      description:
+        '0 orderly, 1 without the patience of grace periods, 2 kill. A higher level later escalates.',
+    },
+    timeoutMs: count('Instead of the `shutdown.timeout` of the manifest', {
+      maximum: Number.MAX_SAFE_INTEGER,
+    }),
+  },
+  ['timeoutMs'],
+);
+
+const explanation = object('What a service does and why', {
+  service: ref('Service'),
+  verdicts: list(
+    object('One instance', { instance: text('Name of the instance'), text: text('One sentence') }),
+    'What each instance does, why, and what comes next',
+  ),
+  history: list(ref('Happening'), 'Oldest first'),
+  dependencies: list(
+    object('A dependency', {
+      service: text('Name of the service'),
+      condition: text('What it has to be'),
+      now: text('What it does'),
+    }),
+    'What it depends on',
+  ),
+  dependents: list(text('Name of a service'), 'What depends on it'),
+  next: list(text('A sentence'), 'What could be done now'),
+});
+
+const logLine = object(
+  'A line, or a bounded piece of one, of the output of a service',
+  {
+    service: text('Name of the service'),
+    instance: text('Name of the instance'),
+    stream: text('Where it was written', { enum: ['stdout', 'stderr'] }),
+    time: time('When the daemon saw it'),
+    text: text('Without its newline; ANSI sequences as written'),
+    partial: flag('True for a piece of a line that goes on in the next one'),
+    skipped: count('Bytes left out before this line because the client was too slow', { minimum: 1 }),
+  },
+  ['partial', 'skipped'],
+);
+
+const watchItem = oneOf('A snapshot, or something that happened', [
+  object('The project now', { type: constant('snapshot'), snapshot: ref('Snapshot') }),
+  object(
+    'A new entry of the journal',
+    {
+      type: constant('happening'),
+      happening: ref('Happening'),
+      dropped: count('Happenings before this one that the client was too slow for', { minimum: 1 }),
+    },
+    ['dropped'],
+  ),
+]);
+
+const leaseLine = oneOf('`granted` or `taken` first; `detached` where the lease was given up', [
+  object('The lease is held as long as this answer is open', {
+    lease: constant('granted'),
+    id: text('What `POST /v1/lease/detach` takes'),
+  }),
+  object('Another client holds the lease; the answer ends', { lease: constant('taken') }),
+  object('The lease was given up and the project runs on; the answer ends', { lease: constant('detached') }),
+]);
+
+const leftover = object('Something of the project that could not be stopped', {
+  instance: text('Name of the instance'),
+  pid: count('Process id'),
+  command: text('Command line, masked'),
+});
+
+/** The bodies of requests and answers. */
+export const messageSchemas: Readonly<Record<string, Schema>> = {
+  LoadRequest: loadRequest,
+  ApplyRequest: applyRequest,
+  Selector: selector,
+  ActionRequest: actionRequest,
+  DownRequest: downRequest,
+  DetachRequest: strictObject('Which lease to give up', { id: { ...id, description: 'As it was granted' } }),
+  PlanAnswer: object(
+    'The plan, and what is wrong with the manifest',
+    {
+      diagnostics: list(ref('Diagnostic'), 'Problems of the manifest'),
+      plan: ref('Plan'),
+    },
+    ['plan'],
+  ),
+  ApplyAnswer: object(
+    'What was begun; without `plan`, errors kept the manifest from being applied',
+    {
+      diagnostics: list(ref('Diagnostic'), 'Problems of the manifest'),
+      plan: ref('Plan'),
+      snapshot: ref('Snapshot'),
+    },
+    ['plan'],
+  ),
+  ActionAnswer: object('What was acted upon', {
+    affected: list(text('Name of an instance'), 'Instances acted upon'),
+    unchanged: list(text('Name of an instance'), 'Instances that were already as wanted'),
+    snapshot: ref('Snapshot'),
+  }),
+  DownAnswer: object('How the shutdown ended', {
+    stopped: count('Instances that were stopped'),
+    leftovers: list(ref('Leftover'), 'Empty when nothing of the project remains'),
+  }),
+  Leftover: leftover,
+  Explanation: explanation,
+  LogLine: logLine,
+  WatchItem: watchItem,
+  LeaseLine: leaseLine,
+  Nothing: object('Nothing to say', {}),
+  Error: object('Why a request was not granted', {
+    error: object(
+      'The failure',
+      {
+        code: text('Stable name, such as `unknown-service`'),
+        message: text('One sentence'),
+        help: text('What to do about it'),
+      },
+      ['help'],
+    ),
+  }),
+};

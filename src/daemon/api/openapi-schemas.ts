@@ -1,0 +1,326 @@
+import {
+  constant,
+  count,
+  described,
+  flag,
+  list,
+  map,
+  object,
+  oneOf,
+  ref,
+  text,
+  time,
+} from './openapi-build.ts';
+import type { Schema } from './openapi-build.ts';
+
+const serviceId = text('Name of the service in the manifest');
+const instanceId = text('Name of the instance, such as `web.2`');
+const run = text('Names this run of the instance; unique over all time');
+const pid = count('Process id of the main process; absent where it is not known');
+
+function kind(
+  name: string,
+  properties: Readonly<Record<string, Schema>>,
+  optional?: readonly string[],
+): Schema {
+  return object(`\`${name}\``, { kind: constant(name), ...properties }, optional);
+}
+
+const startFailure = object(
+  'Why a run could not begin',
+  {
+    code: text('What was wrong', {
+      enum: [
+        'missing-program',
+        'missing-cwd',
+        'not-executable',
+        'missing-requirement',
+        'arguments-too-long',
+        'port-taken',
+        'socket-blocked',
+        'user-unavailable',
+        'limit-refused',
+        'hook-failed',
+        'resource-shortage',
+        'state-unwritable',
+        'other',
+      ],
+    }),
+    message: text('One sentence; secrets masked'),
+    help: text('What to do about it'),
+  },
+  ['help'],
+);
+
+const exit = oneOf('How a run ended', [
+  kind('code', { code: count('Exit status') }),
+  kind('signal', { signal: text('Name of the signal, such as `SIGTERM`') }),
+  kind('spawn-error', { failure: ref('StartFailure') }),
+  kind('timeout', { afterMs: count('The run time, in ms, that was allowed') }),
+  kind('unknown', { why: text('Why nobody saw the end') }),
+]);
+
+const waitingOn = object('A dependency that is not met yet', {
+  service: serviceId,
+  condition: text('What is waited for', { enum: ['started', 'completed', 'completed-successfully'] }),
+  now: text('What that service does at the moment, in words'),
+});
+
+const instanceState = oneOf('What an instance does; each kind holds only what is true in it', [
+  kind('stopped', { exit: ref('Exit') }, ['exit']),
+  kind('waiting', { since: time('Start of the wait'), on: list(ref('WaitingOn'), 'What it waits for') }),
+  kind('starting', { run, since: time('Start of the preparations') }),
+  kind('running', { run, pid, since: time('Start of the run') }, ['pid']),
+  kind('backoff', {
+    attempt: count('Number of the coming attempt'),
+    since: time('Start of the delay'),
+    until: time('End of the delay'),
+    delayMs: { type: 'number', description: 'Length of the delay in ms' },
+    exit: ref('Exit'),
+    reason: text('Why it is retried, in words'),
+  }),
+  kind(
+    'stopping',
+    {
+      run,
+      pid,
+      since: time('When the stop began'),
+      deadline: time('When SIGKILL follows'),
+      then: text('What follows', { enum: ['stopped', 'start-again', 'decide'] }),
+      escalated: flag('Whether SIGKILL was sent'),
+      reason: text('Why it is being stopped'),
+      exit: described('Exit', 'End of the main process; the rest of the unit may still be going down'),
+    },
+    ['pid', 'exit'],
+  ),
+  kind('completed', { exit: ref('Exit'), at: time('End of the run') }),
+  kind('failed', {
+    exit: ref('Exit'),
+    reason: text('Why it is not retried'),
+    at: time('End of the last run'),
+  }),
+  kind('skipped', { reason: text('What a dependency did') }),
+]);
+
+const instance = object(
+  'One instance of a service',
+  {
+    id: instanceId,
+    service: serviceId,
+    number: count('Counted from 1', { minimum: 1 }),
+    wanted: text('What is wanted of it', { enum: ['up', 'down'] }),
+    state: ref('InstanceState'),
+    restarts: count('Restarts by policy since it was last started by a person or a change'),
+    ports: map(count('Port number'), 'The ports of the present or next run, by name'),
+    lastCause: text('The last lines of the last failing run, made readable; absent where nothing failed'),
+    lastExit: described('Exit', 'How the previous run ended'),
+    children: count('Processes of the unit besides the main one; only while live and where known'),
+  },
+  ['lastCause', 'lastExit', 'children'],
+);
+
+const service = object(
+  'One service, with its instances',
+  {
+    id: serviceId,
+    description: text('From the manifest'),
+    labels: map(text('Value'), 'From the manifest'),
+    backend: text('What runs it, such as `native`'),
+    backendReason: text('Why that backend, in words'),
+    replicas: count('How many instances are wanted'),
+    dependsOn: list(
+      object('A dependency', { service: serviceId, condition: text('What it has to be') }),
+      'What it depends on',
+    ),
+    inManifest: flag('False for one that the manifest no longer holds and that is being stopped'),
+    instances: list(ref('Instance'), 'By number'),
+    restart: text('Restart policy'),
+    backoff: text('Backoff in words, such as `500ms x2, jitter 0.2, max 30s`'),
+  },
+  ['description'],
+);
+
+const snapshot = object(
+  'Everything about the project at one moment',
+  {
+    daemon: ref('DaemonInfo'),
+    name: text('Name of the project'),
+    dir: text('Absolute path of the folder of the first manifest'),
+    files: list(text('Absolute path'), 'All files that went into it'),
+    services: list(ref('Service'), 'The services that take part'),
+    inactive: list(serviceId, 'Services that are defined but take no part'),
+    revision: count('Counts up with every change'),
+    phase: text('What the project is doing', { enum: ['up', 'shutting-down', 'idle'] }),
+    shutdown: object('Only while shutting down', {
+      reason: text('Why'),
+      deadline: time('When everything left is killed'),
+      level: count('0 orderly, 1 without patience, 2 kill'),
+    }),
+    leased: flag('Whether an attached `up` holds the lease'),
+    now: time("The daemon's clock"),
+  },
+  ['shutdown'],
+);
+
+const daemonInfo = object('The daemon that answers', {
+  version: text('Version of Setpoint'),
+  api: count('Version of this API'),
+  pid: count('Its process id'),
+  startedAt: time('Its start'),
+  project: text('Name of the project'),
+  manifest: text('Absolute path of the first manifest'),
+  stateDir: text('Absolute path of the state directory of the project'),
+});
+
+const fieldChange = object(
+  'One changed field; values as displayed, secrets masked',
+  {
+    field: text('Path within the service, such as `env.PORT`'),
+    from: text('Absent where the field is new'),
+    to: text('Absent where the field is gone'),
+  },
+  ['from', 'to'],
+);
+
+const cause = oneOf('Why something is or was done', [
+  kind('added', {}),
+  kind('removed', {}),
+  kind('changed', { fields: list(ref('FieldChange'), 'In a stable order') }),
+  kind('dependency', { service: serviceId, what: text('What it did') }),
+  kind('user', { what: text('What was asked for') }),
+  kind('scaled', { from: count('Instances before'), to: count('Instances after') }),
+  kind('policy', { reason: text('Verdict of the restart policy') }),
+  kind('shutdown', { reason: text('Why the project is shut down') }),
+  kind('not-running', { was: text('What it did') }),
+]);
+
+function happened(
+  type: string,
+  properties: Readonly<Record<string, Schema>>,
+  optional: readonly string[] = [],
+): Schema {
+  return object(
+    `\`${type}\``,
+    {
+      type: constant(type),
+      seq: count('Counts up by 1 within a project, across daemon restarts'),
+      time: time('When'),
+      service: serviceId,
+      instance: instanceId,
+      ...properties,
+    },
+    ['service', 'instance', ...optional],
+  );
+}
+
+const happening = oneOf('What happened; one entry of the journal', [
+  happened('daemon-started', { pid: count('Its process id'), version: text('Its version') }),
+  happened('daemon-stopped', { reason: text('Why') }),
+  happened('manifest-applied', { summary: text('What it changes') }),
+  happened('manifest-rejected', { errors: count('Number of errors'), first: text('The first of them') }),
+  happened('shutdown-began', { reason: text('Why') }),
+  happened('instance-waiting', { on: text('What for') }),
+  happened('instance-started', { run, pid, cause: ref('Cause') }, ['pid']),
+  happened('instance-adopted', { run, pid, startedAt: time('Start of the run') }, ['pid']),
+  happened(
+    'instance-exited',
+    {
+      run,
+      exit: ref('Exit'),
+      ranMs: { type: 'number', description: 'Length of the run in ms' },
+      cause: text('What its last lines on stderr say; bounded, masked'),
+    },
+    ['cause'],
+  ),
+  happened('instance-backing-off', {
+    attempt: count('Number of the coming attempt'),
+    delayMs: { type: 'number', description: 'Length of the delay in ms' },
+    reason: text('Why it is retried'),
+  }),
+  happened('instance-stopping', { run, cause: ref('Cause'), signal: text('The signal that was sent') }),
+  happened('instance-escalated', { run, reason: text('Why') }),
+  happened('instance-stopped', { run, exit: ref('Exit') }, ['exit']),
+  happened('instance-completed', { exit: ref('Exit') }),
+  happened('instance-failed', { exit: ref('Exit'), reason: text('Why it is not retried') }),
+  happened('instance-skipped', { reason: text('What a dependency did') }),
+  happened('instance-updated', { cause: ref('Cause') }),
+  happened('instance-forgotten', { cause: ref('Cause') }),
+  happened('hook-ran', {
+    hook: text('Which'),
+    ok: flag('Whether it succeeded'),
+    detail: text('What it said'),
+  }),
+  happened('warning', { message: text('One sentence') }),
+]);
+
+const planStep = object(
+  'One step of a plan',
+  {
+    id: text('Unique within the plan, such as `replace:api.1`'),
+    action: text('What is to be done', { enum: ['start', 'replace', 'update', 'stop', 'forget', 'none'] }),
+    service: serviceId,
+    instance: instanceId,
+    causes: list(ref('Cause'), 'Why'),
+    after: list(text('Id of a step'), 'Steps that must be through first'),
+    backend: text('What runs it'),
+    note: text('For `none`: what it does now'),
+  },
+  ['note'],
+);
+
+const plan = object('What is to be done so that what runs matches the manifest', {
+  project: text('Name of the project'),
+  manifest: text('Path of the manifest'),
+  serviceCount: count('Services in the manifest'),
+  steps: list(ref('PlanStep'), 'Sorted by service, then instance number'),
+  order: list(list(text('Id of a step'), 'Steps that may run at once'), 'Batches, in order'),
+  drift: flag('Whether anything at all is to be done'),
+});
+
+const place = object(
+  'A place in a file; lines and columns start at 1',
+  {
+    file: text('Path'),
+    line: count('Line', { minimum: 1 }),
+    column: count('Column', { minimum: 1 }),
+    endColumn: count('Exclusive', { minimum: 1 }),
+    source: text('The text of that line, secrets masked'),
+  },
+  ['endColumn', 'source'],
+);
+
+const diagnostic = object(
+  'A problem of the manifest',
+  {
+    severity: text('Errors keep a manifest from being applied', { enum: ['error', 'warning'] }),
+    code: text('Stable name, such as `unknown-key`'),
+    message: text('One sentence'),
+    labels: list(
+      object('A place the problem is about', { place: ref('Place'), note: text('Said at the caret') }, [
+        'note',
+      ]),
+      'The first one is the main one',
+    ),
+    help: text('What to do about it'),
+  },
+  ['help'],
+);
+
+/** What the schemas of answers are made of. */
+export const sharedSchemas: Readonly<Record<string, Schema>> = {
+  DaemonInfo: daemonInfo,
+  Snapshot: snapshot,
+  Service: service,
+  Instance: instance,
+  InstanceState: instanceState,
+  WaitingOn: waitingOn,
+  Exit: exit,
+  StartFailure: startFailure,
+  Cause: cause,
+  FieldChange: fieldChange,
+  Happening: happening,
+  Plan: plan,
+  PlanStep: planStep,
+  Place: place,
+  Diagnostic: diagnostic,
+};

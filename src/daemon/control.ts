@@ -1,0 +1,235 @@
+import type {
+  ActionRequest,
+  ActionResponse,
+  ApiError,
+  ApplyRequest,
+  ApplyResponse,
+  DaemonInfo,
+  DownRequest,
+  DownResponse,
+  ExplainResponse,
+  LogLine,
+  LogQuery,
+  PlanResponse,
+  ProjectSnapshot,
+  WatchItem,
+} from '../core/api.ts';
+import type { Diagnostic } from '../core/diagnostic.ts';
+import type { Happening } from '../core/event.ts';
+import { createRedactor } from '../core/redact.ts';
+import { err, ok, type Result } from '../core/result.ts';
+import type { LoadRequest, ServiceId } from '../core/service.ts';
+import { verdict } from '../core/status-text.ts';
+import type { Engine, LoadedProject } from '../engine/engine.ts';
+import { select, type UnknownName } from '../engine/select.ts';
+import type { LoadResult } from '../manifest/load.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Control, ControlResult, LeaseHold } from '../ports/control.ts';
+import type { LogStore } from '../ports/logs.ts';
+import type { Store } from '../ports/store.ts';
+
+export interface ControlParts {
+  readonly engine: Engine;
+  readonly store: Store;
+  readonly logs: LogStore;
+  readonly clock: Clock;
+  readonly info: DaemonInfo;
+  readonly load: (request: LoadRequest, hostEnv: Readonly<Record<string, string>>) => LoadResult;
+  readonly subscribeHappenings: (listener: (happening: Happening) => void) => () => void;
+  /** Called once the project is down, or when it never came up and nobody is left to bring it up. */
+  readonly finished: (reason: string) => void;
+}
+
+type Failure = ApiError['error'];
+
+const HISTORY = 40;
+
+/** What clients may ask, put together from the loader, the engine and the logs. */
+export class ProjectControl implements Control {
+  readonly #parts: ControlParts;
+  #leased = false;
+  /** Applies run one after another: the later one plans against what the earlier one began. */
+  #applying: Promise<unknown> = Promise.resolve();
+
+  constructor(parts: ControlParts) {
+    this.#parts = parts;
+  }
+
+  info(): DaemonInfo {
+    return this.#parts.info;
+  }
+
+  snapshot(): ProjectSnapshot {
+    const { engine, clock, info } = this.#parts;
+    const { project, shutdown } = engine;
+    return {
+      daemon: info,
+      name: project.name,
+      dir: project.dir,
+      files: project.files,
+      services: engine.services(),
+      inactive: project.inactive,
+      revision: engine.revision,
+      phase: shutdown === undefined ? (engine.record.phase === 'up' ? 'up' : 'idle') : 'shutting-down',
+      ...(shutdown === undefined
+        ? {}
+        : { shutdown: { reason: shutdown.reason, deadline: shutdown.deadline, level: shutdown.level } }),
+      leased: this.#leased,
+      now: clock.wall(),
+    };
+  }
+
+  subscribe(listener: (item: WatchItem) => void): () => void {
+    const { engine, subscribeHappenings } = this.#parts;
+    const ends = [
+      engine.subscribe(() => listener({ type: 'snapshot', snapshot: this.snapshot() })),
+      subscribeHappenings((happening) => listener({ type: 'happening', happening })),
+    ];
+    return () => {
+      for (const end of ends) end();
+    };
+  }
+
+  async plan(request: ApplyRequest): ControlResult<PlanResponse> {
+    const loaded = this.#load(request);
+    if (!loaded.ok) return loaded;
+    const { diagnostics, next } = loaded.value;
+    if (next === undefined) return ok({ diagnostics });
+    return ok({ diagnostics, plan: await this.#parts.engine.plan(next, request.services) });
+  }
+
+  apply(request: ApplyRequest): ControlResult<ApplyResponse> {
+    const turn = this.#applying.then(() => this.#applyNow(request));
+    this.#applying = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async act(request: ActionRequest): ControlResult<ActionResponse> {
+    const { engine } = this.#parts;
+    if (engine.shutdown !== undefined && request.action !== 'kill') return err(SHUTTING_DOWN);
+    const done =
+      request.action === 'scale' ? await engine.scale(request.service, request.replicas) : engine.act(request);
+    if (!done.ok) return err(unknownName(done.error));
+    return ok({ ...done.value, snapshot: this.snapshot() });
+  }
+
+  async down(request: DownRequest): ControlResult<DownResponse> {
+    const result = await this.#parts.engine.down(request);
+    this.#parts.finished(request.reason);
+    return ok(result);
+  }
+
+  async explain(service: ServiceId): ControlResult<ExplainResponse> {
+    const { engine, clock, store } = this.#parts;
+    const all = engine.services();
+    const found = all.find((s) => s.id === service) ?? all.find((s) => s.instances.some((i) => i.id === service));
+    if (found === undefined) {
+      return Promise.resolve(err(unknownName({ name: service, known: all.map((s) => s.id) })));
+    }
+    const instances = found.instances.filter((i) => found.id === service || i.id === service);
+    const now = clock.wall();
+    return Promise.resolve(
+      ok({
+        service: found,
+        verdicts: instances.map((i) => ({ instance: i.id, text: verdict(i, found, now) })),
+        history: store.happenings(HISTORY, found.id),
+        dependencies: found.dependsOn.map((d) => ({
+          ...d,
+          now: all.find((s) => s.id === d.service)?.instances.map((i) => i.state.kind).join(', ') ?? 'not there',
+        })),
+        dependents: all.filter((s) => s.dependsOn.some((d) => d.service === found.id)).map((s) => s.id),
+        next: nextSteps(found.id, instances.map((i) => i.state.kind)),
+      }),
+    );
+  }
+
+  happenings(limit: number, service?: ServiceId): readonly Happening[] {
+    return this.#parts.store.happenings(limit, service);
+  }
+
+  async *logs(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine> {
+    const { engine, logs } = this.#parts;
+    const found = select([...engine.supervisors()], new Map(), query.select);
+    const chosen = found.ok ? found.value : [];
+    yield* logs.query({ ...query, instances: chosen.map((s) => ({ instance: s.ref.id, service: s.ref.service })) }, signal);
+  }
+
+  lease(): LeaseHold | undefined {
+    if (this.#leased) return undefined;
+    this.#leased = true;
+    let held = true;
+    return {
+      release: (detach) => {
+        if (!held) return;
+        held = false;
+        this.#leased = false;
+        if (!detach) void this.down({ reason: 'the attached `up` ended', level: 0 });
+      },
+    };
+  }
+
+  async #applyNow(request: ApplyRequest): ControlResult<ApplyResponse> {
+    const { engine, store } = this.#parts;
+    if (engine.shutdown !== undefined) return err(SHUTTING_DOWN);
+    const loaded = this.#load(request);
+    if (!loaded.ok) return loaded;
+    const { diagnostics, next } = loaded.value;
+    if (next === undefined) {
+      const errors = diagnostics.filter((d) => d.severity === 'error');
+      store.append(
+        { type: 'manifest-rejected', errors: errors.length, first: errors[0]?.message ?? '' },
+        {},
+      );
+      return ok({ diagnostics, snapshot: this.snapshot() });
+    }
+    const plan = await engine.apply(next, request.services, withoutSecrets(request.load, next));
+    return ok({ diagnostics, plan, snapshot: this.snapshot() });
+  }
+
+  #load(
+    request: ApplyRequest,
+  ): Result<{ diagnostics: readonly Diagnostic[]; next: LoadedProject | undefined }, Failure> {
+    const { diagnostics, project, secrets } = this.#parts.load(request.load, request.hostEnv);
+    if (project === undefined) return ok({ diagnostics, next: undefined });
+    for (const name of request.services) {
+      if (!project.services.some((s) => s.id === name)) {
+        return err(unknownName({ name, known: [...project.services.map((s) => s.id), ...project.inactive] }));
+      }
+    }
+    return ok({ diagnostics, next: { project, hostEnv: request.hostEnv, secrets } });
+  }
+}
+
+const SHUTTING_DOWN: Failure = {
+  code: 'shutting-down',
+  message: 'the project is being shut down',
+  help: 'wait for `setpoint down` to finish, then try again',
+};
+
+function unknownName({ name, known }: UnknownName): Failure {
+  return {
+    code: 'unknown-service',
+    message: `there is no service or instance \`${name}\``,
+    help: known.length === 0 ? 'the manifest has no services' : `there are: ${known.join(', ')}`,
+  };
+}
+
+/** What is kept on disk of how the manifest was loaded: variables that are secret by name or by use are left out. */
+function withoutSecrets(load: LoadRequest, { project, secrets }: LoadedProject): LoadRequest {
+  const redactor = createRedactor({ patterns: project.redact, values: secrets });
+  const open = ([key, value]: [string, string]): boolean =>
+    !redactor.isSecretKey(key) && redactor.text(value) === value;
+  const set = Object.fromEntries(Object.entries(load.set).filter(open));
+  return { ...load, set };
+}
+
+function nextSteps(service: ServiceId, kinds: readonly string[]): readonly string[] {
+  const steps: string[] = [];
+  if (kinds.includes('backoff')) steps.push(`\`setpoint restart ${service}\` acts now`);
+  if (kinds.includes('failed')) steps.push(`\`setpoint restart ${service}\` starts afresh`);
+  if (kinds.includes('stopped')) steps.push(`\`setpoint start ${service}\` starts it`);
+  if (kinds.includes('failed') || kinds.includes('backoff')) {
+    steps.push(`\`setpoint logs ${service}\` shows what it wrote`);
+  }
+  return steps;
+}

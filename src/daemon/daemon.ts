@@ -1,0 +1,217 @@
+import { randomBytes } from 'node:crypto';
+import { dirname } from 'node:path';
+import { createNativeBackend } from '../backends/native/native-backend.ts';
+import { commandRunner } from '../backends/native/commands.ts';
+import { findFreePort } from '../backends/native/ports.ts';
+import { API_VERSION, type DaemonInfo } from '../core/api.ts';
+import type { Happening } from '../core/event.ts';
+import { err, ok, type Result } from '../core/result.ts';
+import type { LoadRequest } from '../core/service.ts';
+import { Engine, type LoadedProject } from '../engine/engine.ts';
+import { createLogStore } from '../logs/log-store.ts';
+import { loadProject, nodeManifestIo } from '../manifest/load.ts';
+import type { ProjectRecord, Store } from '../ports/store.ts';
+import { acquireLock } from '../store/lock.ts';
+import { prepareRuntimeDir } from '../store/runtime-dir.ts';
+import { openStore } from '../store/store.ts';
+import { createApiServer } from './api/server.ts';
+import { ProjectControl } from './control.ts';
+import { resumedRuns } from './resume.ts';
+import { systemClock } from './system-clock.ts';
+import type { DaemonPaths, StartFailed } from './types.ts';
+
+export interface DaemonOptions {
+  readonly paths: DaemonPaths;
+  readonly version: string;
+  /** The environment for what is resumed before any client has applied anything. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+export interface RunningDaemon {
+  readonly control: ProjectControl;
+  /** Resolves, with why, once the daemon has nothing left to do and has closed everything. */
+  readonly ended: Promise<string>;
+  /** Brings the project down, then ends. */
+  shutdown(reason: string, level: 0 | 1 | 2): void;
+}
+
+/** How long answers and streams that tell of the end get to reach their clients. */
+const LAST_ANSWERS_MS = 100;
+
+/**
+ * Starts the daemon of one project in this process. Resolves once its socket answers and what an earlier daemon left
+ * running has been taken over; or with why it could not start (`locked`: another one runs).
+ */
+export async function startDaemon(options: DaemonOptions): Promise<Result<RunningDaemon, StartFailed>> {
+  process.umask(0o077);
+  const { paths } = options;
+  const lock = await acquireLock(paths.lockPath, paths.socketPath);
+  if (!lock.ok) return err({ ...lock.error, code: lock.error.code === 'held' ? 'locked' : lock.error.code });
+  const listeners = new Set<(happening: Happening) => void>();
+  const hear = (happening: Happening): void => {
+    for (const listener of listeners) listener(happening);
+  };
+  const folder = prepareRuntimeDir(dirname(paths.socketPath));
+  const opened = folder.ok ? openStore(paths, { onOwn: hear }) : folder;
+  if (!opened.ok) {
+    lock.value.release();
+    return opened;
+  }
+  const store = heard(opened.value, hear);
+  const info: DaemonInfo = {
+    version: options.version,
+    api: API_VERSION,
+    pid: process.pid,
+    startedAt: Date.now(),
+    project: paths.name,
+    manifest: paths.manifest,
+    stateDir: paths.stateDir,
+  };
+  store.append({ type: 'daemon-started', pid: info.pid, version: info.version }, {});
+  return compose(options, info, store, listeners, () => {
+    opened.value.close();
+    lock.value.release();
+  });
+}
+
+async function compose(
+  options: DaemonOptions,
+  info: DaemonInfo,
+  store: Store,
+  listeners: Set<(happening: Happening) => void>,
+  unlock: () => void,
+): Promise<Result<RunningDaemon, StartFailed>> {
+  const { paths } = options;
+  const known = store.readProject();
+  const record = known ?? newRecord(options);
+  const backend = createNativeBackend({});
+  const logs = createLogStore({
+    stateDir: paths.stateDir,
+    onWarning: (message) => store.append({ type: 'warning', message }, {}),
+  });
+  const engine = new Engine(
+    {
+      clock: systemClock,
+      random: Math.random,
+      newRun: () => randomBytes(9).toString('base64url'),
+      backend,
+      store,
+      logs,
+      commands: commandRunner,
+      freePort: findFreePort,
+    },
+    record,
+    nothingYet(record, options.env),
+  );
+  let end: (reason: string) => void = () => {};
+  const wantedEnd = new Promise<string>((resolve) => (end = resolve));
+  const control = new ProjectControl({
+    engine,
+    store,
+    logs,
+    clock: systemClock,
+    info,
+    load: (request, hostEnv) => loadProject(request, nodeManifestIo(hostEnv)),
+    subscribeHappenings: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    finished: end,
+  });
+  if (known?.phase === 'up') await resume(engine, store, backend, known, options.env);
+  const server = createApiServer(control, {});
+  const listening = await server.listen(paths.socketPath);
+  if (!listening.ok) {
+    unlock();
+    return listening;
+  }
+  if (known?.shutdown !== undefined) void control.down({ reason: known.shutdown.reason, level: 0 });
+  const ended = wantedEnd.then(async (reason) => {
+    await new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS));
+    await server.close();
+    engine.dispose();
+    logs.close();
+    store.append({ type: 'daemon-stopped', reason }, {});
+    unlock();
+    return reason;
+  });
+  return ok({
+    control,
+    ended,
+    shutdown: (reason, level) => void control.down({ reason, level }),
+  });
+}
+
+async function resume(
+  engine: Engine,
+  store: Store,
+  backend: ReturnType<typeof createNativeBackend>,
+  known: ProjectRecord,
+  env: Readonly<Record<string, string>>,
+): Promise<void> {
+  const loaded = loadProject(known.load, nodeManifestIo(env));
+  const errors = loaded.diagnostics.filter((d) => d.severity === 'error');
+  if (loaded.project === undefined) {
+    const first = errors[0]?.message ?? '';
+    store.append({ type: 'manifest-rejected', errors: errors.length, first }, {});
+  }
+  const next: LoadedProject | undefined =
+    loaded.project === undefined
+      ? undefined
+      : { project: loaded.project, hostEnv: env, secrets: loaded.secrets };
+  engine.resume(next, await resumedRuns(store, backend));
+}
+
+function newRecord({ paths }: DaemonOptions): ProjectRecord {
+  return {
+    version: 1,
+    name: paths.name,
+    dir: '',
+    load: emptyLoad(paths.files),
+    phase: 'down',
+    stopped: [],
+    scale: {},
+    ports: {},
+    salt: randomBytes(12).toString('base64url'),
+  };
+}
+
+function emptyLoad(files: readonly string[]): LoadRequest {
+  return { files, profiles: [], set: {}, envFiles: [], named: [] };
+}
+
+/** What stands for the project until a manifest has been loaded. */
+function nothingYet(record: ProjectRecord, hostEnv: Readonly<Record<string, string>>): LoadedProject {
+  return {
+    project: {
+      name: record.name,
+      dir: record.dir,
+      files: record.load.files,
+      services: [],
+      inactive: [],
+      redact: [],
+      shutdownTimeoutMs: 60_000,
+    },
+    hostEnv,
+    secrets: [],
+  };
+}
+
+/** The same store, with listeners that hear what is appended. */
+function heard(store: Store, hear: (happening: Happening) => void): Store {
+  return {
+    stateDir: store.stateDir,
+    instanceDir: (instance) => store.instanceDir(instance),
+    readProject: () => store.readProject(),
+    writeProject: (record) => store.writeProject(record),
+    readRuns: () => store.readRuns(),
+    writeRun: (record) => store.writeRun(record),
+    removeRun: (instance) => store.removeRun(instance),
+    happenings: (limit, service) => store.happenings(limit, service),
+    append: (body, at) => {
+      const happening = store.append(body, at);
+      hear(happening);
+      return happening;
+    },
+  };
+}

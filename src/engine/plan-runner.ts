@@ -1,0 +1,57 @@
+import type { PlanStep, PlanView } from '../core/plan-view.ts';
+
+export interface StepExecutor {
+  /** Begins the step. */
+  perform(step: PlanStep): void;
+  /** Whether what the step is for has come true; asked after `perform` and after every later change. */
+  reached(step: PlanStep): boolean;
+}
+
+/**
+ * Carries out a plan: a step is begun once all steps that it comes after have been reached. A newer plan supersedes an
+ * older one simply by replacing its runner, because the newer one was made from the states as they are.
+ */
+export class PlanRunner {
+  readonly #executor: StepExecutor;
+  readonly #pending = new Map<string, PlanStep>();
+  readonly #begun = new Map<string, PlanStep>();
+  #advancing = false;
+
+  constructor(plan: PlanView, executor: StepExecutor) {
+    this.#executor = executor;
+    for (const step of plan.steps) if (step.action !== 'none') this.#pending.set(step.id, step);
+  }
+
+  /** To be called once at the start and after every change of a state. */
+  advance(): void {
+    if (this.#advancing) return;
+    this.#advancing = true;
+    try {
+      while (this.#settle() + this.#beginReady() > 0);
+    } finally {
+      this.#advancing = false;
+    }
+  }
+
+  #settle(): number {
+    let settled = 0;
+    for (const [id, step] of this.#begun) {
+      if (!this.#executor.reached(step)) continue;
+      this.#begun.delete(id);
+      settled += 1;
+    }
+    return settled;
+  }
+
+  #beginReady(): number {
+    let begun = 0;
+    for (const [id, step] of this.#pending) {
+      if (step.after.some((other) => this.#pending.has(other) || this.#begun.has(other))) continue;
+      this.#pending.delete(id);
+      this.#begun.set(id, step);
+      this.#executor.perform(step);
+      begun += 1;
+    }
+    return begun;
+  }
+}

@@ -1,0 +1,33 @@
+import type { Clock } from '../ports/clock.ts';
+
+/**
+ * Tells listeners that something changed: at once for the first change, then at most once per `intervalMs`, and
+ * always once more after the last. A hundred services that start together make a few snapshots, not hundreds.
+ */
+export class Publisher {
+  readonly #clock: Clock;
+  readonly #intervalMs: number;
+  readonly #listeners = new Set<() => void>();
+  #quietUntil = 0;
+  #pending = false;
+
+  constructor(clock: Clock, intervalMs: number) {
+    this.#clock = clock;
+    this.#intervalMs = intervalMs;
+  }
+
+  subscribe(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  changed(): void {
+    if (this.#pending || this.#listeners.size === 0) return;
+    this.#pending = true;
+    this.#clock.after(Math.max(0, this.#quietUntil - this.#clock.now()), () => {
+      this.#pending = false;
+      this.#quietUntil = this.#clock.now() + this.#intervalMs;
+      for (const listener of this.#listeners) listener();
+    });
+  }
+}

@@ -1,0 +1,216 @@
+import { dirname } from 'node:path';
+import type { Diagnostic, Place } from '../core/diagnostic.ts';
+import { createRedactor } from '../core/redact.ts';
+import type { LoadRequest, Project, ServiceId, ServiceSpec } from '../core/service.ts';
+import { environmentOf } from './environment.ts';
+import type { EnvValue } from './environment.ts';
+import { factsOf, profilesOf } from './facts.ts';
+import type { Facts } from './facts.ts';
+import { ManifestReader } from './group.ts';
+import type { Group } from './group.ts';
+import { linkEarly, linkerFor } from './link.ts';
+import type { Manifest } from './manifest-types.ts';
+import { Masker } from './masking.ts';
+import { settleTags } from './merge.ts';
+import type { MapNode } from './node.ts';
+import { normaliseService } from './normalise.ts';
+import { shortPath } from './paths.ts';
+import { checkProject } from './project-check.ts';
+import { child, Reader } from './reader.ts';
+import { Report } from './report.ts';
+import { ResolvedBuilder } from './resolved.ts';
+import type { ResolvedManifest } from './resolved.ts';
+import { collectServices } from './services.ts';
+import type { RawService } from './services.ts';
+import type { ManifestIo } from './source.ts';
+import { didYouMean } from './suggest.ts';
+
+export { nodeManifestIo } from './source.ts';
+export type { ManifestIo } from './source.ts';
+export { renderResolved } from './resolved.ts';
+export type { ResolvedManifest } from './resolved.ts';
+
+const DEFAULT_SHUTDOWN_TIMEOUT_MS = 60_000;
+
+export interface LoadResult {
+  /** All of them, in the order of the files' text. `Place.file` is an absolute path. */
+  readonly diagnostics: Diagnostic[];
+  /** Absent where a diagnostic is an error. */
+  readonly project?: Project;
+  readonly resolved?: ResolvedManifest;
+  /** Values to mask wherever they appear: of variables whose names look secret. */
+  readonly secrets: string[];
+}
+
+/** From the files of a request to a project, or to everything that is wrong with them. Never throws. */
+export function loadProject(request: LoadRequest, io: ManifestIo): LoadResult {
+  return new Loading(request, io).run();
+}
+
+class Loading {
+  readonly #request: LoadRequest;
+  readonly #io: ManifestIo;
+  readonly #report = new Report();
+  readonly #files: ManifestReader;
+  /** Every variable that interpolation looked at; which are secret is known once `redact` is. */
+  readonly #looked = new Map<string, string>();
+  readonly #secrets = new Set<string>();
+  #redactor = createRedactor({});
+
+  constructor(request: LoadRequest, io: ManifestIo) {
+    this.#request = request;
+    this.#io = io;
+    this.#files = new ManifestReader(request, io, this.#report, (name, value) =>
+      this.#looked.set(name, value),
+    );
+  }
+
+  run(): LoadResult {
+    const read = this.#files.read();
+    const redact = read === undefined ? [] : this.#redactPatterns(read.group);
+    this.#redactor = createRedactor({ patterns: redact });
+    for (const [name, value] of this.#looked) this.#noteSecret(name, value);
+    const interpolated = [...this.#secrets];
+    const built = read === undefined ? undefined : this.#build(read.group, read.name, redact);
+    const masker = new Masker(this.#files.sources, this.#redactor, interpolated);
+    const diagnostics = this.#report.list().map((diagnostic) => masker.diagnostic(diagnostic));
+    const secrets = [...this.#secrets];
+    if (built === undefined || this.#report.errors > 0) return { diagnostics, secrets };
+    return { diagnostics, secrets, ...built };
+  }
+
+  #build(group: Group, name: string, redact: readonly string[]) {
+    const raw = collectServices(group, this.#report);
+    const top = settleTags(group.root);
+    const facts = this.#factsOf(raw);
+    // What was not read may hold what seems to be missing.
+    if (!this.#files.incomplete) {
+      checkProject(facts, this.#report);
+      this.#checkTop(group, facts);
+    }
+    const built = [...raw.values()].filter(({ id }) => facts.get(id)?.active === true);
+    const services = built.flatMap((service) => this.#serviceOf(service, facts) ?? []);
+    const shutdown = child<NonNullable<Manifest['shutdown']>>(child<Manifest>(top, 'shutdown'), 'timeout');
+    const project: Project = {
+      name,
+      dir: group.dir,
+      files: [...this.#files.sources.keys(), ...this.#files.envFiles.files],
+      services: services.map(({ spec }) => spec),
+      inactive: [...facts.values()].filter(({ active }) => !active).map(({ id }) => id),
+      redact,
+      shutdownTimeoutMs: this.#earlyReader().durationMs(shutdown) ?? DEFAULT_SHUTDOWN_TIMEOUT_MS,
+    };
+    return { project, resolved: this.#resolve(top, project, services, facts) };
+  }
+
+  #factsOf(raw: ReadonlyMap<ServiceId, RawService>): Map<ServiceId, Facts> {
+    const profiles = new Map(
+      [...raw.values()].map((service) => [service.id, profilesOf(service, this.#earlyReader(service.id))]),
+    );
+    const active = new Set(this.#request.profiles);
+    for (const id of this.#request.named) for (const profile of profiles.get(id) ?? []) active.add(profile);
+    const known = new Set([...profiles.values()].flat());
+    for (const profile of this.#files.incomplete ? [] : this.#request.profiles) {
+      if (profile !== '*' && !known.has(profile)) this.#reportProfile(profile, known);
+    }
+    const facts = new Map<ServiceId, Facts>();
+    for (const [id, service] of raw) {
+      const own = profiles.get(id) ?? [];
+      const takesPart = own.length === 0 || active.has('*') || own.some((profile) => active.has(profile));
+      facts.set(id, factsOf(service, this.#earlyReader(id), takesPart));
+    }
+    return facts;
+  }
+
+  #reportProfile(profile: string, known: ReadonlySet<string>): void {
+    const help = didYouMean(profile, known) ?? 'no service of the manifest names it under `profiles`';
+    const message = `no service has the profile \`${profile}\``;
+    this.#report.add({ severity: 'warning', code: 'unknown-profile', message, labels: [], help });
+  }
+
+  #checkTop({ root, includes }: Group, facts: ReadonlyMap<ServiceId, Facts>): void {
+    if (root.entries.has('services') || facts.size > 0 || includes.length > 0) return;
+    this.#report.error('no-services', root.place, 'the manifest has no `services`', {
+      help: 'write `services: {}` where none shall run',
+    });
+  }
+
+  #serviceOf(service: RawService, facts: ReadonlyMap<ServiceId, Facts>) {
+    const own = facts.get(service.id);
+    if (own === undefined) return undefined;
+    const link = linkerFor(service.id, facts, this.#files.incomplete, this.#report);
+    const reader = new Reader(this.#report, this.#io.homeDir, link);
+    const env = environmentOf(service.levels, {
+      reader,
+      envFiles: this.#files.envFiles,
+      hostEnv: this.#io.hostEnv,
+    });
+    for (const [name, { value }] of env) if (typeof value === 'string') this.#noteSecret(name, value);
+    const values = Object.fromEntries([...env].map(([name, { value }]) => [name, value]));
+    const spec = normaliseService(service, own, values, this.#origin(service.place), reader);
+    if (spec === undefined) return undefined;
+    this.#checkCwd(service, spec);
+    return { service, spec, env };
+  }
+
+  #checkCwd({ node }: RawService, { launch: { cwd } }: ServiceSpec): void {
+    const stated = node.entries.get('cwd')?.value;
+    if (stated === undefined) return;
+    try {
+      if (this.#io.stat(cwd).isDirectory()) return;
+      this.#report.error('missing-cwd', stated.place, `the working directory ${cwd} is not a folder`);
+    } catch {
+      // Something that runs first may create it, so this alone is no error.
+      this.#report.warning('missing-cwd', stated.place, `the working directory ${cwd} does not exist`, {
+        note: 'the service cannot start until it does',
+      });
+    }
+  }
+
+  #resolve(
+    root: MapNode,
+    project: Project,
+    services: readonly { service: RawService; spec: ServiceSpec; env: ReadonlyMap<string, EnvValue> }[],
+    facts: ReadonlyMap<ServiceId, Facts>,
+  ): ResolvedManifest {
+    const values = createRedactor({ values: [...this.#secrets] });
+    const builder = new ResolvedBuilder(this.#redactor, values, project.dir);
+    const entries = services.map(({ service: { id, node, place }, env }) => {
+      const link = linkerFor(id, facts, true, this.#report);
+      return [id, builder.service(id, node, env, (text) => link(text, place))] as const;
+    });
+    const manifest = {
+      name: project.name,
+      ...this.#resolveTop(root, builder),
+      services: Object.fromEntries(entries),
+    };
+    return { manifest, origins: builder.origins };
+  }
+
+  #resolveTop(root: MapNode, builder: ResolvedBuilder) {
+    const kept = (['redact', 'shutdown'] as const).flatMap((key) => {
+      const node = child<Manifest>(root, key);
+      return node === undefined || node.tag === 'reset'
+        ? []
+        : [[key, builder.node(node, key, (text) => text)] as const];
+    });
+    return Object.fromEntries(kept);
+  }
+
+  #redactPatterns({ root, includes }: Group): string[] {
+    const own = this.#earlyReader().strings(child<Manifest>(settleTags(root), 'redact'));
+    return [...new Set([...own, ...includes.flatMap((group) => this.#redactPatterns(group))])];
+  }
+
+  #noteSecret(name: string, value: string): void {
+    if (value !== '' && this.#redactor.isSecretKey(name)) this.#secrets.add(value);
+  }
+
+  #earlyReader(id?: ServiceId): Reader {
+    return new Reader(this.#report, this.#io.homeDir, (text) => linkEarly(text, id));
+  }
+
+  #origin(place: Place): string {
+    return `${shortPath(place.file, dirname(this.#request.files[0] ?? place.file))}:${place.line}`;
+  }
+}

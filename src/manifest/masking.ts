@@ -1,0 +1,102 @@
+import type { Diagnostic, Label } from '../core/diagnostic.ts';
+import { createRedactor } from '../core/redact.ts';
+import type { Redactor } from '../core/redact.ts';
+import type { SourceText } from './source.ts';
+
+/** A source line in a diagnostic has at most this many characters. */
+const MAX_LINE = 2_000;
+
+/** How many lines back the key of a text of several lines is looked for. */
+const MAX_LOOK_BACK = 200;
+
+const KEY = /^[ \t]*(?:-[ \t]+)*["']?([^\s"':#,{}[\]][^"':]{0,200}?)["']?[ \t]*:(?:[ \t]+(.*))?$/;
+
+/** Gives diagnostics their source lines, and takes out of lines and messages what is secret. */
+export class Masker {
+  readonly #sources: ReadonlyMap<string, SourceText>;
+  readonly #redactor: Redactor;
+  readonly #values: Redactor | undefined;
+  readonly #lines = new Map<string, string>();
+
+  /** `values` are secrets that interpolation may have put into a value that a message repeats. */
+  constructor(sources: ReadonlyMap<string, SourceText>, redactor: Redactor, values: readonly string[]) {
+    this.#sources = sources;
+    this.#redactor = redactor;
+    this.#values = values.length === 0 ? undefined : createRedactor({ values });
+  }
+
+  diagnostic(diagnostic: Diagnostic): Diagnostic {
+    const { message, help, labels } = diagnostic;
+    return {
+      ...diagnostic,
+      message: this.#text(message),
+      labels: labels.map((label) => {
+        const masked = this.#label(label);
+        return diagnostic.code === 'bad-env-entry' ? blankOut(masked) : masked;
+      }),
+      ...(help === undefined ? {} : { help: this.#text(help) }),
+    };
+  }
+
+  #text(text: string): string {
+    return this.#values?.text(text) ?? text;
+  }
+
+  #label({ place, note }: Label): Label {
+    const source = place.source ?? this.#sourceLine(place.file, place.line);
+    return {
+      place: source === undefined ? place : { ...place, source },
+      ...(note === undefined ? {} : { note: this.#text(note) }),
+    };
+  }
+
+  #sourceLine(file: string, line: number): string | undefined {
+    const source = this.#sources.get(file);
+    if (source === undefined) return undefined;
+    const key = `${line} ${file}`;
+    let masked = this.#lines.get(key);
+    if (masked === undefined) {
+      const text = source.line(line).slice(0, MAX_LINE);
+      masked = this.#belongsToSecret(source, line) ? text.replace(/\S/g, '*') : this.#redactor.line(text);
+      this.#lines.set(key, masked);
+    }
+    return masked;
+  }
+
+  /** Whether the line is part of a text of several lines that began at a key whose values are secret. */
+  #belongsToSecret(source: SourceText, line: number): boolean {
+    const own = source.line(line);
+    const indent = indentOf(own);
+    const structural = KEY.test(own);
+    for (let above = line - 1; above > Math.max(0, line - MAX_LOOK_BACK); above -= 1) {
+      const text = source.line(above);
+      if (text.trim() === '') continue;
+      const match = KEY.exec(text);
+      if (match === null) continue;
+      const [, key = '', value = ''] = match;
+      const opens = value !== '' && !/^(?:#|[&!]\S*\s*$)/.test(value);
+      if (indentOf(text) < indent || !structural) {
+        if (this.#redactor.isSecretKey(key.trim()) && (opens || !structural)) return true;
+        // A text of several lines under another key, or a map: what is further up does not concern this line.
+        if (indentOf(text) < indent || opens) return false;
+      }
+    }
+    return false;
+  }
+}
+
+/** A malformed entry may be a value that slipped out of its place: nothing of it is shown. */
+function blankOut(label: Label): Label {
+  const { source, column, endColumn } = label.place;
+  if (source === undefined) return label;
+  const end = (endColumn ?? source.length + 1) - 1;
+  const blank = source.slice(column - 1, end).replace(/\S/g, '*');
+  return {
+    ...label,
+    place: { ...label.place, source: source.slice(0, column - 1) + blank + source.slice(end) },
+  };
+}
+
+function indentOf(text: string): number {
+  return text.length - text.trimStart().length;
+}

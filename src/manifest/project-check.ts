@@ -1,0 +1,140 @@
+import type { Label } from '../core/diagnostic.ts';
+import { findCycles } from '../core/graph.ts';
+import type { ServiceId } from '../core/service.ts';
+import type { DependencyFact, Facts } from './facts.ts';
+import type { Report } from './report.ts';
+import { didYouMean } from './suggest.ts';
+
+const MAX_PORT = 65_535;
+
+/** Finds what only shows when all services are seen together. */
+export function checkProject(services: ReadonlyMap<ServiceId, Facts>, report: Report): void {
+  for (const facts of services.values()) {
+    for (const dependency of facts.dependsOn) checkDependency(facts, dependency, services, report);
+  }
+  checkCycles(services, report);
+  checkPorts(
+    [...services.values()].filter((facts) => facts.active),
+    report,
+  );
+}
+
+function checkDependency(
+  { id, active }: Facts,
+  { service, condition, place }: DependencyFact,
+  services: ReadonlyMap<ServiceId, Facts>,
+  report: Report,
+): void {
+  const target = services.get(service);
+  if (service === id) {
+    report.error('self-dependency', place, `\`${id}\` depends on itself`, { same: '' });
+  } else if (target === undefined) {
+    reportUnknownService(service, place, ` in \`depends_on\` of service \`${id}\``, services, report);
+  } else if (active && !target.active) {
+    reportInactive(`\`${id}\` depends on \`${service}\``, target, place, report);
+  } else if (
+    condition !== 'started' &&
+    (target.restart === 'always' || target.restart === 'unless-stopped')
+  ) {
+    report.warning(
+      'never-completes',
+      place,
+      `\`${id}\` waits for \`${service}\` to complete, which never does`,
+      {
+        note: `\`${service}\` has \`restart: ${target.restart}\``,
+      },
+    );
+  }
+}
+
+/** `where` follows the name, such as " in `depends_on` of service `api`". */
+export function reportUnknownService(
+  service: ServiceId,
+  place: Label['place'],
+  where: string,
+  services: ReadonlyMap<ServiceId, unknown>,
+  report: Report,
+): void {
+  const shown = service.length > 80 ? `${service.slice(0, 80)}...` : service;
+  const note = report.full ? undefined : didYouMean(service, services.keys());
+  report.error('unknown-service', place, `unknown service \`${shown}\`${where}`, { note });
+}
+
+export function reportInactive(what: string, target: Facts, place: Label['place'], report: Report): void {
+  const profiles = target.profiles.map((profile) => `\`${profile}\``).join(', ');
+  report.error('inactive-service', place, `${what}, which takes no part: no profile of it is active`, {
+    note: `its profiles: ${profiles}`,
+    help: `activate one, such as with \`--profile ${target.profiles[0] ?? '...'}\``,
+    also: [{ place: target.place, note: `\`${target.id}\` is defined here` }],
+  });
+}
+
+function checkCycles(services: ReadonlyMap<ServiceId, Facts>, report: Report): void {
+  const edges = new Map<ServiceId, ServiceId[]>();
+  for (const { id, dependsOn } of services.values()) {
+    const known = dependsOn.map((dependency) => dependency.service);
+    edges.set(
+      id,
+      known.filter((service) => service !== id && services.has(service)),
+    );
+  }
+  for (const cycle of findCycles([...services.keys()], edges)) {
+    const labels = cycle.flatMap((from, index): Label[] => {
+      const to = cycle[(index + 1) % cycle.length];
+      const edge = services.get(from)?.dependsOn.find(({ service }) => service === to);
+      return edge === undefined
+        ? []
+        : [{ place: edge.place, note: `${from} depends on ${edge.service} here` }];
+    });
+    const [first] = cycle;
+    const message = [...cycle, first].join(' -> ');
+    report.add({ severity: 'error', code: 'dependency-cycle', message, labels });
+  }
+}
+
+interface Range {
+  readonly from: number;
+  readonly to: number;
+  readonly what: string;
+  readonly label: Label;
+}
+
+/** A fixed port p of n instances takes p to p + n - 1. */
+function checkPorts(services: readonly Facts[], report: Report): void {
+  const ranges: Range[] = [];
+  for (const { id, ports, replicas } of services) {
+    for (const [name, { port, place }] of ports) {
+      if (port === 'auto' || replicas < 1) continue;
+      const to = port + replicas - 1;
+      const what = `port \`${name}\` of \`${id}\``;
+      if (to > MAX_PORT && port <= MAX_PORT) {
+        report.error('bad-port', place, `${what} would be ${to} for instance ${replicas}`, {
+          note: `ports end at ${MAX_PORT}`,
+        });
+      }
+      ranges.push({ from: port, to, what, label: { place } });
+    }
+  }
+  ranges.sort((a, b) => a.from - b.from);
+  let widest: Range | undefined;
+  for (const range of ranges) {
+    if (widest !== undefined && range.from <= widest.to) reportConflict(widest, range, report);
+    if (widest === undefined || range.to > widest.to) widest = range;
+  }
+}
+
+function reportConflict(first: Range, second: Range, report: Report): void {
+  report.error(
+    'port-conflict',
+    second.label.place,
+    `${second.what} and ${first.what} both take ${second.from}`,
+    {
+      note: spanOf(second),
+      also: [{ place: first.label.place, note: `${first.what} ${spanOf(first)}` }],
+    },
+  );
+}
+
+function spanOf({ from, to }: Range): string {
+  return from === to ? `takes ${from}` : `takes ${from} to ${to}, one for each instance`;
+}

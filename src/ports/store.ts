@@ -1,0 +1,43 @@
+import type { Happening, HappeningBody } from '../core/event.ts';
+import type { LoadRequest, ServiceId } from '../core/service.ts';
+import type { RunRecord } from './backend.ts';
+
+/** What is wanted of the project as a whole; survives the daemon. Holds no secret. */
+export interface ProjectRecord {
+  readonly version: 1;
+  readonly name: string;
+  readonly dir: string;
+  /** How the manifest was loaded; values of `set` whose name looks secret are left out. */
+  readonly load: LoadRequest;
+  /** `up` from the first apply until a shutdown has run to its end. */
+  readonly phase: 'up' | 'down';
+  /** Set while a shutdown is under way: a later daemon goes on with it. */
+  readonly shutdown?: { readonly reason: string };
+  /** Services a person stopped. */
+  readonly stopped: readonly ServiceId[];
+  /** Replica counts set by `scale`. */
+  readonly scale: Readonly<Record<ServiceId, number>>;
+  /** Automatic ports handed out: `service.n/name` -> number; kept so that they stay the same. */
+  readonly ports: Readonly<Record<string, number>>;
+  /** Salt of the digests in run records; random, made once. */
+  readonly salt: string;
+}
+
+/** Durable state of one project. Writes are atomic: a reader sees the old or the new, never a half. */
+export interface Store {
+  readonly stateDir: string;
+  instanceDir(instance: string): string;
+  readProject(): ProjectRecord | undefined;
+  /** Throws StoreError where the disk refuses. */
+  writeProject(record: ProjectRecord): void;
+  /** All readable run records; what is unreadable is named in `damaged` and left alone. */
+  readRuns(): { readonly runs: readonly RunRecord[]; readonly damaged: readonly string[] };
+  /** Throws StoreError where the disk refuses. */
+  writeRun(record: RunRecord): void;
+  /** Forgets an instance's run record; its logs stay. */
+  removeRun(instance: string): void;
+  /** Appends to the journal and returns what was written. A full disk drops the line, counts it and goes on. */
+  append(body: HappeningBody, at: { readonly service?: ServiceId; readonly instance?: string }): Happening;
+  /** The newest `limit` happenings, oldest first. */
+  happenings(limit: number, service?: ServiceId): readonly Happening[];
+}

@@ -1,0 +1,239 @@
+import { closeSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Happening, HappeningBody } from '../core/event.ts';
+import type { ServiceId } from '../core/service.ts';
+import { errnoOf, explainErrno } from './store-error.ts';
+
+const FILE = 'events.ndjson';
+const OLDER_FILE = 'events.1.ndjson';
+
+/** A journal larger than this is set aside as the older one, which replaces the one before. */
+const ROTATE_AT_BYTES = 8 * 1024 * 1024;
+
+/** How many happenings are kept in memory for reading. */
+const KEPT_IN_MEMORY = 2_000;
+
+const NEWLINE = 0x0a;
+const READ_BYTES = 256 * 1024;
+
+export interface JournalOptions {
+  /** Epoch ms. */
+  readonly wall: () => number;
+  readonly rotateAtBytes?: number;
+  /** Writes to the file; tests put a disk that refuses here. Answers how many bytes were taken, as write(2) does. */
+  readonly write?: (fd: number, bytes: Buffer) => number;
+  /** Told of what the journal adds by itself: that happenings could not be written. */
+  readonly onOwn?: (happening: Happening) => void;
+}
+
+type At = { readonly service?: ServiceId; readonly instance?: string };
+
+/**
+ * The append-only record of what happened, one JSON object a line. Appending never fails: what the disk refuses stays
+ * in memory, is counted, and the count is appended as a warning as soon as the disk takes something again. A line that
+ * a crash left unfinished is closed by a newline at the next opening, and skipped by readers.
+ */
+export class Journal {
+  readonly #dir: string;
+  readonly #options: JournalOptions;
+  readonly #write: (fd: number, bytes: Buffer) => number;
+  readonly #rotateAt: number;
+  #fd: number | undefined;
+  #size = 0;
+  #seq: number;
+  #recent: Happening[];
+  #dropped = 0;
+  #refusal = '';
+  /** Something unfinished is at the file's end. */
+  #torn = false;
+
+  constructor(stateDir: string, options: JournalOptions) {
+    this.#dir = stateDir;
+    this.#options = options;
+    this.#write = options.write ?? ((fd, bytes) => writeSync(fd, bytes));
+    this.#rotateAt = options.rotateAtBytes ?? ROTATE_AT_BYTES;
+    this.#recent = readJournal(stateDir, KEPT_IN_MEMORY);
+    this.#seq = this.#recent.at(-1)?.seq ?? 0;
+  }
+
+  append(body: HappeningBody, at: At): Happening {
+    const before = this.#seq;
+    const lost = this.#dropped > 0 ? this.#lossWarning() : undefined;
+    const happening = this.#number(body, at);
+    if (this.#put(lost === undefined ? [happening] : [lost, happening])) {
+      this.#dropped = 0;
+      if (lost !== undefined) {
+        this.#remember(lost);
+        this.#options.onOwn?.(lost);
+      }
+      this.#remember(happening);
+      return happening;
+    }
+    this.#dropped += 1;
+    if (lost === undefined) {
+      this.#remember(happening);
+      return happening;
+    }
+    // The warning is not out yet, so its number is free again.
+    this.#seq = before;
+    const alone = { ...happening, seq: this.#next() };
+    this.#remember(alone);
+    return alone;
+  }
+
+  recent(limit: number, service?: ServiceId): readonly Happening[] {
+    const fitting =
+      service === undefined ? this.#recent : this.#recent.filter((each) => each.service === service);
+    return limit <= 0 ? [] : fitting.slice(-Math.min(limit, KEPT_IN_MEMORY));
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  #next(): number {
+    this.#seq += 1;
+    return this.#seq;
+  }
+
+  #number(body: HappeningBody, at: At): Happening {
+    return { ...body, ...at, seq: this.#next(), time: this.#options.wall() };
+  }
+
+  #lossWarning(): Happening {
+    const count = this.#dropped === 1 ? '1 happening' : `${this.#dropped} happenings`;
+    return this.#number(
+      { type: 'warning', message: `${count} could not be written to the journal: ${this.#refusal}` },
+      {},
+    );
+  }
+
+  #remember(happening: Happening): void {
+    this.#recent.push(happening);
+    // Cutting once in a while instead of shifting every time keeps an append cheap.
+    if (this.#recent.length >= 2 * KEPT_IN_MEMORY) this.#recent = this.#recent.slice(-KEPT_IN_MEMORY);
+  }
+
+  #put(happenings: readonly Happening[]): boolean {
+    try {
+      const fd = this.#opened();
+      const lines = happenings.map((each) => `${JSON.stringify(each)}\n`).join('');
+      const bytes = Buffer.from(this.#torn ? `\n${lines}` : lines);
+      const taken = this.#write(fd, bytes);
+      if (taken < bytes.length) {
+        this.#refusal = 'the disk took only a part of the line';
+        this.#cutBack(fd);
+        return false;
+      }
+      this.#torn = false;
+      this.#size += bytes.length;
+      if (this.#size >= this.#rotateAt) this.#rotate();
+      return true;
+    } catch (error) {
+      this.#refusal = explainErrno(errnoOf(error));
+      return false;
+    }
+  }
+
+  #opened(): number {
+    if (this.#fd !== undefined) return this.#fd;
+    const fd = openSync(join(this.#dir, FILE), 'a+', 0o600);
+    this.#size = fstatSync(fd).size;
+    this.#torn = this.#size > 0 && readAt(fd, this.#size - 1, 1)[0] !== NEWLINE;
+    this.#fd = fd;
+    return fd;
+  }
+
+  #cutBack(fd: number): void {
+    try {
+      ftruncateSync(fd, this.#size);
+    } catch {
+      this.#torn = true;
+      this.#size = fstatSync(fd).size;
+    }
+  }
+
+  #rotate(): void {
+    try {
+      renameSync(join(this.#dir, FILE), join(this.#dir, OLDER_FILE));
+      this.close();
+    } catch {
+      // The folder refuses the rename: go on with the long file, and try again after as much more.
+      this.#size = 0;
+    }
+  }
+}
+
+/**
+ * The newest `limit` happenings of a project, oldest first, read from its files; needs no daemon and changes nothing.
+ * Lines that are no happening are skipped, and so are files that cannot be read.
+ */
+export function readJournal(stateDir: string, limit: number, service?: ServiceId): Happening[] {
+  const found: Happening[] = [];
+  for (const file of [FILE, OLDER_FILE]) {
+    if (found.length >= limit) break;
+    collectFromEnd(join(stateDir, file), service, limit, found);
+  }
+  return found.reverse();
+}
+
+/** Adds happenings to `found`, newest first, until there are `limit`. */
+function collectFromEnd(
+  path: string,
+  service: ServiceId | undefined,
+  limit: number,
+  found: Happening[],
+): void {
+  let fd: number | undefined;
+  try {
+    fd = openSync(path, 'r');
+    let end = fstatSync(fd).size;
+    // The beginning of a line whose end was in the chunk read before.
+    let rest: Buffer = Buffer.alloc(0);
+    while (end > 0 && found.length < limit) {
+      const start = Math.max(0, end - READ_BYTES);
+      const bytes = Buffer.concat([readAt(fd, start, end - start), rest]);
+      const whole = start === 0 ? 0 : bytes.indexOf(NEWLINE) + 1;
+      if (start > 0 && whole === 0) rest = bytes;
+      else {
+        rest = bytes.subarray(0, whole);
+        const lines = bytes.toString('utf8', whole).split('\n');
+        for (let i = lines.length - 1; i >= 0 && found.length < limit; i -= 1) {
+          const happening = parseHappening(lines[i] ?? '');
+          if (happening !== undefined && (service === undefined || happening.service === service)) {
+            found.push(happening);
+          }
+        }
+      }
+      end = start;
+    }
+  } catch {
+    // Not there, or not readable: there is nothing to add from it.
+  } finally {
+    if (fd !== undefined) closeSync(fd);
+  }
+}
+
+function readAt(fd: number, position: number, length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(length);
+  let filled = 0;
+  while (filled < length) {
+    const got = readSync(fd, bytes, filled, length - filled, position + filled);
+    if (got === 0) break;
+    filled += got;
+  }
+  return bytes.subarray(0, filled);
+}
+
+function parseHappening(line: string): Happening | undefined {
+  if (!line.startsWith('{')) return undefined;
+  try {
+    const value = JSON.parse(line) as Partial<Happening>;
+    const holds =
+      typeof value.type === 'string' && Number.isSafeInteger(value.seq) && typeof value.time === 'number';
+    return holds ? (value as Happening) : undefined;
+  } catch {
+    return undefined;
+  }
+}

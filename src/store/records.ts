@@ -1,0 +1,144 @@
+import type { LoadRequest } from '../core/service.ts';
+import type { RunRecord } from '../ports/backend.ts';
+import type { ProjectRecord } from '../ports/store.ts';
+
+/** A record read back, or in a few words why it is none. */
+export type Parsed<T> =
+  { readonly ok: true; readonly record: T } | { readonly ok: false; readonly why: string };
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Reads `project.json`. Whatever is not a record of version 1 is refused; nothing is guessed. */
+export function parseProjectRecord(text: string): Parsed<ProjectRecord> {
+  return parseRecord(text, (it): it is Fields & ProjectRecord => {
+    return (
+      isText(it['name']) &&
+      isText(it['dir']) &&
+      isLoadRequest(it['load']) &&
+      (it['phase'] === 'up' || it['phase'] === 'down') &&
+      optional(it['shutdown'], (shutdown) => isFields(shutdown) && isText(shutdown['reason'])) &&
+      isTexts(it['stopped']) &&
+      isMapOf(it['scale'], isCount) &&
+      isMapOf(it['ports'], isCount) &&
+      isText(it['salt'])
+    );
+  });
+}
+
+/** Reads `run.json`. Whatever is not a record of version 1 is refused; nothing is guessed. */
+export function parseRunRecord(text: string): Parsed<RunRecord> {
+  return parseRecord(text, (it): it is Fields & RunRecord => {
+    return (
+      isText(it['run']) &&
+      isText(it['service']) &&
+      isText(it['instance']) &&
+      isCount(it['number']) &&
+      isNumber(it['startedAt']) &&
+      isText(it['backend']) &&
+      isText(it['fingerprint']) &&
+      isMapOf(it['fields'], isText) &&
+      isMapOf(it['ports'], isCount) &&
+      isStop(it['stop']) &&
+      isCount(it['restarts']) &&
+      optional(it['launcher'], isIdentity) &&
+      optional(it['socket'], isText) &&
+      optional(it['ended'], isEnded) &&
+      optional(it['stopping'], isStopping)
+    );
+  });
+}
+
+function parseRecord<T>(text: string, holds: (fields: Fields) => fields is Fields & T): Parsed<T> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { ok: false, why: text === '' ? 'it is empty' : 'it is not valid JSON' };
+  }
+  if (!isFields(value)) return { ok: false, why: 'it does not hold an object' };
+  if (value['version'] !== 1) {
+    return { ok: false, why: `its version is ${JSON.stringify(value['version'])}, and only 1 is known` };
+  }
+  if (!holds(value)) return { ok: false, why: 'a field is missing or of the wrong type' };
+  return { ok: true, record: value };
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every(isText);
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isMapOf(value: unknown, each: (value: unknown) => boolean): boolean {
+  return isFields(value) && Object.values(value).every(each);
+}
+
+function optional(value: unknown, holds: (value: unknown) => boolean): boolean {
+  return value === undefined || holds(value);
+}
+
+function isLoadRequest(value: unknown): value is LoadRequest {
+  return (
+    isFields(value) &&
+    isTexts(value['files']) &&
+    value['files'].length > 0 &&
+    optional(value['projectName'], isText) &&
+    isTexts(value['profiles']) &&
+    isMapOf(value['set'], isText) &&
+    isTexts(value['envFiles']) &&
+    isTexts(value['named'])
+  );
+}
+
+function isStop(value: unknown): boolean {
+  return (
+    isFields(value) &&
+    isText(value['signal']) &&
+    isNumber(value['graceMs']) &&
+    typeof value['killTree'] === 'boolean'
+  );
+}
+
+function isIdentity(value: unknown): boolean {
+  return isFields(value) && isCount(value['pid']) && isNumber(value['startTime']) && isText(value['bootId']);
+}
+
+function isEnded(value: unknown): boolean {
+  return isFields(value) && isNumber(value['at']) && isExit(value['exit']);
+}
+
+function isExit(value: unknown): boolean {
+  if (!isFields(value)) return false;
+  switch (value['kind']) {
+    case 'code':
+      return isNumber(value['code']);
+    case 'signal':
+      return isText(value['signal']);
+    case 'spawn-error':
+      return isFields(value['failure']) && isText(value['failure']['message']);
+    case 'timeout':
+      return isNumber(value['afterMs']);
+    case 'unknown':
+      return isText(value['why']);
+    default:
+      return false;
+  }
+}
+
+function isStopping(value: unknown): boolean {
+  return isFields(value) && isNumber(value['at']) && isText(value['reason']);
+}

@@ -1,0 +1,102 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { describe, expect, test } from 'vitest';
+
+const SRC = resolve(import.meta.dirname, '../src');
+
+/** What each part may import besides itself. `cli` reaches the daemon only to be it, and that in one file. */
+const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  ports: ['core'],
+  manifest: ['core'],
+  engine: ['core', 'ports'],
+  logs: ['core', 'ports'],
+  store: ['core', 'ports'],
+  'backends/native': ['core', 'ports'],
+  daemon: ['core', 'ports', 'manifest', 'engine', 'logs', 'store', 'backends/native'],
+  client: ['core'],
+  cli: ['core', 'client', 'manifest', 'logs', 'store'],
+  main: ['cli'],
+};
+
+/** Files that may do what their part may not. */
+const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
+  'cli/daemon-process.ts': ['daemon'],
+};
+
+/** The one place of each package. */
+const PACKAGES: Readonly<Record<string, string>> = {
+  yaml: 'manifest/parse.ts',
+  execa: 'backends/native/commands.ts',
+  commander: 'cli/program.ts',
+};
+
+const CORE_MAY_USE = new Map([['core/fingerprint.ts', ['node:crypto']]]);
+
+interface Import {
+  readonly file: string;
+  readonly specifier: string;
+}
+
+const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts') && !file.includes('generated'))
+  .sort();
+
+const imports: readonly Import[] = files.flatMap((file) => {
+  const text = readFileSync(join(SRC, file), 'utf8');
+  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)\b[^;'"]*?from\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)import\s+['"]([^'"]+)['"]/g);
+  return [...found].map((m) => ({ file, specifier: m[1] ?? m[2] ?? m[3] ?? '' }));
+});
+
+function partOf(file: string): string {
+  const [top = '', second = ''] = file.split('/');
+  if (file === 'main.ts') return 'main';
+  return top === 'backends' ? `${top}/${second}` : top;
+}
+
+describe('the structure of the source', () => {
+  test('the walk sees the imports', () => {
+    expect(files.length).toBeGreaterThan(40);
+    expect(imports.length).toBeGreaterThan(200);
+  });
+
+  test('parts import only in the decided directions', () => {
+    const wrong = imports
+      .filter(({ specifier }) => specifier.startsWith('.'))
+      .map(({ file, specifier }) => ({ file, target: relative(SRC, resolve(SRC, dirname(file), specifier)) }))
+      .filter(({ file, target }) => {
+        const [from, to] = [partOf(file), partOf(target)];
+        if (target.startsWith('..')) return target !== '../package.json';
+        return from !== to && !(ALLOWED[from] ?? []).includes(to) && !(EXCEPTIONS[file] ?? []).includes(to);
+      });
+    expect(wrong).toEqual([]);
+  });
+
+  test('every package is imported in its one place', () => {
+    const wrong = imports
+      .filter(({ specifier }) => !specifier.startsWith('.') && !specifier.startsWith('node:'))
+      .filter(({ file, specifier }) => PACKAGES[specifier] !== file);
+    expect(wrong).toEqual([]);
+  });
+
+  test('the core touches nothing: no system module, no clock, no chance', () => {
+    const system = imports.filter(
+      ({ file, specifier }) =>
+        file.startsWith('core/') &&
+        specifier.startsWith('node:') &&
+        !(CORE_MAY_USE.get(file) ?? []).includes(specifier),
+    );
+    expect(system).toEqual([]);
+    const impure = files
+      .filter((file) => file.startsWith('core/'))
+      .filter((file) =>
+        /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bprocess\.|\bsetTimeout\b/.test(readFileSync(join(SRC, file), 'utf8')),
+      );
+    expect(impure).toEqual([]);
+  });
+
+  test('only main ends the process', () => {
+    const enders = files.filter((file) => /\bprocess\.exit\(/.test(readFileSync(join(SRC, file), 'utf8')));
+    expect(enders).toEqual(['main.ts']);
+  });
+});

@@ -1,0 +1,58 @@
+// Looks at processes through /proc (proc(5)): Linux only, as the benchmark is.
+import { readdirSync, readFileSync } from 'node:fs';
+import { basename } from 'node:path';
+
+const TICKS_PER_SECOND = 100;
+
+const pids = () => readdirSync('/proc').filter((entry) => /^\d+$/.test(entry)).map(Number);
+
+const read = (pid, file) => {
+  try {
+    return readFileSync(`/proc/${pid}/${file}`, 'utf8');
+  } catch {
+    return '';
+  }
+};
+
+/** Processes that run this program (wherever it lies) with exactly these arguments. */
+export function withArguments([program, ...args]) {
+  const rest = `\0${args.join('\0')}\0`;
+  return pids().filter((pid) => {
+    const line = read(pid, 'cmdline');
+    const end = line.indexOf('\0');
+    return line.slice(end) === rest && basename(line.slice(0, end)) === program;
+  });
+}
+
+/** Processes that carry `NAME=value` in their environment. */
+export function withEnvironment(pair) {
+  return pids().filter((pid) => `\0${read(pid, 'environ')}`.includes(`\0${pair}\0`));
+}
+
+export function commandOf(pid) {
+  return read(pid, 'cmdline').replaceAll('\0', ' ').trim();
+}
+
+/** User and system time in ms since the process began. */
+export function cpuMs(pid) {
+  const stat = read(pid, 'stat');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
+}
+
+/** Memory in MiB: `Rss` counts shared pages in full, `Pss` in proportion. */
+export function memoryMiB(pid, kind) {
+  const match = new RegExp(`^${kind}:\\s+(\\d+) kB`, 'm').exec(read(pid, 'smaps_rollup'));
+  return match === null ? 0 : Number(match[1]) / 1024;
+}
+
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Resolves with the ms since `since` once `holds()`; rejects after `limitMs`. */
+export async function until(what, holds, since, limitMs) {
+  for (;;) {
+    if (holds()) return performance.now() - since;
+    if (performance.now() - since > limitMs) throw new Error(`${what}: not within ${limitMs} ms`);
+    await sleep(4);
+  }
+}

@@ -1,0 +1,367 @@
+/** A command line without a process: fake services and a scripted daemon behind the real commands. */
+import type { DaemonClient, Lease } from '../../src/client/types.ts';
+import { ClientError } from '../../src/client/client-error.ts';
+import type { CliContext, CliSignal } from '../../src/cli/context.ts';
+import { runCli } from '../../src/cli/run.ts';
+import type { Location, Services } from '../../src/cli/services.ts';
+import type {
+  ActionRequest,
+  ActionResponse,
+  ApplyRequest,
+  ApplyResponse,
+  DownRequest,
+  DownResponse,
+  ExplainResponse,
+  LogLine,
+  LogQuery,
+  PlanResponse,
+  ProjectSnapshot,
+  ServiceSnapshot,
+  WatchItem,
+} from '../../src/core/api.ts';
+import type { Happening, HappeningBody, InstanceSnapshot } from '../../src/core/event.ts';
+import type { InstanceState } from '../../src/core/state.ts';
+import { err, ok } from '../../src/core/result.ts';
+
+/** The time at which everything here happens: 2026-03-01T14:02:11.000Z. */
+export const NOW = Date.UTC(2026, 2, 1, 14, 2, 11);
+
+export const LOCATION: Location = {
+  key: '0123456789abcdef',
+  name: 'shop',
+  files: ['/home/ada/shop/setpoint.yaml'],
+  manifest: '/home/ada/shop/setpoint.yaml',
+  stateDir: '/state/shop-0123456789abcdef',
+  socketPath: '/run/0123456789abcdef.sock',
+  lockPath: '/state/shop-0123456789abcdef/lock',
+};
+
+export function instance(
+  service: string,
+  number: number,
+  state: InstanceState,
+  more: Partial<InstanceSnapshot> = {},
+): InstanceSnapshot {
+  return {
+    id: `${service}.${number}`,
+    service,
+    number,
+    wanted: state.kind === 'stopped' ? 'down' : 'up',
+    state,
+    restarts: 0,
+    ports: {},
+    ...more,
+  };
+}
+
+export function service(
+  id: string,
+  states: readonly (InstanceState | InstanceSnapshot)[],
+  more: Partial<ServiceSnapshot> = {},
+): ServiceSnapshot {
+  return {
+    id,
+    labels: {},
+    backend: 'native',
+    backendReason: 'the only backend that fits',
+    replicas: states.length,
+    dependsOn: [],
+    inManifest: true,
+    instances: states.map((one, index) => ('state' in one ? one : instance(id, index + 1, one))),
+    restart: 'on-failure',
+    backoff: '500ms x2, jitter 0.2, max 30s',
+    ...more,
+  };
+}
+
+export function project(
+  services: readonly ServiceSnapshot[],
+  more: Partial<ProjectSnapshot> = {},
+): ProjectSnapshot {
+  return {
+    daemon: {
+      version: '0.1.0',
+      api: 1,
+      pid: 4000,
+      startedAt: NOW - 60_000,
+      project: 'shop',
+      manifest: LOCATION.manifest,
+      stateDir: LOCATION.stateDir,
+    },
+    name: 'shop',
+    dir: '/home/ada/shop',
+    files: LOCATION.files,
+    services,
+    inactive: [],
+    revision: 1,
+    phase: 'up',
+    leased: false,
+    now: NOW,
+    ...more,
+  };
+}
+
+export function running(sinceMs = 60_000, pid = 4711): InstanceState {
+  return { kind: 'running', run: 'r1', pid, since: NOW - sinceMs };
+}
+
+export function happening(
+  body: HappeningBody,
+  at: { readonly seq?: number; readonly time?: number; readonly instance?: string } = {},
+): Happening {
+  const { seq = 1, time = NOW, instance: who } = at;
+  const where = who === undefined ? {} : { instance: who, service: who.replace(/\.\d+$/, '') };
+  return { ...body, seq, time, ...where };
+}
+
+/** A daemon whose answers a test sets; it notes what it was asked. */
+export class FakeDaemon {
+  readonly asked: string[] = [];
+  snapshot: ProjectSnapshot;
+  planned: PlanResponse = { diagnostics: [] };
+  applied: ((request: ApplyRequest) => ApplyResponse) | undefined;
+  acted: ((request: ActionRequest) => ActionResponse) | undefined;
+  downed: (request: DownRequest) => Promise<DownResponse> = () =>
+    Promise.resolve({ stopped: 0, leftovers: [] });
+  explained: ExplainResponse | undefined;
+  happenings: readonly Happening[] = [];
+  lines: readonly LogLine[] = [];
+  leaseFree = true;
+  closed = false;
+  readonly requests: { apply?: ApplyRequest; logs: LogQuery[]; down: DownRequest[] } = { logs: [], down: [] };
+  readonly #watchers = new Set<(item: WatchItem | 'end') => void>();
+
+  constructor(snapshot: ProjectSnapshot) {
+    this.snapshot = snapshot;
+  }
+
+  /** Shows a new snapshot to everyone who watches. */
+  show(snapshot: ProjectSnapshot): void {
+    this.snapshot = snapshot;
+    for (const watcher of this.#watchers) watcher({ type: 'snapshot', snapshot });
+  }
+
+  tell(told: Happening): void {
+    for (const watcher of this.#watchers) watcher({ type: 'happening', happening: told });
+  }
+
+  vanish(): void {
+    for (const watcher of this.#watchers) watcher('end');
+  }
+
+  get watchers(): number {
+    return this.#watchers.size;
+  }
+
+  readonly client: DaemonClient = {
+    info: () => Promise.resolve(this.snapshot.daemon),
+    snapshot: () => Promise.resolve(this.snapshot),
+    plan: () => Promise.resolve(this.planned),
+    apply: (request) => {
+      this.asked.push('apply');
+      this.requests.apply = request;
+      return Promise.resolve(this.applied?.(request) ?? { diagnostics: [], snapshot: this.snapshot });
+    },
+    act: (request) => {
+      this.asked.push(request.action);
+      if (this.acted === undefined) return Promise.reject(new ClientError('conflict', 'not scripted'));
+      try {
+        return Promise.resolve(this.acted(request));
+      } catch (error) {
+        return Promise.reject(error as Error);
+      }
+    },
+    down: (request) => {
+      this.asked.push(`down ${request.level}`);
+      this.requests.down.push(request);
+      return this.downed(request);
+    },
+    explain: (name) =>
+      this.explained === undefined
+        ? Promise.reject(
+            new ClientError('unknown-service', `there is no service \`${name}\``, {
+              help: 'did you mean `web`?',
+            }),
+          )
+        : Promise.resolve(this.explained),
+    events: ({ limit }) => this.#events(limit),
+    logs: (query, signal) => this.#logs(query, signal),
+    watch: (signal) => this.#watch(signal),
+    lease: () => {
+      this.asked.push('lease');
+      return Promise.resolve(this.leaseFree ? this.#lease : undefined);
+    },
+    close: () => {
+      this.closed = true;
+    },
+  };
+
+  async *#events(limit: number): AsyncIterable<Happening> {
+    await Promise.resolve();
+    yield* this.happenings.slice(-limit);
+  }
+
+  readonly #lease: Lease = { detach: () => Promise.resolve(), ended: new Promise(() => undefined) };
+
+  async *#logs(query: LogQuery, signal: AbortSignal | undefined): AsyncIterable<LogLine> {
+    this.requests.logs.push(query);
+    await Promise.resolve();
+    const { names } = query.select;
+    yield* this.lines.filter(
+      (line) =>
+        (names.length === 0 || names.includes(line.instance) || names.includes(line.service)) &&
+        (query.stream === undefined || query.stream === line.stream),
+    );
+    if (query.follow && signal !== undefined && !signal.aborted) {
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+    }
+  }
+
+  async *#watch(signal: AbortSignal | undefined): AsyncIterable<WatchItem> {
+    const queue: (WatchItem | 'end')[] = [{ type: 'snapshot', snapshot: this.snapshot }];
+    let wake = (): void => undefined;
+    const watcher = (item: WatchItem | 'end'): void => {
+      queue.push(item);
+      wake();
+    };
+    this.#watchers.add(watcher);
+    signal?.addEventListener('abort', () => watcher('end'), { once: true });
+    try {
+      for (;;) {
+        const item = queue.shift();
+        if (item === 'end') return;
+        if (item !== undefined) yield item;
+        else await new Promise<void>((resolve) => (wake = resolve));
+      }
+    } finally {
+      this.#watchers.delete(watcher);
+    }
+  }
+}
+
+export interface Ran {
+  readonly status: number;
+  readonly out: string;
+  readonly err: string;
+}
+
+export interface RunOptions {
+  readonly daemon?: FakeDaemon;
+  /** Whether the daemon runs before the command does; default: where one is given. */
+  readonly running?: boolean;
+  readonly phase?: 'up' | 'down';
+  readonly services?: Partial<Services>;
+  readonly env?: Readonly<Record<string, string>>;
+  readonly terminal?: { readonly columns: number; readonly rows: number };
+  readonly cwd?: string;
+}
+
+/** A command under way, with a clock that only the test moves. */
+export class Session {
+  out = '';
+  err = '';
+  readonly done: Promise<Ran>;
+  #now = NOW;
+  #timers: { readonly at: number; readonly fire: () => void }[] = [];
+  readonly #signals = new Map<CliSignal, Set<() => void>>();
+
+  constructor(argv: readonly string[], options: RunOptions = {}) {
+    this.done = runCli(this.#context(argv, options), fakeServices(options)).then((status) => ({
+      status,
+      out: this.out,
+      err: this.err,
+    }));
+  }
+
+  /** Moves the clock, and fires what is due, in order. */
+  advance(ms: number): void {
+    const until = this.#now + ms;
+    for (;;) {
+      const [next] = this.#timers.filter(({ at }) => at <= until).sort((a, b) => a.at - b.at);
+      if (next === undefined) break;
+      this.#now = next.at;
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      next.fire();
+    }
+    this.#now = until;
+  }
+
+  signal(name: CliSignal): void {
+    for (const listener of [...(this.#signals.get(name) ?? [])]) listener();
+  }
+
+  listens(name: CliSignal): boolean {
+    return (this.#signals.get(name)?.size ?? 0) > 0;
+  }
+
+  get timers(): number {
+    return this.#timers.length;
+  }
+
+  #context(argv: readonly string[], options: RunOptions): CliContext {
+    const { terminal } = options;
+    return {
+      argv,
+      env: options.env ?? {},
+      cwd: options.cwd ?? '/home/ada/shop',
+      stdout: { write: (text) => ((this.out += text), true), drained: () => Promise.resolve() },
+      stderr: { write: (text) => ((this.err += text), true), drained: () => Promise.resolve() },
+      isTTY: terminal !== undefined,
+      columns: () => terminal?.columns,
+      rows: () => terminal?.rows ?? 24,
+      color: false,
+      now: () => this.#now,
+      after: (delayMs, fire) => {
+        const timer = { at: this.#now + delayMs, fire };
+        this.#timers.push(timer);
+        return () => {
+          this.#timers = this.#timers.filter((one) => one !== timer);
+        };
+      },
+      signals: {
+        on: (name, listener) => {
+          const set = this.#signals.get(name) ?? new Set();
+          this.#signals.set(name, set.add(listener));
+          return () => set.delete(listener);
+        },
+      },
+    };
+  }
+}
+
+export function run(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  return new Session(argv, options).done;
+}
+
+function fakeServices(options: RunOptions): Services {
+  const { daemon } = options;
+  const isRunning = options.running ?? daemon !== undefined;
+  return {
+    locate: () => Promise.resolve(ok(LOCATION)),
+    connect: () => Promise.resolve(isRunning ? daemon?.client : undefined),
+    ensureDaemon: () =>
+      daemon === undefined
+        ? Promise.reject(new ClientError('no-daemon', 'the daemon did not start'))
+        : Promise.resolve({ client: daemon.client, started: !isRunning }),
+    foreground: () => Promise.reject(new ClientError('locked', 'another daemon runs')),
+    recordedPhase: () => Promise.resolve(options.phase),
+    loadManifest: () => Promise.resolve({ diagnostics: [], services: [] }),
+    journal: () => Promise.resolve([]),
+    offlineLogs: async function* () {
+      await Promise.resolve();
+      yield* [];
+    },
+    doctorFacts: () => Promise.resolve([]),
+    ...options.services,
+  };
+}
+
+export const nowhere: Services['locate'] = () =>
+  Promise.resolve(
+    err({ code: 'no-manifest', message: 'no setpoint.yaml here', help: 'write one with `setpoint init`' }),
+  );
+
+/** Resolves once `fact` holds; the test's own time limit bounds it. */
+export async function until(fact: () => boolean): Promise<void> {
+  while (!fact()) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,128 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { Exit } from '../../src/core/exit.ts';
+import {
+  backoffDelayMs,
+  decide,
+  describeBackoff,
+  type Ended,
+  restoreWanted,
+} from '../../src/core/restart.ts';
+import type { RestartPolicy } from '../../src/core/service.ts';
+
+const BACKOFF = { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0.2, resetAfterMs: 30_000 };
+const OK: Exit = { kind: 'code', code: 0 };
+const BAD: Exit = { kind: 'code', code: 3 };
+const SHORTAGE: Exit = {
+  kind: 'spawn-error',
+  failure: { code: 'resource-shortage', message: 'no more processes' },
+};
+
+function ended(change: Partial<Ended>): Ended {
+  return {
+    policy: 'on-failure',
+    exit: BAD,
+    wanted: 'up',
+    consecutiveFailures: 0,
+    ranMs: 10,
+    backoff: BACKOFF,
+    random: () => 0.5,
+    ...change,
+  };
+}
+
+describe('decide', () => {
+  const ends: Record<string, Exit> = {
+    'exit 0': OK,
+    'exit 3': BAD,
+    signal: { kind: 'signal', signal: 'SIGKILL' },
+    'missing program': {
+      kind: 'spawn-error',
+      failure: { code: 'missing-program', message: 'no such program' },
+    },
+    shortage: SHORTAGE,
+    timeout: { kind: 'timeout', afterMs: 5 },
+    unknown: { kind: 'unknown', why: 'the launcher was killed' },
+  };
+  const table: [RestartPolicy, Record<string, string>][] = [
+    ['never', { 'exit 0': 'complete', shortage: 'retry', else: 'fail' }],
+    ['on-failure', { 'exit 0': 'complete', else: 'retry' }],
+    ['always', { else: 'retry' }],
+    ['unless-stopped', { else: 'retry' }],
+  ];
+  for (const [policy, expected] of table) {
+    for (const [name, exit] of Object.entries(ends)) {
+      it(`under ${policy} makes of ${name}: ${expected[name] ?? expected['else'] ?? ''}`, () => {
+        expect(decide(ended({ policy, exit })).kind).toBe(expected[name] ?? expected['else']);
+      });
+    }
+  }
+
+  it('leaves alone what is not wanted, whatever the policy and the end', () => {
+    for (const exit of Object.values(ends)) {
+      expect(decide(ended({ policy: 'always', exit, wanted: 'down' })).kind).toBe('stay-stopped');
+    }
+  });
+
+  it('gives the reason in words', () => {
+    const verdict = decide(ended({ consecutiveFailures: 1, backoff: { ...BACKOFF, initialMs: 950 } }));
+    expect(verdict).toEqual({
+      kind: 'retry',
+      attempt: 2,
+      delayMs: 1_900,
+      reason: 'exit 3, on-failure: retry 2 in 1.9 s',
+    });
+    expect(decide(ended({ policy: 'never' })).reason).toBe('exit 3, restart is never');
+  });
+
+  it('counts from the first again after a run of at least reset_after', () => {
+    expect(decide(ended({ consecutiveFailures: 7, ranMs: 29_999 }))).toMatchObject({ attempt: 8 });
+    expect(decide(ended({ consecutiveFailures: 7, ranMs: 30_000 }))).toMatchObject({
+      attempt: 1,
+      delayMs: 500,
+    });
+  });
+});
+
+describe('backoffDelayMs', () => {
+  it('grows by the multiplier up to the cap', () => {
+    const delays = [1, 2, 3, 7, 8, 1e9].map((n) => backoffDelayMs(BACKOFF, n, () => 0.5));
+    expect(delays).toEqual([500, 1_000, 2_000, 30_000, 30_000, 30_000]);
+  });
+
+  it('varies by the jitter either way', () => {
+    expect(backoffDelayMs(BACKOFF, 2, () => 0)).toBe(800);
+    expect(backoffDelayMs(BACKOFF, 2, () => 0.999_999)).toBe(1_200);
+  });
+
+  it('is a whole number from 0 to max for every input, jitter included', () => {
+    const backoff = fc.record({
+      initialMs: fc.nat(100_000),
+      maxMs: fc.nat(100_000),
+      multiplier: fc.double({ min: 0.1, max: 1_000, noNaN: true }),
+      jitter: fc.double({ min: 0, max: 1, noNaN: true }),
+      resetAfterMs: fc.nat(),
+    });
+    const chance = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true });
+    fc.assert(
+      fc.property(backoff, fc.integer({ min: 1, max: 1_000_000_000 }), chance, (b, attempt, r) => {
+        const delay = backoffDelayMs(b, attempt, () => r);
+        expect(Number.isInteger(delay)).toBe(true);
+        expect(delay).toBeGreaterThanOrEqual(0);
+        expect(delay).toBeLessThanOrEqual(b.maxMs);
+      }),
+    );
+  });
+});
+
+it('restoreWanted brings back what a person stopped under always only', () => {
+  expect(restoreWanted('always', true)).toBe('up');
+  for (const policy of ['never', 'on-failure', 'unless-stopped'] as const) {
+    expect(restoreWanted(policy, true)).toBe('down');
+    expect(restoreWanted(policy, false)).toBe('up');
+  }
+});
+
+it('describeBackoff says it as the manifest does', () => {
+  expect(describeBackoff(BACKOFF)).toBe('500ms x2, jitter 0.2, max 30s');
+});

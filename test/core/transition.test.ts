@@ -1,0 +1,398 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Exit } from '../../src/core/exit.ts';
+import type { RestartPolicy } from '../../src/core/service.ts';
+import {
+  type Effect,
+  type GateVerdict,
+  type Machine,
+  type MachineContext,
+  type MachineEvent,
+  NEW_MACHINE,
+  transition,
+} from '../../src/core/transition.ts';
+
+const CAUSE = { kind: 'user', what: 'test' } as const;
+const OPEN: GateVerdict = { kind: 'open' };
+
+function context(restart: RestartPolicy = 'on-failure', nextRun = 'r1'): MachineContext {
+  return {
+    wallNow: 1_000,
+    random: () => 0.5,
+    nextRun,
+    restart,
+    backoff: { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0, resetAfterMs: 10_000 },
+    stop: { signal: 'SIGTERM', graceMs: 10_000 },
+  };
+}
+
+function run(events: readonly MachineEvent[], ctx = context()): { machine: Machine; effects: Effect[] } {
+  let machine = NEW_MACHINE;
+  const effects: Effect[] = [];
+  for (const event of events) {
+    const step = transition(machine, event, ctx);
+    machine = step.machine;
+    effects.push(...step.effects);
+  }
+  return { machine, effects };
+}
+
+const UP: MachineEvent = { type: 'want-up', afresh: true, cause: CAUSE };
+const DOWN: MachineEvent = { type: 'want-down', cause: CAUSE };
+const THROUGH: MachineEvent = { type: 'gate', verdict: OPEN };
+const STARTED: MachineEvent = { type: 'started', run: 'r1', pid: 42 };
+const code = (n: number): Exit => ({ kind: 'code', code: n });
+const exited = (exit: Exit, ranMs = 100, unfinished?: string): MachineEvent => ({
+  type: 'exited',
+  run: 'r1',
+  exit,
+  ranMs,
+  ...(unfinished === undefined ? {} : { unfinished }),
+});
+
+describe('transition', () => {
+  test.each<[string, MachineEvent[], string, string[]]>([
+    ['asks the gate before anything is started', [UP], 'waiting', ['ask-gate']],
+    ['starts once the gate is open', [UP, THROUGH], 'starting', ['ask-gate', 'start']],
+    ['runs once started', [UP, THROUGH, STARTED], 'running', ['ask-gate', 'start']],
+    ['waits at a closed gate', [UP, blocked()], 'waiting', ['ask-gate', 'tell']],
+    [
+      'is skipped where the gate can never open',
+      [UP, { type: 'gate', verdict: { kind: 'never', reason: 'x' } }],
+      'skipped',
+      ['ask-gate', 'tell'],
+    ],
+    [
+      'starts after having been skipped, once the gate opens after all',
+      [UP, { type: 'gate', verdict: { kind: 'never', reason: 'x' } }, THROUGH],
+      'starting',
+      ['ask-gate', 'tell', 'start'],
+    ],
+    ['gives a wait up when it is wanted down', [UP, DOWN], 'stopped', ['ask-gate']],
+    ['stops what is only starting', [UP, THROUGH, DOWN], 'stopping', ['ask-gate', 'start', 'tell', 'stop']],
+    [
+      'stops again once there is a process, if it was asked to stop before there was one',
+      [UP, THROUGH, DOWN, STARTED],
+      'stopping',
+      ['ask-gate', 'start', 'tell', 'stop', 'stop'],
+    ],
+    [
+      'is stopped when a start that was given up fails',
+      [UP, THROUGH, DOWN, { type: 'start-failed', run: 'r1', failure: { code: 'other', message: 'x' } }],
+      'stopped',
+      ['ask-gate', 'start', 'tell', 'stop', 'tell'],
+    ],
+    [
+      'completes with exit 0',
+      [UP, THROUGH, STARTED, exited(code(0))],
+      'completed',
+      ['ask-gate', 'start', 'tell', 'tell'],
+    ],
+    [
+      'backs off after a failure',
+      [UP, THROUGH, STARTED, exited(code(3))],
+      'backoff',
+      ['ask-gate', 'start', 'tell', 'tell', 'arm-retry'],
+    ],
+    [
+      'asks the gate again when the retry is due',
+      [UP, THROUGH, STARTED, exited(code(3)), { type: 'retry-due' }],
+      'waiting',
+      ['ask-gate', 'start', 'tell', 'tell', 'arm-retry', 'ask-gate'],
+    ],
+    [
+      'lets a stop during backoff win',
+      [UP, THROUGH, STARTED, exited(code(3)), DOWN, { type: 'retry-due' }],
+      'stopped',
+      ['ask-gate', 'start', 'tell', 'tell', 'arm-retry', 'disarm-retry'],
+    ],
+    [
+      'is not over while its unit lives on',
+      [UP, THROUGH, STARTED, exited(code(0), 100, 'others live')],
+      'stopping',
+      ['ask-gate', 'start', 'tell', 'tell', 'stop'],
+    ],
+    [
+      'asks the policy once the rest of the unit is gone',
+      [UP, THROUGH, STARTED, exited(code(0), 100, 'others live'), { type: 'gone', run: 'r1', ranMs: 100 }],
+      'completed',
+      ['ask-gate', 'start', 'tell', 'tell', 'stop', 'tell'],
+    ],
+    [
+      'kills once, when the grace period is over',
+      [UP, THROUGH, STARTED, DOWN, { type: 'grace-over', run: 'r1' }, { type: 'grace-over', run: 'r1' }],
+      'stopping',
+      ['ask-gate', 'start', 'tell', 'stop', 'tell', 'kill'],
+    ],
+    [
+      'starts again after a stop if it was wanted up meanwhile',
+      [UP, THROUGH, STARTED, DOWN, UP, exited(code(0)), { type: 'gone', run: 'r1', ranMs: 100 }],
+      'waiting',
+      ['ask-gate', 'start', 'tell', 'stop', 'tell', 'tell', 'ask-gate'],
+    ],
+    [
+      'drops what concerns another run',
+      [UP, THROUGH, STARTED, { type: 'exited', run: 'old', exit: code(9), ranMs: 1 }],
+      'running',
+      ['ask-gate', 'start'],
+    ],
+  ])('%s', (_name, events, kind, effects) => {
+    const result = run(events);
+    expect(result.machine.state.kind).toBe(kind);
+    expect(result.effects.map((e) => e.do)).toEqual(effects);
+  });
+
+  test('keeps a timeout as the verdict although the process then ends by the stop signal', () => {
+    const { machine } = run(
+      [
+        UP,
+        THROUGH,
+        STARTED,
+        { type: 'timed-out', run: 'r1', afterMs: 5_000 },
+        exited({ kind: 'signal', signal: 'SIGTERM' }),
+        { type: 'gone', run: 'r1', ranMs: 5_100 },
+      ],
+      context('never'),
+    );
+    expect(machine.state).toMatchObject({ kind: 'failed', exit: { kind: 'timeout', afterMs: 5_000 } });
+  });
+
+  test('doubles the delay with every failure in a row and starts over after a long run', () => {
+    let machine = NEW_MACHINE;
+    const delays: number[] = [];
+    const feed = (event: MachineEvent): void => {
+      const step = transition(machine, event, context());
+      machine = step.machine;
+      for (const effect of step.effects) if (effect.do === 'arm-retry') delays.push(effect.delayMs);
+    };
+    for (const ranMs of [1, 1, 1, 20_000, 1]) {
+      for (const event of [
+        UP_KEEP,
+        { type: 'retry-due' } as const,
+        THROUGH,
+        STARTED,
+        exited(code(1), ranMs),
+      ]) {
+        feed(event);
+      }
+    }
+    expect(delays).toEqual([500, 1_000, 2_000, 500, 1_000]);
+  });
+});
+
+const UP_KEEP: MachineEvent = { type: 'want-up', afresh: false, cause: CAUSE };
+
+function blocked(): MachineEvent {
+  return {
+    type: 'gate',
+    verdict: { kind: 'blocked', on: [{ service: 'db', condition: 'started', now: 'waiting' }] },
+  };
+}
+
+/** A world that answers effects as processes would, in an order that the test picks. */
+class World {
+  machine: Machine = NEW_MACHINE;
+  readonly alive = new Set<string>();
+  /** Most units that were ever alive at once. */
+  most = 0;
+  readonly starting = new Set<string>();
+  readonly mainEnded = new Set<string>();
+  readonly told = new Set<string>();
+  retryArmed = false;
+  #runs = 0;
+  readonly #policy: RestartPolicy;
+
+  constructor(policy: RestartPolicy) {
+    this.#policy = policy;
+  }
+
+  feed(event: MachineEvent): void {
+    this.#runs += 1;
+    const step = transition(this.machine, event, context(this.#policy, `r${this.#runs}`));
+    this.machine = step.machine;
+    for (const effect of step.effects) this.#take(effect);
+  }
+
+  #take(effect: Effect): void {
+    switch (effect.do) {
+      case 'start':
+        this.starting.add(effect.run);
+        break;
+      case 'arm-retry':
+        this.retryArmed = true;
+        break;
+      case 'disarm-retry':
+        this.retryArmed = false;
+        break;
+      case 'stop':
+      case 'kill':
+        this.told.add(effect.run);
+        break;
+      case 'ask-gate':
+      case 'tell':
+        break;
+    }
+  }
+
+  spawn(run: string): void {
+    this.starting.delete(run);
+    this.alive.add(run);
+    this.most = Math.max(this.most, this.alive.size);
+    this.feed({ type: 'started', run });
+  }
+
+  failStart(run: string): void {
+    this.starting.delete(run);
+    this.feed({ type: 'start-failed', run, failure: { code: 'other', message: 'no' } });
+  }
+
+  endMain(run: string, exit: Exit, rest: boolean): void {
+    this.mainEnded.add(run);
+    if (!rest) this.alive.delete(run);
+    this.feed({ type: 'exited', run, exit, ranMs: 5, ...(rest ? { unfinished: 'rest' } : {}) });
+    if (!rest) this.feed({ type: 'gone', run, ranMs: 5 });
+  }
+
+  endRest(run: string): void {
+    this.alive.delete(run);
+    this.feed({ type: 'gone', run, ranMs: 9 });
+  }
+
+  /** Lets everything that is under way come to its end, gates open. */
+  settle(): void {
+    for (let i = 0; i < 50; i += 1) {
+      for (const run of [...this.starting]) this.spawn(run);
+      for (const run of [...this.alive]) {
+        if (!this.told.has(run)) continue;
+        if (this.mainEnded.has(run)) this.endRest(run);
+        else this.endMain(run, { kind: 'signal', signal: 'SIGTERM' }, false);
+      }
+      this.feed({ type: 'gate', verdict: OPEN });
+    }
+  }
+}
+
+type Move =
+  | 'up'
+  | 'up-afresh'
+  | 'down'
+  | 'restart'
+  | 'gate'
+  | 'closed'
+  | 'spawn'
+  | 'fail'
+  | 'end'
+  | 'end-rest'
+  | 'gone'
+  | 'retry'
+  | 'grace'
+  | 'escalate'
+  | 'stale';
+
+const MOVES: readonly Move[] = [
+  'up',
+  'up-afresh',
+  'down',
+  'restart',
+  'gate',
+  'closed',
+  'spawn',
+  'fail',
+  'end',
+  'end-rest',
+  'gone',
+  'retry',
+  'grace',
+  'escalate',
+  'stale',
+];
+
+function play(world: World, move: Move): void {
+  const [starting] = world.starting;
+  const [alive] = world.alive;
+  const { state } = world.machine;
+  if (move === 'up') world.feed(UP_KEEP);
+  if (move === 'up-afresh') world.feed(UP);
+  if (move === 'down') world.feed(DOWN);
+  if (move === 'restart') world.feed({ type: 'restart', cause: CAUSE });
+  if (move === 'gate') world.feed(THROUGH);
+  if (move === 'closed') world.feed(blocked());
+  if (move === 'spawn' && starting !== undefined) world.spawn(starting);
+  if (move === 'fail' && starting !== undefined) world.failStart(starting);
+  if (move === 'end' && alive !== undefined && !world.mainEnded.has(alive))
+    world.endMain(alive, code(1), false);
+  if (move === 'end-rest' && alive !== undefined && !world.mainEnded.has(alive))
+    world.endMain(alive, code(0), true);
+  if (move === 'gone' && alive !== undefined && world.mainEnded.has(alive)) world.endRest(alive);
+  if (move === 'retry' && world.retryArmed) {
+    world.retryArmed = false;
+    world.feed({ type: 'retry-due' });
+  }
+  if (move === 'grace' && 'run' in state) world.feed({ type: 'grace-over', run: state.run });
+  if (move === 'escalate') world.feed({ type: 'escalate', reason: 'test' });
+  if (move === 'stale') world.feed({ type: 'exited', run: 'gone-long-ago', exit: code(1), ranMs: 1 });
+}
+
+const walk = fc.tuple(
+  fc.constantFrom<RestartPolicy>('never', 'on-failure', 'always', 'unless-stopped'),
+  fc.array(fc.constantFrom(...MOVES), { maxLength: 120 }),
+);
+
+describe('over random walks', () => {
+  test('there are never two live units of one instance', () => {
+    fc.assert(
+      fc.property(walk, ([policy, moves]) => {
+        const world = new World(policy);
+        for (const move of moves) play(world, move);
+        expect(world.most).toBeLessThanOrEqual(1);
+        expect(world.starting.size + world.alive.size).toBeLessThanOrEqual(1);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('what is wanted down always comes to be stopped, with nothing alive and no timer armed', () => {
+    fc.assert(
+      fc.property(walk, ([policy, moves]) => {
+        const world = new World(policy);
+        for (const move of moves) play(world, move);
+        world.feed(DOWN);
+        world.settle();
+        expect(world.machine.state.kind).toBe('stopped');
+        expect(world.alive.size).toBe(0);
+        expect(world.retryArmed).toBe(false);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('what is wanted up always comes to run, whatever was asked before', () => {
+    fc.assert(
+      fc.property(walk, ([policy, moves]) => {
+        const world = new World(policy);
+        for (const move of moves) play(world, move);
+        world.feed(UP);
+        world.settle();
+        const { kind } = world.machine.state;
+        // A process that ended by itself on the way is the policy's business; one that was told to stop is not.
+        expect(['running', 'completed', 'failed', 'backoff']).toContain(kind);
+        if (kind === 'running') expect(world.alive.size).toBe(1);
+        if (kind === 'backoff') expect(world.retryArmed).toBe(true);
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  test('the timer of a retry is armed exactly while backing off', () => {
+    fc.assert(
+      fc.property(walk, ([policy, moves]) => {
+        const world = new World(policy);
+        for (const move of moves) {
+          play(world, move);
+          expect(world.retryArmed).toBe(world.machine.state.kind === 'backoff');
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+});
