@@ -1,25 +1,67 @@
-// Bundles src/ into dist/: one file for the command line, one per command, one for the daemon. Commands that only talk
-// to the daemon so load nothing of the rest, and no module is looked up at start.
-import { chmodSync, readdirSync, rmSync } from 'node:fs';
+// Bundles src/ into dist/: one script for the command line, and one for each part that only some commands need. So a
+// command reads and compiles one or two files and looks no module up, and those that only talk to the daemon load
+// neither the YAML parser nor the engine. CommonJS, because the loader of ES modules costs more at start than it brings.
+import { chmodSync, rmSync } from 'node:fs';
+import { basename, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 const root = new URL('..', import.meta.url).pathname;
-const commands = readdirSync(`${root}src/cli`)
-  .filter((file) => file.endsWith('.ts'))
-  .map((file) => `${root}src/cli/${file}`);
 
-rmSync(`${root}dist`, { recursive: true, force: true });
+/** Dynamic imports of these become scripts of their own; all others stay where they are imported. */
+const PARTS = [
+  'src/cli/daemon-process.ts',
+  'src/cli/load-locally.ts',
+  'src/cli/offline.ts',
+  'src/cli/doctor-facts.ts',
+  'execa',
+];
+
+const partName = (part) => `${basename(part, '.ts')}.cjs`;
+
+/** Leaves a dynamic import of a part to be looked up beside the importing script. */
+const separateParts = {
+  name: 'separate-parts',
+  setup({ onResolve }) {
+    onResolve({ filter: /.*/ }, ({ kind, path, resolveDir }) => {
+      if (kind !== 'dynamic-import') return undefined;
+      const target = path.startsWith('.') ? relative(root, resolve(resolveDir, path)) : path;
+      return PARTS.includes(target) ? { path: `./${partName(target)}`, external: true } : undefined;
+    });
+  },
+};
+
+/** The argument parser starts programs only for commands that are programs of their own; there are none here. */
+const lazyChildProcess = {
+  name: 'lazy-child-process',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^(node:)?child_process$/ }, ({ importer }) =>
+      importer.includes('/commander/') ? { path: 'child_process', namespace: 'lazy' } : undefined,
+    );
+    onLoad({ filter: /.*/, namespace: 'lazy' }, () => ({
+      contents: `module.exports = { get spawn() { return require('node:child_process').spawn; } };`,
+    }));
+  },
+};
+
+const outdir = `${root}dist`;
+rmSync(outdir, { recursive: true, force: true });
 await build({
-  entryPoints: { setpoint: `${root}src/main.ts` },
-  outdir: `${root}dist`,
+  absWorkingDir: root,
+  entryPoints: {
+    setpoint: 'src/main.ts',
+    ...Object.fromEntries(PARTS.map((part) => [basename(part, '.ts'), part])),
+  },
+  outdir,
+  outExtension: { '.js': '.cjs' },
   bundle: true,
   platform: 'node',
   target: 'node20.19',
   format: 'cjs',
-  outExtension: { '.js': '.cjs' },
-  minify: false,
-  sourcemap: false,
+  // `import()` of a script beside this one is a `require`: the loader of ES modules is not even started.
+  supported: { 'dynamic-import': false },
+  minifyWhitespace: true,
+  minifySyntax: true,
   logLevel: 'warning',
+  plugins: [separateParts, lazyChildProcess],
 });
-chmodSync(`${root}dist/setpoint.cjs`, 0o755);
-void commands;
+chmodSync(`${outdir}/setpoint.cjs`, 0o755);

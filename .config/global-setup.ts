@@ -18,7 +18,9 @@ export default function setup(): () => Promise<void> {
   process.env['XDG_RUNTIME_DIR'] = join(root, 'run');
   // A CA bundle named here is read at the start of every Node process: 150 ms that no test needs.
   delete process.env['NODE_EXTRA_CA_CERTS'];
-  for (const name of ['NO_COLOR', 'FORCE_COLOR', 'SETPOINT_PROFILES']) delete process.env[name];
+  delete process.env['NO_COLOR'];
+  delete process.env['FORCE_COLOR'];
+  delete process.env['SETPOINT_PROFILES'];
   return async () => {
     const left = [...(await leftProcesses(root)), ...leftFiles(root)];
     rmSync(root, { recursive: true, force: true });
@@ -63,7 +65,9 @@ function listProc(): string[] {
 
 function leftFiles(root: string): string[] {
   return ['tmp', 'run']
-    .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((f) => join(folder, f)))
+    .flatMap((folder) =>
+      readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }).map((f) => join(folder, f)),
+    )
     .filter((path) => path !== 'run/setpoint' && !path.includes('node-compile-cache'))
     .map((path) => `file ${join(root, path)}`);
 }

@@ -44,7 +44,9 @@ const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' })
 
 const imports: readonly Import[] = files.flatMap((file) => {
   const text = readFileSync(join(SRC, file), 'utf8');
-  const found = text.matchAll(/(?:^|\n)\s*(?:import|export)\b[^;'"]*?from\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)import\s+['"]([^'"]+)['"]/g);
+  const found = text.matchAll(
+    /(?:^|\n)\s*(?:import|export)\b[^;'"]*?from\s*['"]([^'"]+)['"]|\bimport\(\s*['"]([^'"]+)['"]\s*\)|(?:^|\n)import\s+['"]([^'"]+)['"]/g,
+  );
   return [...found].map((m) => ({ file, specifier: m[1] ?? m[2] ?? m[3] ?? '' }));
 });
 
@@ -90,7 +92,9 @@ describe('the structure of the source', () => {
     const impure = files
       .filter((file) => file.startsWith('core/'))
       .filter((file) =>
-        /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bprocess\.|\bsetTimeout\b/.test(readFileSync(join(SRC, file), 'utf8')),
+        /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bprocess\.|\bsetTimeout\b/.test(
+          readFileSync(join(SRC, file), 'utf8'),
+        ),
       );
     expect(impure).toEqual([]);
   });

@@ -10,6 +10,7 @@ import { EXIT, type ExitStatus } from './exit-status.ts';
 import { monitor, type MonitorEnd } from './monitor.ts';
 import { daemonGone } from './up-detached.ts';
 import { judgeUp, notUp, upRows, type UpVerdict } from './up-progress.ts';
+import { displayNames } from './view.ts';
 
 export interface ActionOptions {
   readonly label: readonly string[];
@@ -134,6 +135,11 @@ async function showStart(
       .map(({ id }) => id),
   );
   let last = response.snapshot;
+  let clock = begun;
+  const names = displayNames(last);
+  const told = new Set(response.affected.map((id) => names.get(id) ?? id));
+  // Other instances of the same services are shown beside them, but are no news.
+  display.assume(upRows(last, begun, begun, only).filter(({ name }) => !told.has(name)));
   const end = await monitor<Exclude<UpVerdict, { kind: 'pending' }>>({
     context,
     client,
@@ -142,6 +148,7 @@ async function showStart(
     interrupt: 'end',
     look: ({ snapshot, now }) => {
       last = snapshot;
+      clock = now;
       display.show(upRows(snapshot, now, begun, only));
       const verdict = judgeUp(snapshot, now, 'begin', only);
       return verdict.kind === 'pending' ? undefined : verdict;
@@ -154,7 +161,7 @@ async function showStart(
     await reportCulprits(context, client, culprits);
     return EXIT.failure;
   }
-  if (end.kind === 'timed-out') await reportCulprits(context, client, notUp(last, last.now, only));
+  if (end.kind === 'timed-out') await reportCulprits(context, client, notUp(last, clock, only));
   return unfinished(context, end, last);
 }
 

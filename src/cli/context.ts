@@ -55,10 +55,6 @@ export function problemText(problem: Problem, color: boolean): string {
   return `${lines.join('\n')}\n`;
 }
 
-export function warn(context: CliContext, message: string): void {
-  context.stderr.write(`${context.color ? '\u001b[33;1mwarning:\u001b[0m' : 'warning:'} ${message}\n`);
-}
-
 /** Writes JSON for programs: two spaces of indentation, a final newline. */
 export function writeJson(context: CliContext, value: unknown): void {
   context.stdout.write(`${JSON.stringify(value, null, 2)}\n`);

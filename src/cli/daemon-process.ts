@@ -1,6 +1,7 @@
 import { ClientError } from '../client/client-error.ts';
 import { connect } from '../client/client.ts';
 import { startDaemon } from '../daemon/daemon.ts';
+import { dropInheritance } from '../daemon/inheritance.ts';
 import { announce } from '../daemon/ready-pipe.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { definedEnv } from './common.ts';
@@ -11,6 +12,7 @@ import { VERSION } from './product.ts';
 export async function runDaemonProcess(argv: readonly string[]): Promise<ExitStatus> {
   const location = readLocation(argv[0]);
   if (location === undefined) return EXIT.usage;
+  dropInheritance();
   const started = await startDaemon({ paths: location, version: VERSION, env: definedEnv(process.env) });
   announce(started);
   if (!started.ok) return EXIT.failure;

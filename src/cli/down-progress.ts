@@ -99,7 +99,8 @@ export function downRows(
       const children = byId.get(id)?.instance.children ?? 0;
       const pid = state.pid === undefined ? '' : `pid ${state.pid}`;
       const note = pid !== '' && children > 0 ? `${pid} and ${count(children, 'child', 'children')}` : pid;
-      const key = state.escalated ? 'SIGKILL' : (signal ?? 'stopping');
+      // Which signal it was is heard a moment later; until then there is no line to print.
+      const key = state.escalated ? 'SIGKILL' : (signal ?? '');
       return { icon: 'busy' as const, name, text, key, ...(note === '' ? {} : { note }) };
     }
     const blockers = dependents(snapshot, one.service, memory);

@@ -2,7 +2,6 @@ import { closing, locate, reach, type Common } from './common.ts';
 import { Display } from './display.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { bringDown, reportDown } from './stopping.ts';
-import { count } from './output/text.ts';
 
 export interface DownOptions {
   readonly timeout?: number;
@@ -31,9 +30,7 @@ export async function down(common: Common, options: DownOptions): Promise<ExitSt
     });
     const status = reportDown(context, { name }, response);
     if (status === EXIT.ok) {
-      context.stdout.write(
-        `${name} is down: ${count(response.stopped, 'instance')} stopped, nothing is left\n`,
-      );
+      context.stdout.write(`${name} is down, and nothing of it is left\n`);
     }
     return status;
   });

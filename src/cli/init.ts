@@ -78,7 +78,8 @@ function fromProcfile(dir: string): Found | undefined {
       ? []
       : [{ id: serviceId(name), command: command.trim() }];
   });
-  return services.length === 0 ? undefined : { from: 'Procfile', services };
+  const first = services.filter(({ id }, index) => services.findIndex((one) => one.id === id) === index);
+  return first.length === 0 ? undefined : { from: 'Procfile', services: first };
 }
 
 function fromPackageJson(dir: string): Found | undefined {

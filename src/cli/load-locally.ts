@@ -1,4 +1,5 @@
 import { planProject, type DesiredInstance } from '../core/plan.ts';
+import { manifestName } from '../core/project-plan.ts';
 import type { LoadRequest, Project } from '../core/service.ts';
 import { loadProject, nodeManifestIo, renderResolved } from '../manifest/load.ts';
 import { definedEnv } from './common.ts';
@@ -43,10 +44,4 @@ function planInput(project: Project): {
     })),
   );
   return { project: project.name, manifest: manifestName(project), services: project.services, desired };
-}
-
-/** As the daemon's plans name it: relative to the project's folder. */
-function manifestName({ dir, files }: Project): string {
-  const [first = ''] = files;
-  return first.startsWith(`${dir}/`) ? first.slice(dir.length + 1) : first;
 }

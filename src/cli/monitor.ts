@@ -26,8 +26,11 @@ export interface MonitorOptions<T> {
   readonly timeoutMs?: number;
   /** Called with 1, 2, ... for each SIGINT or SIGTERM; `end` ends with the first. */
   readonly interrupt: 'end' | ((count: number) => void);
-  /** Ends it, too; where given, the daemon's going away does not. */
-  readonly until?: Promise<T>;
+  /**
+   * Begun once the watch stands, so that nothing it causes is missed. Its answer ends the monitor, too; where given, the
+   * daemon's going away does not.
+   */
+  readonly until?: () => Promise<T>;
 }
 
 /**
@@ -49,20 +52,27 @@ export async function monitor<T>(options: MonitorOptions<T>): Promise<MonitorEnd
         });
         if (value !== undefined) resolve({ kind: 'done', value });
       };
+      let begun = false;
+      const begin = (): void => {
+        if (begun) return;
+        begun = true;
+        options.until?.().then((value) => resolve({ kind: 'done', value }), reject);
+      };
       const watch = async (): Promise<void> => {
         for await (const item of client.watch(abort.signal)) {
           if (item.type === 'happening') options.hear?.(item.happening);
           else {
             latest = { snapshot: item.snapshot, at: context.now() };
             look();
+            begin();
           }
         }
       };
       const gone = (): void => {
         if (options.until === undefined) resolve({ kind: 'gone' });
+        else begin();
       };
       watch().then(gone, (error: unknown) => (isGone(error) ? gone() : reject(asError(error))));
-      options.until?.then((value) => resolve({ kind: 'done', value }), reject);
       cleanups.push(every(context, options.tickMs, look));
       if (options.timeoutMs !== undefined) {
         cleanups.push(context.after(options.timeoutMs, () => resolve({ kind: 'timed-out' })));

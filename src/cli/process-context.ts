@@ -19,8 +19,9 @@ export function processContext(argv: readonly string[], readerLeft: () => void):
     stdout: outputOf(stdout),
     stderr: outputOf(stderr),
     isTTY,
-    columns: () => (stdout.isTTY ? stdout.columns : undefined),
-    rows: () => (stdout.isTTY ? stdout.rows : 24),
+    // A pseudo-terminal that nobody has given a size says 0.
+    columns: () => (stdout.isTTY ? stdout.columns || 80 : undefined),
+    rows: () => (stdout.isTTY ? stdout.rows || 24 : 24),
     color: wantsColour('auto', env, isTTY),
     now: () => Date.now(),
     after: (delayMs, fire) => {

@@ -87,9 +87,7 @@ function addGlobals(command: Command, short: boolean): void {
     )
     .option('--project-name <name>', 'the project of that name')
     .option('-C, --directory <path>', 'act as if started in that folder')
-    .addOption(
-      new Option('--color [when]', 'when to colour').choices(['auto', 'always', 'never']).preset('always'),
-    )
+    .addOption(new Option('--color <when>', 'when to colour').choices(['auto', 'always', 'never']))
     .option('--no-color', 'the same as --color never');
 }
 
@@ -114,11 +112,12 @@ function addLifecycle(define: Define, dispatch: Dispatch): void {
     .argument('[services...]', 'only these and what they depend on')
     .option('-d, --detach', 'return, and leave the project running', false)
     .option('--wait', 'return once everything is up, or fail naming the culprit (implies --detach)', false)
-    .option(
-      '--timeout <duration>',
-      'with --detach or --wait: give up waiting after this long',
-      durationOption,
-      60_000,
+    .addOption(
+      durationOption(
+        '--timeout <duration>',
+        'with --detach or --wait: give up waiting after this long',
+        '1m',
+      ),
     )
     .option('--plain', 'plain lines instead of a display that is redrawn', false)
     .addOption(
@@ -205,7 +204,6 @@ function addReading(define: Define, dispatch: Dispatch, context: CliContext): vo
       '-n, --tail <lines>',
       'the last lines of each; `all`; with --follow 100 unless told otherwise',
       lineCount,
-      optionDescription,
     )
     .option(
       '--since <time>',

@@ -27,6 +27,8 @@ export async function bringDown(
 ): Promise<DownResponse> {
   let latest = await client.snapshot();
   let memory = beginDown(latest, latest.now);
+  // How far the daemon's clock is ahead of ours.
+  let ahead = latest.now - context.now();
   const total = servicesToStop(memory);
   const again = options.again ? 'Ctrl-C again' : 'Ctrl-C';
   let hint = `${again}: skip the grace periods`;
@@ -44,6 +46,7 @@ export async function bringDown(
     hear: (happening) => (memory = hearStop(memory, happening)),
     look: ({ snapshot, now }) => {
       latest = snapshot;
+      ahead = now - context.now();
       memory = seeDown(memory, snapshot, now);
       display.show(downRows(memory, snapshot, now), head());
       return undefined;
@@ -57,11 +60,11 @@ export async function bringDown(
       // Its answer is that of the first request; where the daemon is gone by now, that one says so.
       client.down({ ...request, level: times === 1 ? 1 : 2 }).catch(() => undefined);
     },
-    until: client.down({ ...request, level: 0 }),
+    until: () => client.down({ ...request, level: 0 }),
   });
   // Neither a timeout nor an interrupt ends this monitor, and with `until` the daemon's going away does not.
   if (end.kind !== 'done') throw new Error(`a shutdown cannot end as ${end.kind}`);
-  memory = finishDown(memory, end.value, Math.max(latest.now, memory.begunAt));
+  memory = finishDown(memory, end.value, context.now() + ahead);
   display.show(downRows(memory, latest, latest.now), `Stopped ${count(total, 'service')}`);
   display.leave();
   return end.value;

@@ -9,7 +9,6 @@ import { isGone, monitor } from './monitor.ts';
 import { tellBriefly } from './output/happening.ts';
 import { LogPrinter } from './output/log-printer.ts';
 import { bringDown, reportDown } from './stopping.ts';
-import { daemonGone } from './up-detached.ts';
 import { judgeUp, type Culprit } from './up-progress.ts';
 import { displayNames, shownInstances } from './view.ts';
 
@@ -25,6 +24,11 @@ interface AttachedRun {
   readonly lease: Lease | undefined;
 }
 
+/** How it ended: with a status, or because the daemon went away; `last` is what was last seen of the project. */
+export type AttachedEnd =
+  | { readonly kind: 'ended'; readonly status: ExitStatus }
+  | { readonly kind: 'gone'; readonly last: ProjectSnapshot };
+
 /** How often it is looked whether all has ended; snapshots come by themselves, so this is a net. */
 const LOOK_MS = 1000;
 
@@ -32,7 +36,7 @@ const LOOK_MS = 1000;
  * Streams the merged output until the project ends or Ctrl-C. With the lease, Ctrl-C brings the project down; without
  * it, it just leaves.
  */
-export async function attached(run: AttachedRun): Promise<ExitStatus> {
+export async function attached(run: AttachedRun): Promise<AttachedEnd> {
   const { common, client, lease, snapshot } = run;
   const { context } = common;
   const display = new Display(context, run.plain);
@@ -44,7 +48,11 @@ export async function attached(run: AttachedRun): Promise<ExitStatus> {
     names: displayNames(snapshot),
   });
   const streams = new AbortController();
-  const output = stream(run, printer, display, streams.signal);
+  const notices = new AbortController();
+  const output = Promise.all([
+    streamLogs(run, printer, display, streams.signal),
+    streamNotices(run, printer, display, AbortSignal.any([streams.signal, notices.signal])),
+  ]);
   display.print(
     lease === undefined
       ? `Attached to ${snapshot.name}, which was running already: Ctrl-C leaves it running\n`
@@ -56,10 +64,6 @@ export async function attached(run: AttachedRun): Promise<ExitStatus> {
     client,
     tickMs: LOOK_MS,
     interrupt: 'end',
-    hear: (happening) => {
-      if (concerns(happening, run.before))
-        display.print(printer.notice(tellBriefly(happening), happening.instance));
-    },
     look: (seen) => {
       last = seen.snapshot;
       return hasEnded(last) ? culpritsOf(last, seen.now) : undefined;
@@ -73,18 +77,20 @@ export async function attached(run: AttachedRun): Promise<ExitStatus> {
         }
         streams.abort();
         await output;
-        return await ended(run, end.value, display);
+        return over(await ended(run, end.value, display));
       case 'interrupted': {
         if (lease === undefined) {
           display.print(`Detached; ${snapshot.name} keeps running. \`setpoint down\` stops it.\n`);
-          return EXIT.ok;
+          return over(EXIT.ok);
         }
+        // From here on the display of the shutdown tells what happens.
+        notices.abort();
         const reason = end.signal === 'SIGINT' ? 'Ctrl-C' : end.signal;
         const response = await bringDown(context, client, display, { reason, again: true });
-        return reportDown(context, snapshot, response);
+        return over(reportDown(context, snapshot, response));
       }
       case 'gone':
-        return daemonGone(context, last);
+        return { kind: 'gone', last };
       case 'timed-out':
         throw new Error('there is no time limit here');
     }
@@ -92,6 +98,10 @@ export async function attached(run: AttachedRun): Promise<ExitStatus> {
     streams.abort();
     await output;
   }
+}
+
+function over(status: ExitStatus): AttachedEnd {
+  return { kind: 'ended', status };
 }
 
 async function ended(run: AttachedRun, culprits: readonly Culprit[], display: Display): Promise<ExitStatus> {
@@ -104,7 +114,7 @@ async function ended(run: AttachedRun, culprits: readonly Culprit[], display: Di
 }
 
 /** Prints what the services write until `signal` aborts or the daemon goes away. */
-async function stream(
+async function streamLogs(
   run: AttachedRun,
   printer: LogPrinter,
   display: Display,
@@ -116,6 +126,27 @@ async function stream(
     for await (const line of run.client.logs(query, signal)) {
       display.print(printer.line(line));
       await context.stdout.drained();
+    }
+  } catch (error) {
+    if (!signal.aborted && !isGone(error)) throw error;
+  }
+}
+
+/** How many happenings of the beginning are looked back for: those from before the watch stood. */
+const BEGINNING = 500;
+
+/** Prints what happens, from when the manifest was applied, until `signal` aborts or the daemon goes away. */
+async function streamNotices(
+  run: AttachedRun,
+  printer: LogPrinter,
+  display: Display,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    for await (const happening of run.client.events({ limit: BEGINNING, follow: true }, signal)) {
+      if (concerns(happening, run.before)) {
+        display.print(printer.notice(tellBriefly(happening), happening.instance));
+      }
     }
   } catch (error) {
     if (!signal.aborted && !isGone(error)) throw error;
@@ -138,8 +169,10 @@ function culpritsOf(snapshot: ProjectSnapshot, now: number): readonly Culprit[] 
   return verdict.kind === 'failed' ? verdict.culprits : [];
 }
 
-/** Those that say nothing a person has not just seen are left out. */
+/** Of instances, since the manifest was applied. */
 function concerns(happening: Happening, before: ProjectSnapshot): boolean {
   if (happening.time < before.now) return false;
-  return happening.type !== 'manifest-applied' && happening.type !== 'daemon-started';
+  return (
+    happening.instance !== undefined || happening.type === 'warning' || happening.type === 'shutdown-began'
+  );
 }

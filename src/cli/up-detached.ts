@@ -16,6 +16,8 @@ interface DetachedRun {
   readonly names: readonly string[];
   /** Before the manifest was applied. */
   readonly before: ProjectSnapshot;
+  /** Right after. */
+  readonly snapshot: ProjectSnapshot;
   readonly wait: boolean;
   readonly timeout: number;
   readonly plain: boolean;
@@ -27,7 +29,8 @@ export async function detached(run: DetachedRun): Promise<ExitStatus> {
   const display = new Display(context, run.plain);
   const before = upRows(run.before, run.before.now, run.before.now);
   display.assume(before);
-  let last = run.before;
+  let last = run.snapshot;
+  let clock = last.now;
   const only = (): ReadonlySet<string> | undefined =>
     names.length === 0 ? undefined : withDependencies(last, names);
   const mode: UpMode = run.wait ? 'wait' : 'begin';
@@ -39,6 +42,7 @@ export async function detached(run: DetachedRun): Promise<ExitStatus> {
     interrupt: 'end',
     look: ({ snapshot, now }) => {
       last = snapshot;
+      clock = now;
       display.show(upRows(snapshot, now, run.before.now, only()));
       const verdict = judgeUp(snapshot, now, mode, only());
       return verdict.kind === 'pending' ? undefined : verdict;
@@ -51,7 +55,7 @@ export async function detached(run: DetachedRun): Promise<ExitStatus> {
         await reportCulprits(context, client, end.value.culprits);
         return EXIT.failure;
       }
-      context.stdout.write(`${last.name} is up: ${countStates(last)}\n`);
+      context.stdout.write(`${last.name}${run.wait ? ' is up' : ''}: ${countStates(last)}\n`);
       return EXIT.ok;
     case 'timed-out': {
       const goal = run.wait ? 'up' : 'started';
@@ -62,7 +66,7 @@ export async function detached(run: DetachedRun): Promise<ExitStatus> {
         },
         EXIT.timedOut,
       );
-      await reportCulprits(context, client, notUp(last, last.now, only()));
+      await reportCulprits(context, client, notUp(last, clock, only()));
       return EXIT.timedOut;
     }
     case 'interrupted':

@@ -191,7 +191,7 @@ function noteOf(instance: InstanceSnapshot, backend: string): string {
   return [listed.join(' '), backend === 'native' ? '' : backend].filter((part) => part !== '').join('  ');
 }
 
-export function iconOf({ state, wanted }: InstanceSnapshot): ProgressIcon {
+function iconOf({ state, wanted }: InstanceSnapshot): ProgressIcon {
   switch (state.kind) {
     case 'running':
     case 'completed':

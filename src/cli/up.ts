@@ -7,7 +7,7 @@ import type { CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { diagnosticsText, hasErrors, tally } from './output/diagnostics.ts';
 import { attached } from './up-attached.ts';
-import { detached } from './up-detached.ts';
+import { daemonGone, detached } from './up-detached.ts';
 import { whatKeepsRunning } from './view.ts';
 
 export interface UpOptions extends LoadOptions {
@@ -36,9 +36,11 @@ export async function up(common: Common, names: readonly string[], options: UpOp
 
   async function apply({ context }: Common, daemon: DaemonClient, fresh: boolean): Promise<ExitStatus> {
     const stays = options.detach || options.wait;
-    // The lease comes first, so that an end of this process in between leaves nothing running.
-    const lease = fresh && !stays ? await daemon.lease() : undefined;
     const before = await daemon.snapshot();
+    // What an earlier daemon left running is not this command's to end.
+    const holds = fresh && !stays && before.phase === 'idle';
+    // The lease comes before the apply, so that an end of this process in between leaves nothing running.
+    const lease = holds ? await daemon.lease() : undefined;
     const { diagnostics, plan, snapshot } = await daemon.apply(request);
     if (diagnostics.length > 0) {
       context.stderr.write(diagnosticsText(diagnostics, context));
@@ -52,7 +54,35 @@ export async function up(common: Common, names: readonly string[], options: UpOp
     }
     printCauses(context, plan);
     const run = { common, context, client: daemon, names, before, snapshot };
-    return stays ? detached({ ...run, ...options }) : attached({ ...run, plain: options.plain, lease });
+    if (stays) return detached({ ...run, ...options });
+    const end = await attached({ ...run, plain: options.plain, lease });
+    return end.kind === 'ended' ? end.status : attachAgain(end.last, lease !== undefined);
+  }
+
+  /** The daemon was killed under an attached `up`: a new one takes its services over, and this goes on with that. */
+  async function attachAgain(last: ProjectSnapshot, held: boolean): Promise<ExitStatus> {
+    const { context } = common;
+    if (last.phase !== 'up' || options.foreground) return daemonGone(context, last);
+    const again = await common.services.ensureDaemon(location);
+    return closing(again.client, async () => {
+      const snapshot = await again.client.snapshot();
+      if (snapshot.phase !== 'up') return daemonGone(context, snapshot);
+      context.stderr.write(
+        `The daemon of ${last.name} was gone; it is back and took over what still runs.\n`,
+      );
+      const lease = held ? await again.client.lease() : undefined;
+      const before = { ...snapshot, now: last.now };
+      const end = await attached({
+        common,
+        client: again.client,
+        names,
+        before,
+        snapshot,
+        plain: options.plain,
+        lease,
+      });
+      return end.kind === 'ended' ? end.status : attachAgain(end.last, lease !== undefined);
+    });
   }
 }
 

@@ -14,7 +14,7 @@ export interface DaemonCommand {
   readonly readyWithinMs: number;
 }
 
-export type StartOutcome =
+type StartOutcome =
   | { readonly kind: 'ready'; readonly pid: number }
   /** Another daemon of the project runs, or is about to. */
   | { readonly kind: 'locked' };

@@ -4,7 +4,7 @@ import { startDaemonProcess, type DaemonCommand } from './daemon-process.ts';
 import type { DaemonClient } from './types.ts';
 
 /** Where the daemon of a project keeps its state and answers. */
-export interface DaemonLocation {
+interface DaemonLocation {
   readonly stateDir: string;
   readonly socketPath: string;
 }

@@ -20,6 +20,8 @@ type Framing =
 const LONGEST_LINE_BYTES = 16 * 1024;
 const MOST_HEAD_LINES = 200;
 
+const NOT_HTTP = 'what answers does not speak HTTP/1.1';
+
 /**
  * One HTTP/1.1 response (RFC 9112), read as its bytes come. Exists because node:http costs every command some 15 ms at
  * start, a fifth of all that `setpoint status` takes, for proxies, pools and upgrades that a Unix socket never needs.
@@ -92,6 +94,7 @@ export class ResponseParser {
     switch (kind) {
       case 'head':
         if (line !== '') {
+          if (this.#headLines.length === 0 && !line.startsWith('HTTP/1.')) return NOT_HTTP;
           this.#headLines.push(line);
           return this.#headLines.length > MOST_HEAD_LINES ? 'the response has too many headers' : undefined;
         }
@@ -117,7 +120,7 @@ export class ResponseParser {
     const [first = '', ...lines] = this.#headLines;
     this.#headLines = [];
     const status = /^HTTP\/1\.[01] ([1-5][0-9]{2})(?: |$)/.exec(first)?.[1];
-    if (status === undefined) return 'what answers does not speak HTTP/1.1';
+    if (status === undefined) return NOT_HTTP;
     // 100 Continue and its like go before the response proper.
     if (status.startsWith('1')) return undefined;
     const headers = new Map<string, string>();

@@ -158,7 +158,11 @@ export interface ExplainResponse {
   /** Per instance: what it does and why, and what comes next, in one sentence. */
   readonly verdicts: readonly { readonly instance: string; readonly text: string }[];
   readonly history: readonly Happening[];
-  readonly dependencies: readonly { readonly service: ServiceId; readonly condition: string; readonly now: string }[];
+  readonly dependencies: readonly {
+    readonly service: ServiceId;
+    readonly condition: string;
+    readonly now: string;
+  }[];
   readonly dependents: readonly ServiceId[];
   readonly next: readonly string[];
 }

@@ -55,7 +55,12 @@ export type HappeningBody =
       readonly delayMs: number;
       readonly reason: string;
     }
-  | { readonly type: 'instance-stopping'; readonly run: RunId; readonly cause: Cause; readonly signal: string }
+  | {
+      readonly type: 'instance-stopping';
+      readonly run: RunId;
+      readonly cause: Cause;
+      readonly signal: string;
+    }
   | { readonly type: 'instance-escalated'; readonly run: RunId; readonly reason: string }
   | { readonly type: 'instance-stopped'; readonly run: RunId; readonly exit?: Exit }
   | { readonly type: 'instance-completed'; readonly exit: Exit }

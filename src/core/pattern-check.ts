@@ -157,7 +157,7 @@ function endsInOnePlace(atom: string, source: string, at: number): boolean {
   if (bounds(quantifier).least === 0 || ZERO_WIDTH.test(following) || /[pP]\{/.test(atom + following))
     return false;
   const [mine, theirs] = [new RegExp(`^(?:${atom})$`, 'u'), new RegExp(`^(?:${following})$`, 'u')];
-  return [...PROBES, ...atom, ...following].every((unit) => !mine.test(unit) || !theirs.test(unit));
+  return [...PROBES, ...Array.from(atom + following)].every((unit) => !mine.test(unit) || !theirs.test(unit));
 }
 
 const ZERO_WIDTH = /^(?:\^|\\[bB])$/;

@@ -121,7 +121,8 @@ function summary(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string)
     return count === 0 ? [] : [`${count} ${KINDS[kind].counted}`];
   });
   if (counts.length === 0) return 'Nothing to do.';
-  return `${counts.join(', ')}. Order: ${order(steps, nameOf)}`;
+  const sequence = order(steps, nameOf);
+  return `${counts.join(', ')}.${sequence === '' ? '' : ` Order: ${sequence}`}`;
 }
 
 /**
@@ -130,7 +131,6 @@ function summary(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string)
  */
 function order(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string): string {
   const active = steps.filter(({ action }) => action !== 'none' && action !== 'update');
-  if (active.length === 0) return 'at once';
   const byId = new Map(active.map((step) => [step.id, step]));
   const edges = new Map(active.map(({ id, after }) => [id, after.filter((other) => byId.has(other))]));
   const turned = reversed(edges);

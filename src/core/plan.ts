@@ -140,12 +140,10 @@ function compare(desired: DesiredInstance, observed: ObservedInstance): Draft {
   if (desired.wanted === 'down') return keepDown(desired, observed);
   const launch = launchChanges(desired, observed);
   const policy = policyChanges(desired, observed);
-  const changed: readonly Cause[] = [launch, policy].flatMap((fields) =>
-    fields.length === 0 ? [] : [{ kind: 'changed' as const, fields }],
-  );
+  const changes = [...changed(launch), ...changed(policy)];
   const start = (): Draft =>
     draft(desired, 'start', [
-      ...changed,
+      ...changes,
       {
         kind: 'not-running',
         was:
@@ -155,19 +153,23 @@ function compare(desired: DesiredInstance, observed: ObservedInstance): Draft {
   switch (observed.state) {
     case 'starting':
     case 'running':
-      if (launch.length > 0) return draft(desired, 'replace', changed);
+      if (launch.length > 0) return draft(desired, 'replace', changes);
       return inPlace(desired, policy, observed.adopted === true ? 'adopted' : observed.state);
     case 'completed':
-      return launch.length > 0 ? draft(desired, 'start', changed) : inPlace(desired, policy, observed.state);
+      return launch.length > 0 ? draft(desired, 'start', changes) : inPlace(desired, policy, observed.state);
     case 'stopping':
       // Wanted up, it starts again by itself once it is gone, and then with the launch that is wanted now.
       return observed.wanted === 'up' ? inPlace(desired, policy, 'restarting') : start();
     case 'waiting':
       return observed.wanted === 'up' ? inPlace(desired, policy, observed.state) : start();
-    case 'stopped':
     case 'backoff':
-    case 'failed':
     case 'skipped':
+      // Wanted up and unchanged, it is being seen to: by its next retry, by its gate.
+      return observed.wanted === 'up' && launch.length === 0
+        ? inPlace(desired, policy, observed.state)
+        : start();
+    case 'stopped':
+    case 'failed':
       return start();
     default:
       return unreachable(observed.state);
@@ -178,12 +180,16 @@ function keepDown(desired: DesiredInstance, observed: ObservedInstance): Draft {
   const policy = policyChanges(desired, observed);
   const ends = observed.state === 'stopping' && observed.wanted === 'down';
   if (isAtRest(observed.state) || ends) return inPlace(desired, policy, observed.state);
-  return draft(observed, 'stop', [{ kind: 'user', what: 'stopped by hand' }]);
+  return draft(observed, 'stop', [{ kind: 'user', what: 'stopped by hand' }, ...changed(policy)]);
 }
 
 function inPlace(desired: DesiredInstance, policy: readonly FieldChange[], note: string): Draft {
   if (policy.length === 0) return draft(desired, 'none', [], note);
-  return draft(desired, 'update', [{ kind: 'changed', fields: policy }]);
+  return draft(desired, 'update', changed(policy));
+}
+
+function changed(fields: readonly FieldChange[]): readonly Cause[] {
+  return fields.length === 0 ? [] : [{ kind: 'changed', fields }];
 }
 
 /** A fingerprint that is not known is no reason to replace anything: what runs is left alone. */

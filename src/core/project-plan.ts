@@ -1,6 +1,6 @@
 import { fingerprint, launchFields, policyFields, type Fields } from './fingerprint.ts';
 import { declaredView, type LaunchContext } from './launch.ts';
-import { type DesiredInstance, type ObservedInstance, planProject } from './plan.ts';
+import { type DesiredInstance, type PlanInput, planProject } from './plan.ts';
 import type { PlanView } from './plan-view.ts';
 import type { Redactor } from './redact.ts';
 import type { Project, ServiceId, ServiceSpec } from './service.ts';
@@ -43,17 +43,21 @@ export function launchRecord(
 export function projectPlan(
   project: Project,
   context: ProjectContext,
-  observed: readonly ObservedInstance[],
-  only: readonly ServiceId[],
+  input: Pick<PlanInput, 'observed' | 'only' | 'formerEdges'>,
 ): PlanView {
   return planProject({
     project: project.name,
-    manifest: project.files[0]?.split('/').at(-1) ?? '',
+    manifest: manifestName(project),
     services: project.services,
     desired: project.services.flatMap((spec) => desiredInstances(spec, project.name, context)),
-    observed,
-    only,
+    ...input,
   });
+}
+
+/** The first manifest, relative to the project's folder. */
+export function manifestName({ dir, files }: Pick<Project, 'dir' | 'files'>): string {
+  const [first = ''] = files;
+  return first.startsWith(`${dir}/`) ? first.slice(dir.length + 1) : first;
 }
 
 function desiredInstances(spec: ServiceSpec, project: string, context: ProjectContext): DesiredInstance[] {

@@ -493,10 +493,7 @@ function escalate(machine: Machine, reason: string): Step {
   if (state.kind !== 'stopping' || state.escalated) return stay(machine);
   return {
     machine: { ...machine, state: { ...state, escalated: true } },
-    effects: [
-      tell({ type: 'instance-escalated', run: state.run, reason }),
-      { do: 'kill', run: state.run },
-    ],
+    effects: [tell({ type: 'instance-escalated', run: state.run, reason }), { do: 'kill', run: state.run }],
   };
 }
 

@@ -25,8 +25,9 @@ import { select, type UnknownName } from '../engine/select.ts';
 import type { LoadResult } from '../manifest/load.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Control, ControlResult, LeaseHold } from '../ports/control.ts';
-import type { LogStore } from '../ports/logs.ts';
+import type { LogStore, LogTarget } from '../ports/logs.ts';
 import type { Store } from '../ports/store.ts';
+import { growingMerge } from './growing-merge.ts';
 
 export interface ControlParts {
   readonly engine: Engine;
@@ -108,7 +109,9 @@ export class ProjectControl implements Control {
     const { engine } = this.#parts;
     if (engine.shutdown !== undefined && request.action !== 'kill') return err(SHUTTING_DOWN);
     const done =
-      request.action === 'scale' ? await engine.scale(request.service, request.replicas) : engine.act(request);
+      request.action === 'scale'
+        ? await engine.scale(request.service, request.replicas)
+        : engine.act(request);
     if (!done.ok) return err(unknownName(done.error));
     return ok({ ...done.value, snapshot: this.snapshot() });
   }
@@ -122,7 +125,8 @@ export class ProjectControl implements Control {
   async explain(service: ServiceId): ControlResult<ExplainResponse> {
     const { engine, clock, store } = this.#parts;
     const all = engine.services();
-    const found = all.find((s) => s.id === service) ?? all.find((s) => s.instances.some((i) => i.id === service));
+    const found =
+      all.find((s) => s.id === service) ?? all.find((s) => s.instances.some((i) => i.id === service));
     if (found === undefined) {
       return Promise.resolve(err(unknownName({ name: service, known: all.map((s) => s.id) })));
     }
@@ -135,10 +139,17 @@ export class ProjectControl implements Control {
         history: store.happenings(HISTORY, found.id),
         dependencies: found.dependsOn.map((d) => ({
           ...d,
-          now: all.find((s) => s.id === d.service)?.instances.map((i) => i.state.kind).join(', ') ?? 'not there',
+          now:
+            all
+              .find((s) => s.id === d.service)
+              ?.instances.map((i) => i.state.kind)
+              .join(', ') ?? 'not there',
         })),
         dependents: all.filter((s) => s.dependsOn.some((d) => d.service === found.id)).map((s) => s.id),
-        next: nextSteps(found.id, instances.map((i) => i.state.kind)),
+        next: nextSteps(
+          found.id,
+          instances.map((i) => i.state.kind),
+        ),
       }),
     );
   }
@@ -147,11 +158,33 @@ export class ProjectControl implements Control {
     return this.#parts.store.happenings(limit, service);
   }
 
-  async *logs(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine> {
-    const { engine, logs } = this.#parts;
-    const found = select([...engine.supervisors()], new Map(), query.select);
-    const chosen = found.ok ? found.value : [];
-    yield* logs.query({ ...query, instances: chosen.map((s) => ({ instance: s.ref.id, service: s.ref.service })) }, signal);
+  /** Following goes on to instances that come to be later, such as those of a scaled service. */
+  logs(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine> {
+    const { engine, logs, clock } = this.#parts;
+    const seen = new Set<string>();
+    const unseen = (): LogTarget[] => {
+      const found = select([...engine.supervisors()], new Map(), query.select);
+      const targets = (found.ok ? found.value : []).map(({ ref }) => ({
+        instance: ref.id,
+        service: ref.service,
+      }));
+      const fresh = targets.filter(({ instance }) => !seen.has(instance));
+      for (const { instance } of fresh) seen.add(instance);
+      return fresh;
+    };
+    const first = logs.query({ ...query, instances: unseen() }, signal);
+    if (!query.follow || query.previous === true) return first;
+    const { tail: _tail, ...rest } = query;
+    const since = clock.wall();
+    return growingMerge(
+      first,
+      (add) =>
+        engine.subscribe(() => {
+          const instances = unseen();
+          if (instances.length > 0) add(logs.query({ ...rest, since, instances }, signal));
+        }),
+      signal,
+    );
   }
 
   lease(): LeaseHold | undefined {
@@ -176,10 +209,7 @@ export class ProjectControl implements Control {
     const { diagnostics, next } = loaded.value;
     if (next === undefined) {
       const errors = diagnostics.filter((d) => d.severity === 'error');
-      store.append(
-        { type: 'manifest-rejected', errors: errors.length, first: errors[0]?.message ?? '' },
-        {},
-      );
+      store.append({ type: 'manifest-rejected', errors: errors.length, first: errors[0]?.message ?? '' }, {});
       return ok({ diagnostics, snapshot: this.snapshot() });
     }
     const plan = await engine.apply(next, request.services, withoutSecrets(request.load, next));

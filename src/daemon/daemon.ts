@@ -35,6 +35,9 @@ export interface RunningDaemon {
   shutdown(reason: string, level: 0 | 1 | 2): void;
 }
 
+/** A daemon whose starter was killed before it applied anything ends by itself after this long. */
+const IDLE_MS = 60_000;
+
 /** How long answers and streams that tell of the end get to reach their clients. */
 const LAST_ANSWERS_MS = 100;
 
@@ -125,8 +128,13 @@ async function compose(
     unlock();
     return listening;
   }
-  if (known?.shutdown !== undefined) void control.down({ reason: known.shutdown.reason, level: 0 });
+  if (known?.phase === 'up' && known.shutdown !== undefined)
+    void control.down({ reason: known.shutdown.reason, level: 0 });
+  const idle = setTimeout(() => {
+    if (engine.record.phase !== 'up' && engine.shutdown === undefined) end('nothing was applied');
+  }, IDLE_MS);
   const ended = wantedEnd.then(async (reason) => {
+    clearTimeout(idle);
     await new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS));
     await server.close();
     engine.dispose();

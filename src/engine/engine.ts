@@ -2,11 +2,18 @@ import type { ActionRequest, DownRequest, Leftover, ServiceSnapshot } from '../c
 import type { Cause, HappeningBody } from '../core/event.ts';
 import { explainError, lastMeaningfulLine } from '../core/errors.ts';
 import { gate } from '../core/gate.ts';
+import type { Edges } from '../core/graph.ts';
 import type { GateVerdict } from '../core/transition.ts';
 import { createRedactor, type Redactor } from '../core/redact.ts';
 import { describeBackoff, restoreWanted } from '../core/restart.ts';
 import { err, ok, type Result } from '../core/result.ts';
-import { instanceId, type InstanceId, type Project, type ServiceId, type ServiceSpec } from '../core/service.ts';
+import {
+  instanceId,
+  type InstanceId,
+  type Project,
+  type ServiceId,
+  type ServiceSpec,
+} from '../core/service.ts';
 import type { InstanceRef, RunId } from '../core/state.ts';
 import type { StartFailure } from '../core/exit.ts';
 import type { PlanStep, PlanView } from '../core/plan-view.ts';
@@ -76,7 +83,9 @@ export class Engine implements SupervisorHost {
     this.#record = record;
     this.#loaded = nothing;
     this.#publisher = new Publisher(ports.clock, SNAPSHOT_INTERVAL_MS);
-    this.#book = new PortBook(record.ports, ports.freePort, () => this.#remember({ ports: this.#book.entries() }));
+    this.#book = new PortBook(record.ports, ports.freePort, () =>
+      this.#remember({ ports: this.#book.entries() }),
+    );
   }
 
   get project(): Project {
@@ -174,7 +183,7 @@ export class Engine implements SupervisorHost {
     }
     const context = this.#contextOf(next);
     const observed = [...this.#supervisors.values()].map((s) => this.#observe(s, context));
-    return projectPlan(next.project, context, observed, only);
+    return projectPlan(next.project, context, { observed, only, formerEdges: edgesOf(this.#specs.values()) });
   }
 
   /** Makes the project the wanted one and begins to carry out the plan, which is the answer. */
@@ -187,7 +196,9 @@ export class Engine implements SupervisorHost {
     const named = new Set(only);
     this.#adoptProject(next);
     const excluded = next.project.services.map((s) => s.id).filter((id) => !isNeeded(plan, id));
-    const kept = this.#record.stopped.filter((id) => only.length > 0 && !named.has(id) && excluded.includes(id));
+    const kept = this.#record.stopped.filter(
+      (id) => only.length > 0 && !named.has(id) && excluded.includes(id),
+    );
     const newlyLeftOut = only.length > 0 ? excluded.filter((id) => !this.#isWanted(id)) : [];
     this.#remember({
       name: next.project.name,
@@ -212,7 +223,9 @@ export class Engine implements SupervisorHost {
     const found = select([...this.#supervisors.values()], this.#specs, request.select);
     if (!found.ok) return found;
     const chosen =
-      request.action === 'start' && request.withDependencies ? this.#withDependencies(found.value) : found.value;
+      request.action === 'start' && request.withDependencies
+        ? this.#withDependencies(found.value)
+        : found.value;
     const affected: InstanceId[] = [];
     const unchanged: InstanceId[] = [];
     for (const supervisor of chosen) {
@@ -225,7 +238,8 @@ export class Engine implements SupervisorHost {
   /** Sets a service's number of instances until the manifest is applied again. */
   async scale(service: ServiceId, replicas: number): Promise<Result<ActResult, UnknownName>> {
     const spec = this.#specs.get(service);
-    if (spec === undefined) return { ok: false, error: { name: service, known: [...this.#specs.keys()].sort() } };
+    if (spec === undefined)
+      return { ok: false, error: { name: service, known: [...this.#specs.keys()].sort() } };
     const { project, ...under } = this.#loaded;
     const services = project.services.map((s) => (s.id === service ? { ...s, replicas } : s));
     const next: LoadedProject = { ...under, project: { ...project, services } };
@@ -236,19 +250,21 @@ export class Engine implements SupervisorHost {
     this.#adoptProject(next);
     this.#remember({ scale: { ...this.#record.scale, [service]: replicas } });
     this.#carryOut(own);
-    const affected = own.steps.filter((s) => s.action !== 'none').map((s) => s.instance);
-    const unchanged = own.steps.filter((s) => s.action === 'none').map((s) => s.instance);
-    return ok({ affected, unchanged });
+    const affected = new Set(own.steps.filter((s) => s.action !== 'none').map((s) => s.instance));
+    const unchanged = own.steps.map((s) => s.instance).filter((id) => !affected.has(id));
+    return ok({ affected: [...affected], unchanged });
   }
 
   /** Resolves once the project is down, or once all means have been used. */
-  async down(request: DownRequest): Promise<{ readonly stopped: number; readonly leftovers: readonly Leftover[] }> {
+  async down(
+    request: DownRequest,
+  ): Promise<{ readonly stopped: number; readonly leftovers: readonly Leftover[] }> {
     const shutdown = this.#shutdown ?? this.#beginShutdown(request);
     shutdown.escalate(request.level);
     const before = this.#supervisors.size;
     const { clean } = await shutdown.finished;
     const leftovers = clean ? [] : await this.#leftovers();
-    if (clean && this.#record.phase === 'up') this.#afterShutdown();
+    if (clean) this.#afterShutdown();
     return { stopped: before - new Set(leftovers.map((l) => l.instance)).size, leftovers };
   }
 
@@ -271,7 +287,8 @@ export class Engine implements SupervisorHost {
         supervisor.dispatch({ type: 'want-down', cause: { kind: 'user', what: reason } });
       }
     }
-    for (const spec of this.#specs.values()) this.#resumeUnbegun(spec, new Set(found.map((f) => f.record.instance)));
+    for (const spec of this.#specs.values())
+      this.#resumeUnbegun(spec, new Set(found.map((f) => f.record.instance)));
   }
 
   /** Ends the engine's own timers; what runs goes on running. */
@@ -480,7 +497,11 @@ export class Engine implements SupervisorHost {
     const before = supervisor.machine;
     switch (request.action) {
       case 'start':
-        supervisor.dispatch({ type: 'want-up', afresh: true, cause: { kind: 'user', what: 'started by hand' } });
+        supervisor.dispatch({
+          type: 'want-up',
+          afresh: true,
+          cause: { kind: 'user', what: 'started by hand' },
+        });
         break;
       case 'stop':
         supervisor.dispatch({ type: 'want-down', cause: { kind: 'user', what: 'stopped by hand' } });
@@ -506,7 +527,9 @@ export class Engine implements SupervisorHost {
   }
 
   #isWanted(service: ServiceId): boolean {
-    return [...this.#supervisors.values()].some((s) => s.ref.service === service && s.machine.wanted === 'up');
+    return [...this.#supervisors.values()].some(
+      (s) => s.ref.service === service && s.machine.wanted === 'up',
+    );
   }
 
   #rememberStopped(chosen: readonly Supervisor[], action: ActionRequest['action']): void {
@@ -583,6 +606,10 @@ export interface ResumedRun {
   readonly proc?: Proc;
   /** Stands in where the manifest holds the service no more. */
   readonly orphanSpec: ServiceSpec;
+}
+
+function edgesOf(specs: Iterable<ServiceSpec>): Edges {
+  return new Map([...specs].map((spec) => [spec.id, spec.dependsOn.map((d) => d.service)]));
 }
 
 function needsStart(supervisor: Supervisor): boolean {

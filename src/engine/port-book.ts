@@ -9,11 +9,7 @@ export class PortBook {
   readonly #freePort: () => Promise<number>;
   readonly #changed: () => void;
 
-  constructor(
-    known: Readonly<Record<string, number>>,
-    freePort: () => Promise<number>,
-    changed: () => void,
-  ) {
+  constructor(known: Readonly<Record<string, number>>, freePort: () => Promise<number>, changed: () => void) {
     this.#numbers = new Map(Object.entries(known));
     this.#freePort = freePort;
     this.#changed = changed;
@@ -23,7 +19,9 @@ export class PortBook {
   lookup(spec: ServiceSpec | undefined, number: number, port: string): number | undefined {
     const declared = spec?.launch.ports.find((p) => p.name === port);
     if (spec === undefined || declared === undefined) return undefined;
-    return declared.port === 'auto' ? this.#numbers.get(key(spec.id, number, port)) : declared.port + number - 1;
+    return declared.port === 'auto'
+      ? this.#numbers.get(key(spec.id, number, port))
+      : declared.port + number - 1;
   }
 
   /** Hands out what an instance lacks. */

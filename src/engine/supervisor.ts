@@ -2,9 +2,16 @@ import { concreteCommand, type ConcreteLaunch, type TextContext } from '../core/
 import type { Cause, HappeningBody, InstanceSnapshot } from '../core/event.ts';
 import type { Exit, StartFailure } from '../core/exit.ts';
 import { err, ok, type Result, unreachable } from '../core/result.ts';
-import type { Hook, InstanceId, ServiceSpec } from '../core/service.ts';
+import type { Hook, ServiceSpec } from '../core/service.ts';
 import { type InstanceRef, type InstanceState, isLive, type RunId } from '../core/state.ts';
-import { type Effect, type GateVerdict, type Machine, type MachineEvent, NEW_MACHINE, transition } from '../core/transition.ts';
+import {
+  type Effect,
+  type GateVerdict,
+  type Machine,
+  type MachineEvent,
+  NEW_MACHINE,
+  transition,
+} from '../core/transition.ts';
 import type { LaunchRecord } from '../core/project-plan.ts';
 import type { Backend, Proc, RunRecord } from '../ports/backend.ts';
 import type { Clock, Random } from '../ports/clock.ts';
@@ -132,7 +139,8 @@ export class Supervisor {
     if (this.#draining) return;
     this.#draining = true;
     try {
-      for (let next = this.#mailbox.shift(); next !== undefined; next = this.#mailbox.shift()) this.#step(next);
+      for (let next = this.#mailbox.shift(); next !== undefined; next = this.#mailbox.shift())
+        this.#step(next);
     } finally {
       this.#draining = false;
     }
@@ -216,7 +224,9 @@ export class Supervisor {
         void this.#kill(effect.run);
         return;
       case 'arm-retry':
-        this.#disarmRetry = this.#ports.clock.after(effect.delayMs, () => this.dispatch({ type: 'retry-due' }));
+        this.#disarmRetry = this.#ports.clock.after(effect.delayMs, () =>
+          this.dispatch({ type: 'retry-due' }),
+        );
         return;
       case 'disarm-retry':
         this.#disarmRetry();
@@ -238,7 +248,14 @@ export class Supervisor {
 
   #newActive(run: RunId, startedWall: number): ActiveRun {
     if (this.#active !== undefined) clearTimers(this.#active);
-    this.#active = { run, startedWall, abandoned: false, mainEnded: false, announced: false, timers: new Set() };
+    this.#active = {
+      run,
+      startedWall,
+      abandoned: false,
+      mainEnded: false,
+      announced: false,
+      timers: new Set(),
+    };
     return this.#active;
   }
 

@@ -8,7 +8,7 @@ const HEADER = 'setpoint-log-index 1\n';
 /** Past this size the file is written anew with fewer samples. */
 const COMPACT_AT_BYTES = 128 * 1024;
 
-export interface IndexFileOptions {
+interface IndexFileOptions {
   /** A reader without a daemon behind it: nothing is repaired and nothing written. */
   readonly readOnly: boolean;
   readonly onWarning: (message: string) => void;
@@ -67,7 +67,8 @@ export class IndexFile {
     try {
       text = readFileSync(this.#path, 'latin1');
     } catch (error) {
-      if (!isMissing(error)) this.#warn('read', error);
+      if (isMissing(error)) this.#whole = true;
+      else this.#warn('read', error);
       return;
     }
     if (!text.includes('\n')) return;
@@ -106,13 +107,14 @@ export class IndexFile {
 
   #append(text: string): void {
     if (this.#options.readOnly) return;
-    this.#bytes += text.length;
+    const entries = this.#bytes === 0 ? HEADER + text : text;
+    this.#bytes += entries.length;
     if (this.#bytes > COMPACT_AT_BYTES) {
       this.timeline.thin();
       this.#rewrite();
     } else if (this.#whole) {
       this.#whole = this.#try('write', () => {
-        appendFileSync(this.#path, text, { mode: 0o600 });
+        appendFileSync(this.#path, entries, { mode: 0o600 });
       });
     } else this.#rewrite();
   }

@@ -12,7 +12,7 @@ export const STDOUT_FILE = 'stdout.log';
 export const STDERR_FILE = 'stderr.log';
 const INDEX_FILE = 'log.index';
 
-export interface InstanceLogOptions {
+interface InstanceLogOptions {
   /** For a reader without a daemon: nothing is written. */
   readonly readOnly: boolean;
   /** Epoch ms. */

@@ -7,7 +7,7 @@ import type { SourcePlan } from './source.ts';
 import { Source } from './source.ts';
 import type { ByteRange, Stream } from './timeline.ts';
 
-export interface InstancePlan {
+interface InstancePlan {
   readonly sources: readonly Source[];
   /** How many of the first lines, in the order of time, are too many for the tail asked for. */
   readonly surplus: number;

@@ -6,7 +6,7 @@ const CHUNK_BYTES = 64 * 1024;
 /** Reads the bytes from `from` to `to`, fewer where the file has become shorter. */
 export type ReadBytes = (from: number, to: number) => Promise<Buffer>;
 
-export interface ScanRequest {
+interface ScanRequest {
   /** Nothing before this byte counts. */
   readonly from: number;
   readonly to: number;
@@ -16,7 +16,7 @@ export interface ScanRequest {
   readonly breaks: readonly number[];
 }
 
-export interface LinesFound {
+interface LinesFound {
   /** Where the first of the lines found begins. */
   readonly start: number;
   /** How many lines there are from `start` to the end; an unfinished last one counts. */

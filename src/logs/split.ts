@@ -5,7 +5,7 @@ const NEWLINE = 0x0a;
 const RETURN = 0x0d;
 
 /** Takes a line, or a piece of one that goes on in the next; `start` is the index of its first byte. */
-export type TakeLine = (text: string, start: number, partial: boolean) => void;
+type TakeLine = (text: string, start: number, partial: boolean) => void;
 
 /**
  * Cuts bytes into lines, without their newline and one carriage return directly before it. Answers how many bytes are
@@ -69,7 +69,7 @@ function takePieces(bytes: Buffer, from: number, stop: number, take: TakeLine): 
  * The beginning of the character that the byte at `index` belongs to; `index` itself where no character is that long.
  * UTF-8 characters have at most three bytes after the first (RFC 3629).
  */
-export function characterStart(bytes: Buffer, index: number): number {
+function characterStart(bytes: Buffer, index: number): number {
   for (let start = index; start >= Math.max(0, index - 3); start -= 1) {
     if (((bytes[start] ?? 0) & 0xc0) !== 0x80) return start;
   }

@@ -14,7 +14,7 @@ export interface Sample extends Both {
 }
 
 /** Where a run's output begins in both files and, once it has ended, where it ends. */
-export interface RunMark {
+interface RunMark {
   readonly run: RunId;
   readonly begin: Sample;
   readonly end?: Sample;
@@ -58,11 +58,10 @@ export class Timeline {
   }
 
   add(sample: Sample): void {
+    const before = this.at(-1);
+    if (before !== undefined && sample.stdout < before.stdout) this.forgetContent('stdout');
+    if (before !== undefined && sample.stderr < before.stderr) this.forgetContent('stderr');
     const last = this.at(-1);
-    if (last !== undefined) {
-      if (sample.stdout < last.stdout) this.forgetContent('stdout');
-      if (sample.stderr < last.stderr) this.forgetContent('stderr');
-    }
     // A clock that was set back must not make an earlier byte seem later.
     const time = Math.max(sample.time, last?.time ?? 0);
     const { stdout, stderr } = sample;

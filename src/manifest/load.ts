@@ -12,7 +12,7 @@ import { linkEarly, linkerFor } from './link.ts';
 import type { Manifest } from './manifest-types.ts';
 import { Masker } from './masking.ts';
 import { settleTags } from './merge.ts';
-import type { MapNode } from './node.ts';
+import type { MapNode, Node } from './node.ts';
 import { normaliseService } from './normalise.ts';
 import { shortPath } from './paths.ts';
 import { checkProject } from './project-check.ts';
@@ -73,15 +73,24 @@ class Loading {
     const interpolated = [...this.#secrets];
     const built = read === undefined ? undefined : this.#build(read.group, read.name, redact);
     const masker = new Masker(this.#files.sources, this.#redactor, interpolated);
-    const diagnostics = this.#report.list().map((diagnostic) => masker.diagnostic(diagnostic));
+    const diagnostics = masker.all(this.#report.list());
     const secrets = [...this.#secrets];
     if (built === undefined || this.#report.errors > 0) return { diagnostics, secrets };
-    return { diagnostics, secrets, ...built };
+    const { project, resolve } = built;
+    let resolved: ResolvedManifest | undefined;
+    return {
+      diagnostics,
+      secrets,
+      project,
+      // For `config` alone, so it is made when somebody asks.
+      get resolved() {
+        return (resolved ??= resolve());
+      },
+    };
   }
 
   #build(group: Group, name: string, redact: readonly string[]) {
     const raw = collectServices(group, this.#report);
-    const top = settleTags(group.root);
     const facts = this.#factsOf(raw);
     // What was not read may hold what seems to be missing.
     if (!this.#files.incomplete) {
@@ -90,7 +99,7 @@ class Loading {
     }
     const built = [...raw.values()].filter(({ id }) => facts.get(id)?.active === true);
     const services = built.flatMap((service) => this.#serviceOf(service, facts) ?? []);
-    const shutdown = child<NonNullable<Manifest['shutdown']>>(child<Manifest>(top, 'shutdown'), 'timeout');
+    const shutdown = child<NonNullable<Manifest['shutdown']>>(topValue(group.root, 'shutdown'), 'timeout');
     const project: Project = {
       name,
       dir: group.dir,
@@ -100,7 +109,7 @@ class Loading {
       redact,
       shutdownTimeoutMs: this.#earlyReader().durationMs(shutdown) ?? DEFAULT_SHUTDOWN_TIMEOUT_MS,
     };
-    return { project, resolved: this.#resolve(top, project, services, facts) };
+    return { project, resolve: () => this.#resolve(group.root, project, services, facts) };
   }
 
   #factsOf(raw: ReadonlyMap<ServiceId, RawService>): Map<ServiceId, Facts> {
@@ -189,7 +198,7 @@ class Loading {
 
   #resolveTop(root: MapNode, builder: ResolvedBuilder) {
     const kept = (['redact', 'shutdown'] as const).flatMap((key) => {
-      const node = child<Manifest>(root, key);
+      const node = topValue(root, key);
       return node === undefined || node.tag === 'reset'
         ? []
         : [[key, builder.node(node, key, (text) => text)] as const];
@@ -198,7 +207,7 @@ class Loading {
   }
 
   #redactPatterns({ root, includes }: Group): string[] {
-    const own = this.#earlyReader().strings(child<Manifest>(settleTags(root), 'redact'));
+    const own = this.#earlyReader().strings(topValue(root, 'redact'));
     return [...new Set([...own, ...includes.flatMap((group) => this.#redactPatterns(group))])];
   }
 
@@ -213,4 +222,9 @@ class Loading {
   #origin(place: Place): string {
     return `${shortPath(place.file, dirname(this.#request.files[0] ?? place.file))}:${place.line}`;
   }
+}
+
+function topValue(root: MapNode, key: 'redact' | 'shutdown'): Node | undefined {
+  const node = child<Manifest>(root, key);
+  return node === undefined || node.tag === 'reset' ? undefined : settleTags(node);
 }

@@ -1,4 +1,4 @@
-import type { Diagnostic, Label } from '../core/diagnostic.ts';
+import type { Diagnostic, Label, Place } from '../core/diagnostic.ts';
 import { createRedactor } from '../core/redact.ts';
 import type { Redactor } from '../core/redact.ts';
 import type { SourceText } from './source.ts';
@@ -18,6 +18,9 @@ export class Masker {
   readonly #values: Redactor | undefined;
   readonly #lines = new Map<string, string>();
 
+  readonly #hidden = new Map<string, Place[]>();
+  readonly #broken = new Set<string>();
+
   /** `values` are secrets that interpolation may have put into a value that a message repeats. */
   constructor(sources: ReadonlyMap<string, SourceText>, redactor: Redactor, values: readonly string[]) {
     this.#sources = sources;
@@ -25,15 +28,24 @@ export class Masker {
     this.#values = values.length === 0 ? undefined : createRedactor({ values });
   }
 
-  diagnostic(diagnostic: Diagnostic): Diagnostic {
+  all(diagnostics: readonly Diagnostic[]): Diagnostic[] {
+    for (const { code, labels } of diagnostics) {
+      for (const { place } of labels) {
+        const key = `${place.line} ${place.file}`;
+        // A malformed entry may be a value that slipped out of its place.
+        if (code === 'bad-env-entry') this.#hidden.set(key, [...(this.#hidden.get(key) ?? []), place]);
+        if (code === 'syntax') this.#broken.add(key);
+      }
+    }
+    return diagnostics.map((diagnostic) => this.#diagnostic(diagnostic));
+  }
+
+  #diagnostic(diagnostic: Diagnostic): Diagnostic {
     const { message, help, labels } = diagnostic;
     return {
       ...diagnostic,
       message: this.#text(message),
-      labels: labels.map((label) => {
-        const masked = this.#label(label);
-        return diagnostic.code === 'bad-env-entry' ? blankOut(masked) : masked;
-      }),
+      labels: labels.map((label) => this.#label(label)),
       ...(help === undefined ? {} : { help: this.#text(help) }),
     };
   }
@@ -56,11 +68,29 @@ export class Masker {
     const key = `${line} ${file}`;
     let masked = this.#lines.get(key);
     if (masked === undefined) {
-      const text = source.line(line).slice(0, MAX_LINE);
-      masked = this.#belongsToSecret(source, line) ? text.replace(/\S/g, '*') : this.#redactor.line(text);
+      masked = this.#mask(source, line, key);
       this.#lines.set(key, masked);
     }
     return masked;
+  }
+
+  #mask(source: SourceText, line: number, key: string): string {
+    const text = source.line(line).slice(0, MAX_LINE);
+    if (this.#belongsToSecret(source, line)) return blank(text, 0, text.length);
+    let masked = this.#redactor.line(text);
+    for (const { column, endColumn } of this.#hidden.get(key) ?? []) {
+      masked = blank(masked, column - 1, (endColumn ?? text.length + 1) - 1);
+    }
+    return this.#broken.has(key) ? this.#withoutTail(masked) : masked;
+  }
+
+  /** In a line that is not YAML nobody knows where a secret ends. */
+  #withoutTail(text: string): string {
+    for (const match of text.matchAll(/([\w.-]+)["']?[ \t]*[:=]/g)) {
+      if (this.#redactor.isSecretKey(match[1] ?? ''))
+        return blank(text, match.index + match[0].length, text.length);
+    }
+    return text;
   }
 
   /** Whether the line is part of a text of several lines that began at a key whose values are secret. */
@@ -85,16 +115,8 @@ export class Masker {
   }
 }
 
-/** A malformed entry may be a value that slipped out of its place: nothing of it is shown. */
-function blankOut(label: Label): Label {
-  const { source, column, endColumn } = label.place;
-  if (source === undefined) return label;
-  const end = (endColumn ?? source.length + 1) - 1;
-  const blank = source.slice(column - 1, end).replace(/\S/g, '*');
-  return {
-    ...label,
-    place: { ...label.place, source: source.slice(0, column - 1) + blank + source.slice(end) },
-  };
+function blank(text: string, from: number, to: number): string {
+  return text.slice(0, from) + text.slice(from, to).replace(/\S/g, '*') + text.slice(to);
 }
 
 function indentOf(text: string): number {

@@ -1,4 +1,4 @@
-import { Composer, Lexer, Parser, isAlias, isMap, isScalar, isSeq } from 'yaml';
+import { Composer, Lexer, Parser, isAlias, isMap, isScalar } from 'yaml';
 import type { Alias, Document, Node as YamlNode, Pair, ParsedNode, Scalar, YAMLMap, YAMLSeq } from 'yaml';
 import type { Place } from '../core/diagnostic.ts';
 import { DepthGauge, MAX_DEPTH } from './depth.ts';
@@ -130,7 +130,7 @@ class Converter {
   convert(node: ParsedNode | YamlNode): Node {
     if (isAlias(node)) return this.#alias(node);
     if (node.anchor !== undefined) this.#anchors.set(node.anchor, undefined);
-    const converted = isScalar(node) ? this.#scalar(node) : this.#collection(node as YAMLMap | YAMLSeq);
+    const converted = isScalar(node) ? this.#scalar(node) : this.#collection(node);
     if (node.anchor !== undefined) this.#anchors.set(node.anchor, converted);
     return converted;
   }

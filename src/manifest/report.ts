@@ -45,6 +45,12 @@ export class Report {
     else this.#kept.set(key, diagnostic);
   }
 
+  /** Counts errors that nobody needs to look at any more. */
+  drop(count: number): void {
+    this.#errors += count;
+    this.#dropped += count;
+  }
+
   /** Fixes the order in which the problems of several files are told: that of the first call for each. */
   order(file: string): void {
     if (!this.#files.includes(file)) this.#files.push(file);

@@ -34,7 +34,13 @@ export function checkShape(root: MapNode, report: Report): void {
   }
   const itemsOf = keptItems();
   const blamed = pointersWithin(byPointer.keys());
+  let left = byPointer.size;
   for (const [pointer, errors] of byPointer) {
+    if (report.full) {
+      report.drop(left);
+      return;
+    }
+    left -= 1;
     const problem = locate(root, pointer, errors, itemsOf);
     if (problem === undefined) continue;
     const inMap = reportKeys(problem, report);
@@ -184,18 +190,15 @@ function specialHint(path: Path, shape: Shape, word: string): string | undefined
   return shape.is === 'condition' || shape.is === 'dependency' ? hint('condition', word) : undefined;
 }
 
+const CODES: ReadonlyMap<string, string> = new Map([
+  ['signal', 'bad-signal'],
+  ['port', 'bad-port'],
+  ['condition', 'unknown-condition'],
+  ['dependency', 'unknown-condition'],
+]);
+
 function codeOf(shape: Shape): string {
-  switch (shape.is) {
-    case 'signal':
-      return 'bad-signal';
-    case 'port':
-      return 'bad-port';
-    case 'condition':
-    case 'dependency':
-      return 'unknown-condition';
-    default:
-      return 'bad-value';
-  }
+  return CODES.get(shape.is ?? '') ?? 'bad-value';
 }
 
 function hasKind(shape: Shape, value: string | number | boolean | null): boolean {

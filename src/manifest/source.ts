@@ -89,6 +89,8 @@ export class SourceText {
   readonly file: string;
   readonly text: string;
   readonly #lineStarts: number[] = [0];
+  /** Where the last place was: the next one is nearly always on that line or the one after. */
+  #last = 0;
 
   constructor(file: string, text: string) {
     this.file = file;
@@ -101,11 +103,11 @@ export class SourceText {
   place(start: number, end?: number): Place {
     const line = this.#lineOf(Math.min(start, this.text.length));
     const lineStart = this.#lineStarts[line] ?? 0;
-    const place = { file: this.file, line: line + 1, column: start - lineStart + 1 };
+    const column = start - lineStart + 1;
     const lineEnd = this.#lineStarts[line + 1] ?? this.text.length + 1;
-    return end === undefined || end <= start || end >= lineEnd
-      ? place
-      : { ...place, endColumn: end - lineStart + 1 };
+    if (end === undefined || end <= start || end >= lineEnd)
+      return { file: this.file, line: line + 1, column };
+    return { file: this.file, line: line + 1, column, endColumn: end - lineStart + 1 };
   }
 
   /** A line's text, counted from 1, without its end. */
@@ -117,6 +119,17 @@ export class SourceText {
   }
 
   #lineOf(offset: number): number {
+    for (let line = this.#last; line <= this.#last + 1; line += 1) {
+      if (offset < (this.#lineStarts[line] ?? Infinity) || offset >= (this.#lineStarts[line + 1] ?? Infinity))
+        continue;
+      this.#last = line;
+      return line;
+    }
+    this.#last = this.#search(offset);
+    return this.#last;
+  }
+
+  #search(offset: number): number {
     let low = 0;
     let high = this.#lineStarts.length - 1;
     while (low < high) {

@@ -116,7 +116,7 @@ function removeIfThere(path: string): void {
 /** More than any record of ours ever holds; a larger file is not one. */
 const LARGEST_RECORD_BYTES = 8 * 1024 * 1024;
 
-export type ReadText =
+type ReadText =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'missing' }
   | { readonly kind: 'refused'; readonly why: string };

@@ -49,12 +49,12 @@ export interface LocateFailure {
 }
 
 /** A project that has left records, running or not. */
-export interface KnownProject {
+interface KnownProject {
   readonly location: ProjectLocation;
   readonly record: ProjectRecord;
 }
 
-export interface ProjectList {
+interface ProjectList {
   readonly projects: readonly KnownProject[];
   /** Folders whose record cannot be read, with why. */
   readonly damaged: readonly string[];

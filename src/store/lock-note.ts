@@ -2,7 +2,7 @@ import { isAbsolute } from 'node:path';
 import { readText } from './files.ts';
 
 /** What the holder of a lock wrote into the lock file. Outlives the holder: it says who had the lock last. */
-export interface LockNote {
+interface LockNote {
   readonly pid: number;
   /** Absolute path of the socket that the holder serves. */
   readonly socketPath?: string;

@@ -8,12 +8,12 @@ import { formatLockNote, readLockNote } from './lock-note.ts';
 import { StoreError, errnoOf, explainErrno } from './store-error.ts';
 
 /** Held until `release` is called or this process ends in whatever way. */
-export interface Lock {
+interface Lock {
   /** Gives the lock up. Calling it again is harmless. */
   release(): void;
 }
 
-export interface LockFailure {
+interface LockFailure {
   /** `held`: another process has it. `unsupported`: this machine lacks what locking needs. */
   readonly code: 'held' | 'unsupported' | 'refused';
   readonly message: string;

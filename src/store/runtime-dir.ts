@@ -10,7 +10,7 @@ export type Env = Readonly<Record<string, string | undefined>>;
 /** `sun_path` holds 104 bytes on macOS and 108 on Linux, the terminating NUL included; Node 20 cuts off silently. */
 const LONGEST_SOCKET_PATH_BYTES = 103;
 
-export interface RuntimeDirFailure {
+interface RuntimeDirFailure {
   readonly code: 'symlink' | 'not-a-folder' | 'foreign-owner' | 'open-to-others' | 'refused';
   readonly message: string;
   readonly help: string;

@@ -20,14 +20,14 @@ import type { Parsed } from './records.ts';
 import { parseProjectRecord, parseRunRecord } from './records.ts';
 import { StoreError, errnoOf, explainErrno } from './store-error.ts';
 
-export interface StoreOptions {
+interface StoreOptions {
   /** Epoch ms; the machine's clock unless a test brings its own. */
   readonly wall?: () => number;
   /** Told of happenings that the store appends by itself, so that they reach those who watch, too. */
   readonly onOwn?: (happening: Happening) => void;
 }
 
-export interface StoreFailure {
+interface StoreFailure {
   /** An errno name. */
   readonly code: string;
   readonly message: string;

@@ -4,8 +4,15 @@ import { spawn } from 'node:child_process';
 import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
 
-const searchPath = [...(process.env.SETPOINT_BENCH_PATH ?? '').split(delimiter), ...(process.env.PATH ?? '').split(delimiter)];
-const find = (program) => searchPath.filter(Boolean).map((folder) => join(folder, program)).find(existsSync);
+const searchPath = [
+  ...(process.env.SETPOINT_BENCH_PATH ?? '').split(delimiter),
+  ...(process.env.PATH ?? '').split(delimiter),
+];
+const find = (program) =>
+  searchPath
+    .filter(Boolean)
+    .map((folder) => join(folder, program))
+    .find(existsSync);
 
 const SETPOINT = resolve(import.meta.dirname, '../../dist/setpoint.cjs');
 
@@ -16,7 +23,9 @@ export function run(argv, options = {}) {
 }
 
 const ended = (child) =>
-  new Promise((done) => (child.exitCode !== null || child.signalCode !== null ? done() : child.once('exit', done)));
+  new Promise((done) =>
+    child.exitCode !== null || child.signalCode !== null ? done() : child.once('exit', done),
+  );
 
 /** A peer that stays in the foreground and stops its services when it gets `signal`. */
 const foreground = (name, argvOf, prepare, signal = 'SIGTERM') => ({
@@ -54,12 +63,20 @@ export const peers = [
       // It needs a terminal; `script` gives it one.
       (program, folder) => ['script', '-qefc', `${program} --config ${folder}/mprocs.yaml`, '/dev/null'],
       ({ folder, argv, count }) => {
-        const procs = numbers(count).map((i) => `  s${i}:\n    cmd: [${argv.map((a) => `"${a}"`).join(', ')}]\n`);
-        writeFileSync(join(folder, 'mprocs.yaml'), `server: 127.0.0.1:${4100 + (process.pid % 800)}\nprocs:\n${procs.join('')}`);
+        const procs = numbers(count).map(
+          (i) => `  s${i}:\n    cmd: [${argv.map((a) => `"${a}"`).join(', ')}]\n`,
+        );
+        writeFileSync(
+          join(folder, 'mprocs.yaml'),
+          `server: 127.0.0.1:${4100 + (process.pid % 800)}\nprocs:\n${procs.join('')}`,
+        );
       },
     ),
     stop: async (bench) => {
-      run([find('mprocs'), '--server', `127.0.0.1:${4100 + (process.pid % 800)}`, '--ctl', '{c: force-quit}'], { env: bench.env });
+      run(
+        [find('mprocs'), '--server', `127.0.0.1:${4100 + (process.pid % 800)}`, '--ctl', '{c: force-quit}'],
+        { env: bench.env },
+      );
       await ended(bench.child);
     },
     isManager: (command) => /(^|\/)mprocs /.test(command) && !command.startsWith('script'),
@@ -85,7 +102,8 @@ export const peers = [
       (program, folder) => [program, '-n', '-c', `${folder}/supervisord.conf`],
       ({ folder, argv, count }) => {
         const programs = numbers(count).map(
-          (i) => `[program:s${i}]\ncommand=${argv.join(' ')}\nstartsecs=0\nstdout_logfile=${folder}/s${i}.log\nredirect_stderr=true\n`,
+          (i) =>
+            `[program:s${i}]\ncommand=${argv.join(' ')}\nstartsecs=0\nstdout_logfile=${folder}/s${i}.log\nredirect_stderr=true\n`,
         );
         const head = `[supervisord]\nnodaemon=true\nminfds=4096\nlogfile=${folder}/supervisord.log\npidfile=${folder}/supervisord.pid\n`;
         writeFileSync(join(folder, 'supervisord.conf'), `${head}\n${programs.join('\n')}`);
@@ -98,7 +116,12 @@ export const peers = [
     available: () => find('pm2') !== undefined,
     start: (bench) => {
       const [script, ...args] = bench.argv;
-      const apps = numbers(bench.count).map((i) => ({ name: `s${i}`, script: `/bin/${script}`, args, interpreter: 'none' }));
+      const apps = numbers(bench.count).map((i) => ({
+        name: `s${i}`,
+        script: `/bin/${script}`,
+        args,
+        interpreter: 'none',
+      }));
       writeFileSync(join(bench.folder, 'pm2.json'), JSON.stringify({ apps }));
       bench.env.PM2_HOME = join(bench.folder, 'pm2');
       bench.child = run([find('pm2'), 'start', 'pm2.json'], { cwd: bench.folder, env: bench.env });
@@ -111,10 +134,21 @@ export const peers = [
   {
     ...foreground(
       'process-compose',
-      (program, folder) => [program, 'up', '-t=false', '-p', String(4900 + (process.pid % 90)), '-f', `${folder}/process-compose.yaml`],
+      (program, folder) => [
+        program,
+        'up',
+        '-t=false',
+        '-p',
+        String(4900 + (process.pid % 90)),
+        '-f',
+        `${folder}/process-compose.yaml`,
+      ],
       ({ folder, argv, count }) => {
         const processes = numbers(count).map((i) => `  s${i}:\n    command: "exec ${argv.join(' ')}"\n`);
-        writeFileSync(join(folder, 'process-compose.yaml'), `version: "0.5"\nprocesses:\n${processes.join('')}`);
+        writeFileSync(
+          join(folder, 'process-compose.yaml'),
+          `version: "0.5"\nprocesses:\n${processes.join('')}`,
+        );
       },
     ),
     isManager: (command) => command.includes('process-compose'),

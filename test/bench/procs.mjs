@@ -4,7 +4,10 @@ import { basename } from 'node:path';
 
 const TICKS_PER_SECOND = 100;
 
-const pids = () => readdirSync('/proc').filter((entry) => /^\d+$/.test(entry)).map(Number);
+const pids = () =>
+  readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .map(Number);
 
 const read = (pid, file) => {
   try {

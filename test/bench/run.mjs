@@ -31,7 +31,13 @@ async function measure(peer, round) {
   const folder = mkdtempSync(join(tmpdir(), `bench-${peer.name}-`));
   const mark = `SETPOINT_BENCH=${process.pid}-${peer.name}-${round}`;
   const argv = ['sleep', String(100_000 + process.pid * 10 + round)];
-  const env = { ...process.env, [mark.split('=')[0]]: mark.split('=')[1], HOME: folder, XDG_STATE_HOME: join(folder, 'state'), XDG_RUNTIME_DIR: join(folder, 'run') };
+  const env = {
+    ...process.env,
+    [mark.split('=')[0]]: mark.split('=')[1],
+    HOME: folder,
+    XDG_STATE_HOME: join(folder, 'state'),
+    XDG_RUNTIME_DIR: join(folder, 'run'),
+  };
   delete env.NODE_EXTRA_CA_CERTS;
   mkdirSync(env.XDG_RUNTIME_DIR, { mode: 0o700 });
   const bench = { folder, argv, count, env };
@@ -94,7 +100,9 @@ function coldStart({ folder, env }) {
 
 const chosen = peers.filter((peer) => (only.length === 0 || only.includes(peer.name)) && peer.available());
 const missing = peers.filter((peer) => !peer.available()).map((peer) => peer.name);
-console.log(`${count} x \`sleep\`, ${rounds} rounds, Node ${process.version}, ${execFileSync('nproc').toString().trim()} cores`);
+console.log(
+  `${count} x \`sleep\`, ${rounds} rounds, Node ${process.version}, ${execFileSync('nproc').toString().trim()} cores`,
+);
 if (missing.length > 0) console.log(`not on this machine: ${missing.join(', ')}`);
 const table = [];
 let cold;
@@ -116,7 +124,9 @@ for (const peer of chosen) {
 }
 const best = (field) => Math.min(...table.filter((r) => r.name !== 'setpoint').map((r) => median(r[field])));
 const pad = (text, width) => String(text).padStart(width);
-console.log(`\n${'manager'.padEnd(16)}${pad('start ms', 10)}${pad('(spread)', 14)}${pad('stop ms', 10)}${pad('(spread)', 14)}${pad('manager MiB', 13)}${pad(`CPU ms/${idleSeconds} s`, 13)}${pad('left', 6)}`);
+console.log(
+  `\n${'manager'.padEnd(16)}${pad('start ms', 10)}${pad('(spread)', 14)}${pad('stop ms', 10)}${pad('(spread)', 14)}${pad('manager MiB', 13)}${pad(`CPU ms/${idleSeconds} s`, 13)}${pad('left', 6)}`,
+);
 for (const row of table) {
   console.log(
     `${row.name.padEnd(16)}${pad(Math.round(median(row.start)), 10)}${pad(spread(row.start), 14)}${pad(Math.round(median(row.stop)), 10)}${pad(spread(row.stop), 14)}${pad((row.rss ?? NaN).toFixed(1), 13)}${pad(Math.round(row.idle ?? NaN), 13)}${pad(row.left, 6)}`,
@@ -126,10 +136,14 @@ const own = table.find((row) => row.name === 'setpoint');
 if (own !== undefined) {
   console.log(`\nlaunchers of setpoint: ${own.launchers.toFixed(1)} MiB in all (Pss)`);
   if (table.length > 1) {
-    console.log(`setpoint / fastest peer: start ${(median(own.start) / best('start')).toFixed(2)}, stop ${(median(own.stop) / best('stop')).toFixed(2)}`);
+    console.log(
+      `setpoint / fastest peer: start ${(median(own.start) / best('start')).toFixed(2)}, stop ${(median(own.stop) / best('stop')).toFixed(2)}`,
+    );
   }
 }
 if (cold !== undefined) {
   const [status, bare] = [median(cold.status), median(cold.bare)];
-  console.log(`cold start: \`setpoint status\` ${status.toFixed(0)} ms, \`node -e 0\` ${bare.toFixed(0)} ms: ratio ${(status / bare).toFixed(2)}`);
+  console.log(
+    `cold start: \`setpoint status\` ${status.toFixed(0)} ms, \`node -e 0\` ${bare.toFixed(0)} ms: ratio ${(status / bare).toFixed(2)}`,
+  );
 }

@@ -165,11 +165,8 @@ export class FakeDaemon {
     act: (request) => {
       this.asked.push(request.action);
       if (this.acted === undefined) return Promise.reject(new ClientError('conflict', 'not scripted'));
-      try {
-        return Promise.resolve(this.acted(request));
-      } catch (error) {
-        return Promise.reject(error as Error);
-      }
+      const { acted } = this;
+      return new Promise((resolve) => resolve(acted(request)));
     },
     down: (request) => {
       this.asked.push(`down ${request.level}`);
@@ -184,7 +181,7 @@ export class FakeDaemon {
             }),
           )
         : Promise.resolve(this.explained),
-    events: ({ limit }) => this.#events(limit),
+    events: ({ limit, follow }, signal) => this.#events(limit, follow ? signal : undefined),
     logs: (query, signal) => this.#logs(query, signal),
     watch: (signal) => this.#watch(signal),
     lease: () => {
@@ -196,9 +193,10 @@ export class FakeDaemon {
     },
   };
 
-  async *#events(limit: number): AsyncIterable<Happening> {
-    await Promise.resolve();
+  async *#events(limit: number, signal: AbortSignal | undefined): AsyncIterable<Happening> {
     yield* this.happenings.slice(-limit);
+    if (signal === undefined) return;
+    for await (const item of this.#watch(signal)) if (item.type === 'happening') yield item.happening;
   }
 
   readonly #lease: Lease = { detach: () => Promise.resolve(), ended: new Promise(() => undefined) };

@@ -140,7 +140,7 @@ test('rows say what each instance does, and since when it is settled', () => {
   const snapshot = project([
     service('db', [instance('db', 1, running(0), { ports: { main: 5432 } })]),
     service('api', [starting, waiting('db')]),
-    service('migrate', [{ ...completed, at: NOW - 1300 } as InstanceState]),
+    service('migrate', [{ ...completed, at: NOW - 1300 }]),
     service('old', [running(60_000)]),
     service('worker', [instance('worker', 1, failed, { lastCause: 'boom\nat x' })]),
   ]);

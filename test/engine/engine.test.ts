@@ -100,7 +100,8 @@ describe('apply', () => {
     await rig.apply(web('1'));
     for (const proc of rig.backend.procs) proc.ignores = ['SIGTERM'];
     await rig.apply(web('2'));
-    const stopping = (): string[] => rig.states.filter((s) => s.endsWith('stopping')).map((s) => s.split(' ')[0] ?? '');
+    const stopping = (): string[] =>
+      rig.states.filter((s) => s.endsWith('stopping')).map((s) => s.split(' ')[0] ?? '');
     expect(stopping()).toEqual(['web.1']);
     rig.backend.of('web.1').end({ kind: 'code', code: 0 });
     await settled();
@@ -130,7 +131,18 @@ describe('apply', () => {
     const wanted = (v: string) =>
       project([
         spec('db', { launch: { ports: [{ name: 'sql', port: 'auto' }], env: { V: v } } }),
-        spec('api', { launch: { env: { DB: ['tcp://', { ref: 'host', service: 'db' }, ':', { ref: 'port', service: 'db', port: 'sql' }] } } }),
+        spec('api', {
+          launch: {
+            env: {
+              DB: [
+                'tcp://',
+                { ref: 'host', service: 'db' },
+                ':',
+                { ref: 'port', service: 'db', port: 'sql' },
+              ],
+            },
+          },
+        }),
       ]);
     await rig.apply(wanted('1'));
     const port = rig.backend.of('db.1').request?.launch.ports['sql'];
@@ -145,7 +157,9 @@ describe('apply', () => {
   test('keeps the state directory free of environment values', async () => {
     const rig = new EngineRig();
     await rig.apply(project([spec('api', { launch: { env: { DB_PASSWORD: 'hunter2-secret' } } })]));
-    expect(JSON.stringify([rig.store.readRuns(), rig.store.readProject(), rig.store.told])).not.toContain('hunter2');
+    expect(JSON.stringify([rig.store.readRuns(), rig.store.readProject(), rig.store.told])).not.toContain(
+      'hunter2',
+    );
   });
 });
 
@@ -177,7 +191,14 @@ describe('a failing service', () => {
 
   test('is not restarted while something of its unit lives', async () => {
     const rig = new EngineRig();
-    await rig.apply(project([spec('worker', { restart: 'always', backoff: { initialMs: 0, maxMs: 0, multiplier: 1, jitter: 0, resetAfterMs: 1 } })]));
+    await rig.apply(
+      project([
+        spec('worker', {
+          restart: 'always',
+          backoff: { initialMs: 0, maxMs: 0, multiplier: 1, jitter: 0, resetAfterMs: 1 },
+        }),
+      ]),
+    );
     const first = rig.backend.of('worker.1');
     first.ignores = ['SIGTERM'];
     first.end({ kind: 'code', code: 0 }, [{ pid: 7, command: 'child' }]);
@@ -194,7 +215,10 @@ describe('a failing service', () => {
     const rig = new EngineRig();
     await rig.apply(project([spec('job', { restart: 'never', timeoutMs: 5_000 })]));
     await rig.clock.pass(5_000);
-    expect(rig.engine.services()[0]?.instances[0]?.state).toMatchObject({ kind: 'failed', exit: { kind: 'timeout' } });
+    expect(rig.engine.services()[0]?.instances[0]?.state).toMatchObject({
+      kind: 'failed',
+      exit: { kind: 'timeout' },
+    });
     expect(rig.backend.alive).toEqual([]);
   });
 });
@@ -246,7 +270,9 @@ describe('what a person asks', () => {
 
   test('start brings a service up with what it depends on', async () => {
     const rig = new EngineRig();
-    await rig.apply(project([spec('api', { dependsOn: [{ service: 'db', condition: 'started' }] }), spec('db')]));
+    await rig.apply(
+      project([spec('api', { dependsOn: [{ service: 'db', condition: 'started' }] }), spec('db')]),
+    );
     rig.engine.act({ action: 'stop', select: { names: [], labels: [] } });
     await settled();
     expect(rig.states).toEqual(['api.1 stopped', 'db.1 stopped']);
@@ -338,7 +364,9 @@ describe('down', () => {
 
   test('kills what is left when the project-wide timeout is over', async () => {
     const rig = new EngineRig();
-    await rig.apply(project([spec('api', { stop: { signal: 'SIGTERM', graceMs: 600_000, killTree: true } })]));
+    await rig.apply(
+      project([spec('api', { stop: { signal: 'SIGTERM', graceMs: 600_000, killTree: true } })]),
+    );
     rig.backend.of('api.1').ignores = ['SIGTERM'];
     const ending = rig.engine.down({ ...down, timeoutMs: 5_000 });
     await rig.clock.pass(5_000);
@@ -353,7 +381,9 @@ describe('down', () => {
     const ending = rig.engine.down({ ...down, timeoutMs: 1_000 });
     await rig.clock.pass(10_000);
     const result = await ending;
-    expect(result.leftovers).toEqual([{ instance: 'api.1', pid: rig.backend.of('api.1').pid(), command: 'api.1' }]);
+    expect(result.leftovers).toEqual([
+      { instance: 'api.1', pid: rig.backend.of('api.1').pid(), command: 'api.1' },
+    ]);
     expect(rig.store.readProject()?.phase).toBe('up');
     expect(rig.store.readRuns().runs.map((r) => r.instance)).toContain('api.1');
   });
@@ -375,7 +405,12 @@ describe('down', () => {
 describe('resume after the daemon was killed', () => {
   test('takes over what runs, without a restart, and applies the policy to what ended in between', async () => {
     const first = new EngineRig();
-    const wanted = project([spec('api'), spec('worker'), spec('late', { dependsOn: [{ service: 'job', condition: 'completed' }] }), spec('job', { restart: 'never' })]);
+    const wanted = project([
+      spec('api'),
+      spec('worker'),
+      spec('late', { dependsOn: [{ service: 'job', condition: 'completed' }] }),
+      spec('job', { restart: 'never' }),
+    ]);
     await first.apply(wanted);
     const { backend, store } = first;
     backend.of('worker.1').end({ kind: 'code', code: 3 });

@@ -56,7 +56,11 @@ export class EngineRig {
     );
   }
 
-  async apply(wanted: Project, only: readonly string[] = [], hostEnv: Record<string, string> = {}): Promise<PlanView> {
+  async apply(
+    wanted: Project,
+    only: readonly string[] = [],
+    hostEnv: Record<string, string> = {},
+  ): Promise<PlanView> {
     const plan = await this.engine.apply(loaded(wanted, hostEnv), only, RECORD.load);
     await settled();
     return plan;

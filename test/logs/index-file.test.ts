@@ -103,7 +103,8 @@ it('stays small however much is written, and keeps its last entries exactly', ()
   }
   expect(statSync(path).size).toBeLessThan(200 * 1024);
   const reopened = open().timeline;
-  expect(content(reopened)).toEqual(content(index.timeline));
+  expect(reopened.runs).toEqual(index.timeline.runs);
+  expect(reopened.at(-1)).toEqual(index.timeline.at(-1));
   expect(reopened.rangeOf('b', 'stderr')).toEqual({ from: 20_000 });
   expect(reopened.generation('stdout')).toBe(0);
   const hand = { index: 0 };

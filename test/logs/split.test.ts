@@ -90,7 +90,7 @@ describe('splitting', () => {
         let at = 0;
         let base = 0;
         while (at < all.length) {
-          const next = Math.min(all.length, at + sizes.next().value);
+          const next = Math.min(all.length, at + (sizes.next().value as number));
           const bytes = Buffer.concat([rest, all.subarray(at, next)]);
           at = next;
           const from = base;

@@ -107,7 +107,12 @@ describe('one mistake yields one diagnostic that says what was expected', () => 
     ['errors: [{match: "(a+)+", message: x}]', 'bad-regex', /for ever/, undefined],
     ['errors: [{match: a}]', 'missing-key', /`message` is missing in item 1 of `errors`/, undefined],
     ['hooks: {pre_start: {comand: x}}', 'unknown-key', /in `hooks.pre_start` of/, /did you mean `command`\?/],
-    ['hooks: {pre_start: []}', 'wrong-type', /`hooks.pre_start` in service `web` is an empty list/, /expected a command/],
+    [
+      'hooks: {pre_start: []}',
+      'wrong-type',
+      /`hooks.pre_start` in service `web` is an empty list/,
+      /expected a command/,
+    ],
     ['socket: ""', 'wrong-type', /is an empty text/, /^expected a path/],
     ['shell: ""', 'wrong-type', /is an empty text/, /^expected a command/],
     ['user: -1', 'bad-value', /`-1`/, /user name or number/],

@@ -1,6 +1,13 @@
 import type { Exit, StartFailure } from '../../src/core/exit.ts';
 import { err, ok, type Result } from '../../src/core/result.ts';
-import type { AdoptRequest, Backend, Proc, StartedProc, StartRequest, UnitMember } from '../../src/ports/backend.ts';
+import type {
+  AdoptRequest,
+  Backend,
+  Proc,
+  StartedProc,
+  StartRequest,
+  UnitMember,
+} from '../../src/ports/backend.ts';
 
 /** A unit that does what the test says. By default it ends on any signal but SIGHUP. */
 export class FakeProc implements Proc {

@@ -4,15 +4,15 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunId } from '../../core/state.ts';
 import type { AdoptRequest, ProcessIdentity, RunRecord } from '../../ports/backend.ts';
-import { type LauncherRecord, parseRecord } from './exit-record.ts';
-import { bootId, isAlive, readIdentity } from './identity.ts';
+import { type Begun, parseRecord } from './exit-record.ts';
+import { bootId, isAlive } from './identity.ts';
 import { FILES } from './launcher.ts';
 import type { LauncherEnd } from './native-proc.ts';
 import { readText } from './proc-fs.ts';
 import type { ProcessTable } from './unit-scan.ts';
 
 /** What the records and a look at the machine say of a run of an earlier daemon. */
-export type Finding =
+type Finding =
   | { readonly kind: 'alive'; readonly launcher: ProcessIdentity }
   /** `launcher` is gone; its number may still name the unit's process group. */
   | { readonly kind: 'over'; readonly launcher?: ProcessIdentity; readonly otherwise: string }
@@ -21,11 +21,13 @@ export type Finding =
 /** Finds the launcher of a run: by the run's record, by what it wrote itself, or by the cookie it carries. */
 export function findRun({ record, instanceDir }: AdoptRequest, table: ProcessTable): Finding {
   const { begun } = parseRecord(readText(join(instanceDir, FILES.exit)), record.run);
-  const launcher = record.launcher ?? launcherOf(begun) ?? carrierOf(record, table);
   const boot = record.launcher?.bootId ?? begun?.bootId;
   if (boot !== undefined && boot !== bootId()) {
     return { kind: 'other-boot', otherwise: 'the machine was restarted' };
   }
+  const launcher =
+    record.launcher ??
+    (begun === undefined ? carrierOf(record, table) : proveLauncher(begun, record.run, table));
   if (launcher === undefined) {
     return { kind: 'over', otherwise: 'neither a process nor an exit status of this run was found' };
   }
@@ -33,11 +35,18 @@ export function findRun({ record, instanceDir }: AdoptRequest, table: ProcessTab
   return { kind: 'over', launcher, otherwise: 'its launcher is gone and left no exit status' };
 }
 
-function launcherOf(begun: LauncherRecord['begun']): ProcessIdentity | undefined {
-  if (begun === undefined) return undefined;
-  const { pid, startTime } = begun.launcher;
-  return startTime === undefined ? readIdentity(pid) : { pid, startTime, bootId: begun.bootId };
+/** A pid alone may be anybody's by now: only with the run's cookie is it the launcher's. */
+function proveLauncher(begun: Begun, run: RunId, table: ProcessTable): ProcessIdentity {
+  const pid = begun.launcherPid;
+  const candidates = HAS_COOKIES ? table.carriers(run) : table.group(pid);
+  const entry = candidates.find((candidate) => candidate.pid === pid);
+  return { pid, startTime: entry?.startTime ?? NEVER, bootId: begun.bootId };
 }
+
+/** Where the environments of other processes cannot be read, leading its own group has to do. */
+const HAS_COOKIES = process.platform === 'linux';
+/** The start time of a process that is no more. */
+const NEVER = -1;
 
 /** A launcher that had no time yet to write its record: the oldest process with the cookie, leader of its group. */
 function carrierOf(record: RunRecord, table: ProcessTable): ProcessIdentity | undefined {
@@ -52,11 +61,14 @@ function carrierOf(record: RunRecord, table: ProcessTable): ProcessIdentity | un
 }
 
 const IDENTITY_POLL_MS = 1000;
+/** Of a launcher whose FIFO is watched, only every so many polls look at the identity. */
+const POLLS_WITH_FIFO = 10;
 /** A launcher lets go of its FIFO a moment before it is gone. */
 const LAST_MOMENT_MS = 5;
 
 interface Watched {
   readonly launcher: ProcessIdentity;
+  readonly everyPolls: number;
   readonly notice: () => void;
 }
 
@@ -67,6 +79,7 @@ interface Watched {
 export class LauncherWatch {
   readonly #watched = new Set<Watched>();
   #timer: NodeJS.Timeout | undefined;
+  #polls = 0;
 
   /** Resolves once the launcher is gone. */
   async untilGone(launcher: ProcessIdentity, instanceDir: string, run: RunId): Promise<LauncherEnd> {
@@ -82,6 +95,7 @@ export class LauncherWatch {
       const reader = openReader(fifo);
       const watched: Watched = {
         launcher,
+        everyPolls: reader === undefined ? 1 : POLLS_WITH_FIFO,
         notice: () => {
           this.#watched.delete(watched);
           if (this.#watched.size === 0) clearInterval(this.#timer);
@@ -101,7 +115,10 @@ export class LauncherWatch {
   }
 
   #poll(): void {
-    for (const { launcher, notice } of [...this.#watched]) if (!isAlive(launcher)) notice();
+    this.#polls += 1;
+    for (const { launcher, everyPolls, notice } of [...this.#watched]) {
+      if (this.#polls % everyPolls === 0 && !isAlive(launcher)) notice();
+    }
   }
 }
 

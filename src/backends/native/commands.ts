@@ -28,17 +28,17 @@ export const commandRunner: CommandRunner = {
     });
     child.stdout.on('data', keep);
     child.stderr.on('data', keep);
-    let timedOut = false;
+    const limit = { passed: false };
     const timers = [
       setTimeout(() => {
-        timedOut = true;
+        limit.passed = true;
         signalGroup(child.pid, 'SIGTERM');
       }, request.timeoutMs),
       setTimeout(() => signalGroup(child.pid, 'SIGKILL'), request.timeoutMs + FORCE_AFTER_MS),
     ];
     const result = await child;
     for (const timer of timers) clearTimeout(timer);
-    if (timedOut) return { kind: 'timed-out', output: tail };
+    if (limit.passed) return { kind: 'timed-out', output: tail };
     if (result.signal !== undefined) return { kind: 'signalled', signal: result.signal, output: tail };
     if (result.exitCode === undefined) {
       return { kind: 'not-started', output: result.shortMessage ?? 'it could not be started' };

@@ -1,27 +1,22 @@
 import { constants } from 'node:os';
 import type { Exit } from '../../core/exit.ts';
 import type { RunId } from '../../core/state.ts';
-import { parseStat } from './identity.ts';
 import { LIMIT_REFUSED } from './launcher.ts';
 
 /** What the launcher has written of a run. */
 export interface LauncherRecord {
   /** Absent until right before the service begins. */
-  readonly begun?: {
-    readonly bootId: string;
-    readonly launcher: RecordedProcess;
-    readonly service: RecordedProcess;
-  };
+  readonly begun?: Begun;
   /** The service's status as a shell has it; absent while it runs. */
   readonly status?: number;
   /** What the shell had to say: once the service was begun, that is how it was killed. */
   readonly noise: string;
 }
 
-export interface RecordedProcess {
-  readonly pid: number;
-  /** Absent where the system has no /proc. */
-  readonly startTime?: number | undefined;
+export interface Begun {
+  readonly bootId: string;
+  readonly launcherPid: number;
+  readonly servicePid: number;
 }
 
 /** Reads the launcher's file as far as it is complete and of this run. */
@@ -29,30 +24,26 @@ export function parseRecord(text: string, run: RunId): LauncherRecord {
   // What follows the last line end is still being written.
   const lines = text.split('\n').slice(0, -1);
   const at = lines.findIndex((line) => line.startsWith(`begun ${run} `));
-  const launcher = parseProcess(lines[at + 1]);
-  const service = parseProcess(lines[at + 2]);
-  const begun = at >= 0 && launcher !== undefined && service !== undefined;
-  const rest = begun ? lines.slice(at + 3) : lines;
+  const begun = at < 0 ? undefined : parseBegun(lines[at]?.slice(`begun ${run} `.length) ?? '');
+  const rest = lines.slice(at + 1);
   const ended = rest.find((line) => line.startsWith(`ended ${run} `))?.slice(`ended ${run} `.length);
   const noise = rest.filter((line) => !/^(begun|ended) /.test(line)).join('\n');
   return {
     noise,
-    ...(begun
-      ? { begun: { bootId: lines[at]?.slice(`begun ${run} `.length) ?? '', launcher, service } }
-      : {}),
+    ...(begun === undefined ? {} : { begun }),
     ...(ended !== undefined && /^\d+$/.test(ended) ? { status: Number(ended) } : {}),
   };
 }
 
-function parseProcess(line: string | undefined): RecordedProcess | undefined {
-  if (line === undefined) return undefined;
-  if (/^\d+$/.test(line)) return { pid: Number(line) };
-  const entry = parseStat(line);
-  return entry === undefined ? undefined : { pid: entry.pid, startTime: entry.startTime };
+function parseBegun(text: string): Begun | undefined {
+  const match = /^(\S+) (\d+) (\d+)$/.exec(text);
+  return match === null
+    ? undefined
+    : { bootId: match[1] ?? '', launcherPid: Number(match[2]), servicePid: Number(match[3]) };
 }
 
 /** All that is known once the launcher is gone. */
-export interface EndFacts {
+interface EndFacts {
   readonly record: LauncherRecord;
   /** How the launcher itself ended, where it was a child of this process. */
   readonly launcher?: { readonly code: number | null; readonly signal: string | null } | undefined;

@@ -46,8 +46,17 @@ export function parseStat(line: string): ProcessEntry | undefined {
   };
 }
 
-/** The process with this pid at the moment, zombies included. */
+/** The process with this pid at the moment, zombies included; undefined where there is none, or it cannot be seen. */
 export function readProcess(pid: number): ProcessEntry | undefined {
+  try {
+    return lookAtProcess(pid);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The same; throws where the system is short of descriptors, which says nothing of the process. */
+export function lookAtProcess(pid: number): ProcessEntry | undefined {
   if (process.platform !== 'linux') return readProcessWithPs(pid);
   const stat = readProcFile(`/proc/${pid}/stat`);
   return stat === undefined ? undefined : parseStat(stat.toString('latin1'));
@@ -62,7 +71,7 @@ export function readIdentity(pid: number): ProcessIdentity | undefined {
 export function isAlive(identity: ProcessIdentity): boolean {
   if (identity.bootId !== bootId()) return false;
   try {
-    const entry = readProcess(identity.pid);
+    const entry = lookAtProcess(identity.pid);
     return entry !== undefined && entry.startTime === identity.startTime && !entry.zombie;
   } catch {
     // It could not be looked at, so nothing says that it has ended.

@@ -11,10 +11,9 @@ export const FILES = {
   /** FIFO held open by the launcher: its end tells a reader that the launcher is gone. */
   alive: 'alive',
   /**
-   * The launcher's stderr, emptied before a start. In order: `begun RUN BOOT-ID`, the launcher's line of
-   * /proc/self/stat and the service's, all right before the service begins; what the shell itself has to say; at the
-   * end `ended RUN STATUS`, the status as the shell has it: 128 + n for signal n. One file, because making one costs
-   * a third of a millisecond on a journalled filesystem.
+   * The launcher's stderr, emptied before a start. In order: `begun RUN BOOT-ID LAUNCHER-PID SERVICE-PID`, right before
+   * the service begins; what the shell itself has to say; at the end `ended RUN STATUS`, the status as the shell has it:
+   * 128 + n for signal n. One file, because making one costs a third of a millisecond on a journalled filesystem.
    */
   exit: 'exit',
 } as const;
@@ -23,7 +22,7 @@ export const FILES = {
 export const LIMIT_REFUSED = 125;
 
 /** Place in `stdio` of what the launcher expects beside the standard three. */
-export const LAUNCHER_FDS = { alive: 3, serviceStderr: 4 } as const;
+const LAUNCHER_FDS = { alive: 3, serviceStderr: 4 } as const;
 
 /** Signals that cannot be caught, and those whose default does not end a process. */
 const UNTRAPPED = new Set(['SIGKILL', 'SIGSTOP', 'SIGCHLD', 'SIGCONT', 'SIGURG', 'SIGWINCH']);
@@ -42,20 +41,23 @@ function trappedSignals(): string {
  * - It is a file and not the argument of `sh -c` because bash says which signal ended a job only when it reads a file;
  *   and it is one function, so that the shell has read all of it before it runs any.
  * - The traps are handlers, not `''`: the launcher outlives a signal to the group, and exec gives the service the default.
+ * - `$$` is the launcher's pid in a subshell, too. Of /proc/self/status it reads only the first lines, for shells read a
+ *   byte at a time.
  * - The service runs in the foreground: in the background a shell makes it ignore SIGINT and SIGQUIT.
  * - The shell reports a death by signal on its stderr (save SIGINT's and SIGPIPE's): so 137 and SIGKILL are told apart.
  */
 export function launcherScript(): string {
   return `main() {
   trap : ${trappedSignals()}
-  _setpoint_stat=$$
-  if [ -r /proc/self/stat ]; then IFS= read -r _setpoint_stat </proc/self/stat; fi
   (
-    if [ -r /proc/self/stat ]
-    then IFS= read -r _setpoint_main </proc/self/stat
-    else _setpoint_main=$(exec /bin/sh -c 'printf %s "$PPID"')
+    if [ -r /proc/self/status ]
+    then
+      while read -r _setpoint_key _setpoint_pid; do
+        if [ "$_setpoint_key" = Tgid: ]; then break; fi
+      done </proc/self/status
+    else _setpoint_pid=$(exec /bin/sh -c 'printf %s "$PPID"')
     fi
-    printf 'begun %s %s\\n%s\\n%s\\n' "$1" "$2" "$_setpoint_stat" "$_setpoint_main" >&2
+    printf 'begun %s %s %s %s\\n' "$1" "$2" "$$" "$_setpoint_pid" >&2
     if [ -n "$3" ]; then umask "$3"; fi
     for _setpoint_limit in $4; do
       case $_setpoint_limit in
@@ -74,7 +76,7 @@ main "$@"
 `;
 }
 
-export interface LauncherArgs {
+interface LauncherArgs {
   readonly scriptPath: string;
   readonly run: RunId;
   readonly bootId: string;

@@ -19,7 +19,7 @@ const NAMES: Readonly<Record<LimitName, { readonly row: string; readonly option:
   cpu_time: { row: 'Max cpu time', option: 'cpu' },
 };
 
-export interface LimitPlan {
+interface LimitPlan {
   /** For the launcher's `ulimit`. */
   readonly words: string;
   /** A command to put before the service's, for sizes that `ulimit` cannot express. */

@@ -22,7 +22,7 @@ import { type Cleared, preflight } from './preflight.ts';
 import { ProgramFinder } from './programs.ts';
 import { ProcessScanner } from './unit-scan.ts';
 
-export interface NativeBackendOptions {
+interface NativeBackendOptions {
   /** This process's own environment: where helper programs are found, and what a service merely inherited. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 }
@@ -73,9 +73,9 @@ class NativeBackend implements Backend {
   }
 
   async start(request: StartRequest): Promise<Result<StartedProc, StartFailure>> {
-    const cleared = await preflight(request, this.#programs, this.#env);
-    if (!cleared.ok) return cleared;
     try {
+      const cleared = await preflight(request, this.#programs, this.#env);
+      if (!cleared.ok) return cleared;
       await this.#prepareOne(request.instanceDir);
       await this.#nextTurn();
       return await this.#spawn(request, cleared.value);
@@ -175,9 +175,10 @@ class NativeBackend implements Backend {
   }
 
   async #prepareOne(instanceDir: string): Promise<void> {
-    if (this.#ready.has(instanceDir)) return;
-    this.#writeScript(instanceDir);
     const fifo = join(instanceDir, FILES.alive);
+    // Somebody may have cleared the directory since it was prepared.
+    if (this.#ready.has(instanceDir) && isFifo(fifo)) return;
+    this.#writeScript(instanceDir);
     if (!isFifo(fifo)) await this.#makeFifos([fifo]);
     this.#ready.add(instanceDir);
   }

@@ -4,7 +4,7 @@ import type { Exit } from '../../core/exit.ts';
 import type { RunId } from '../../core/state.ts';
 import type { Proc, ProcessIdentity, UnitMember } from '../../ports/backend.ts';
 import { decideExit, type LauncherRecord, parseRecord, signalNumber } from './exit-record.ts';
-import { bootId, isAlive, type ProcessEntry, readIdentity, readProcess } from './identity.ts';
+import { isAlive, type ProcessEntry, readProcess } from './identity.ts';
 import { FILES } from './launcher.ts';
 import { readProcFile, readText } from './proc-fs.ts';
 import { removeStaleSocket } from './socket-file.ts';
@@ -18,7 +18,7 @@ export interface LauncherEnd {
   readonly otherwise: string;
 }
 
-export interface NativeProcOptions {
+interface NativeProcOptions {
   readonly run: RunId;
   readonly instanceDir: string;
   readonly socket?: string | undefined;
@@ -39,6 +39,7 @@ const BEGIN_MS = 2000;
 /** How long a launcher may outlive its killed unit before it is killed itself. */
 const LAUNCHER_LINGER_MS = 1000;
 const KILL_ROUNDS = 5;
+const SHORTAGE_POLL_MS = 50;
 const GONE_POLL_MIN_MS = 10;
 const GONE_POLL_MAX_MS = 250;
 
@@ -64,6 +65,7 @@ export class NativeProc implements Proc {
   readonly #known = new Map<number, number>();
   readonly #unlisten: () => void;
   #launcher: ProcessIdentity | undefined;
+  #pid: number | undefined;
   #service: ProcessIdentity | undefined;
   #over = false;
   #gone: Promise<void> | undefined;
@@ -78,7 +80,8 @@ export class NativeProc implements Proc {
   }
 
   pid(): number | undefined {
-    return this.#identify()?.pid;
+    this.#identify();
+    return this.#pid;
   }
 
   /** Looked for only once somebody asks. */
@@ -104,30 +107,40 @@ export class NativeProc implements Proc {
     return view.members.map(({ pid }) => ({ pid, command: commandOf(pid) }));
   }
 
-  #identify(): ProcessIdentity | undefined {
-    if (this.#service !== undefined) return this.#service;
-    const { begun } = this.#record();
-    if (begun === undefined) return undefined;
-    const { pid, startTime } = begun.service;
-    this.#service = startTime === undefined ? readIdentity(pid) : { pid, startTime, bootId: begun.bootId };
-    if (this.#service !== undefined && this.#service.bootId === bootId()) {
-      this.#known.set(pid, this.#service.startTime);
-    }
-    return this.#service;
+  /** Learns the service's pid from the launcher's record, and its identity while it is the launcher's child. */
+  #identify(): void {
+    if (this.#pid !== undefined) return;
+    const { begun, status } = this.#record();
+    if (begun === undefined) return;
+    const { bootId, servicePid: pid } = begun;
+    this.#pid = pid;
+    if (status !== undefined || this.#launcher === undefined) return;
+    const entry = readProcess(pid);
+    if (entry?.ppid !== this.#launcher.pid) return;
+    this.#service = { pid, startTime: entry.startTime, bootId };
+    this.#known.set(pid, entry.startTime);
   }
 
   #record(): LauncherRecord {
     return parseRecord(readText(join(this.#options.instanceDir, FILES.exit)), this.run);
   }
 
+  /** Without a descriptor left, waits for one rather than say that nothing is known. */
+  async #finalRecord(): Promise<LauncherRecord> {
+    for (;;) {
+      try {
+        const content = readProcFile(join(this.#options.instanceDir, FILES.exit));
+        return parseRecord(content?.toString('utf8') ?? '', this.run);
+      } catch {
+        await sleep(SHORTAGE_POLL_MS);
+      }
+    }
+  }
+
   /** A signal that overtook the launcher's beginning would be lost. */
   async #begun(): Promise<void> {
     const deadline = performance.now() + BEGIN_MS;
-    for (
-      let wait = 1;
-      this.#identify() === undefined && !this.#over && performance.now() < deadline;
-      wait *= 2
-    ) {
+    for (let wait = 1; this.pid() === undefined && !this.#over && performance.now() < deadline; wait *= 2) {
       await sleep(Math.min(wait, 50));
     }
   }
@@ -149,13 +162,20 @@ export class NativeProc implements Proc {
     if (this.#over && members.length === 0) this.#unlisten();
   }
 
-  #signalMain(signal: string, number: number): number {
-    const service = this.#identify();
-    if (service === undefined || !isAlive(service)) return 0;
+  async #signalMain(signal: string, number: number): Promise<number> {
+    const pid = await this.#livingMain();
+    if (pid === undefined) return 0;
     this.#sent.add(signal);
-    if (!send(service.pid, number)) return 0;
-    if (WAKING.has(signal) && readProcess(service.pid)?.stopped === true) send(service.pid, CONT);
+    if (!send(pid, number)) return 0;
+    if (WAKING.has(signal) && readProcess(pid)?.stopped === true) send(pid, CONT);
     return 1;
+  }
+
+  async #livingMain(): Promise<number | undefined> {
+    if (this.#service !== undefined) return isAlive(this.#service) ? this.#service.pid : undefined;
+    // Without its launcher the main process can only be told by what makes it a member.
+    const { members } = await this.#look();
+    return members.find((member) => member.pid === this.#pid && isSame(member))?.pid;
   }
 
   /** The group at once, so that no fork slips through; those outside it one by one. */
@@ -219,7 +239,7 @@ export class NativeProc implements Proc {
   async #conclude(end: LauncherEnd): Promise<Exit> {
     const { socket } = this.#options;
     this.#identify();
-    const record = this.#record();
+    const record = await this.#finalRecord();
     const exit = decideExit({ record, launcher: end.status, sent: this.#sent, otherwise: end.otherwise });
     if (socket !== undefined && this.#options.isLatest()) await removeStaleSocket(socket);
     this.#over = true;

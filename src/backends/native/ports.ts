@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { setImmediate } from 'node:timers/promises';
 import { readProcFile } from './proc-fs.ts';
 
-export interface PortHolder {
+interface PortHolder {
   readonly pid: number;
   readonly name: string;
 }

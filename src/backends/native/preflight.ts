@@ -18,7 +18,7 @@ export interface Cleared {
   readonly limits: string;
 }
 
-export interface PreflightRequest {
+interface PreflightRequest {
   readonly run: RunId;
   readonly launch: ConcreteLaunch;
   readonly requires: readonly string[];

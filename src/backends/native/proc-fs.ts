@@ -33,9 +33,13 @@ export function readProcFile(path: string, limit = CHUNK): Buffer | undefined {
   }
 }
 
-/** The same as text; '' where there is none. */
+/** The same as text; '' where there is none, or it cannot be had at the moment. */
 export function readText(path: string): string {
-  return readProcFile(path)?.toString('utf8') ?? '';
+  try {
+    return readProcFile(path)?.toString('utf8') ?? '';
+  } catch {
+    return '';
+  }
 }
 
 const SHORTAGES = new Set(['EMFILE', 'ENFILE', 'ENOMEM']);

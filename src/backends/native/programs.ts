@@ -2,7 +2,7 @@ import { accessSync, closeSync, constants, openSync, readSync, statSync } from '
 import { isAbsolute, resolve } from 'node:path';
 import type { StartFailure } from '../../core/exit.ts';
 
-export type ProgramSearch =
+type ProgramSearch =
   | { readonly kind: 'found'; readonly path: string }
   | { readonly kind: 'missing' }
   /** It is there, but cannot be executed; `why` continues "PATH ...". */

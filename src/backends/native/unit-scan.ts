@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { RunId } from '../../core/state.ts';
-import { listWithPs, type ProcessEntry, readProcess } from './identity.ts';
+import { listWithPs, type ProcessEntry, lookAtProcess } from './identity.ts';
 import { COOKIE } from './launcher.ts';
 import { readProcFile } from './proc-fs.ts';
 
@@ -47,7 +47,7 @@ function push<K>(map: Map<K, ProcessEntry[]>, key: K, entry: ProcessEntry): void
 }
 
 /** Told of every finished look. */
-export type ScanListener = (table: ProcessTable) => void;
+type ScanListener = (table: ProcessTable) => void;
 
 /** A slice of a look holds the event loop for about this long. */
 const SLICE_MS = 4;
@@ -112,7 +112,7 @@ export class ProcessScanner {
     for (const name of readdirSync('/proc')) {
       const first = name.charCodeAt(0);
       if (first < DIGIT_0 || first > DIGIT_9) continue;
-      const entry = readProcess(Number(name));
+      const entry = lookAtProcess(Number(name));
       if (entry === undefined) continue;
       entries.push(entry);
       const cookie = this.#cookie(entry);
@@ -155,7 +155,7 @@ export function findCookie(environ: Buffer): RunId | undefined {
 }
 
 /** What is known of a unit besides what a look shows. */
-export interface UnitClues {
+interface UnitClues {
   readonly run: RunId;
   readonly launcher?: { readonly pid: number; readonly startTime: number } | undefined;
   /** Members seen before, pid to start time: they stay members whatever becomes of their parents. */

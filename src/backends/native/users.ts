@@ -4,7 +4,7 @@ import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/result.ts';
 import { findProgram } from './programs.ts';
 
-export interface Account {
+interface Account {
   readonly name: string;
   readonly uid: number;
   readonly gid: number;
@@ -12,7 +12,7 @@ export interface Account {
   readonly shell: string;
 }
 
-export interface UserPlan {
+interface UserPlan {
   /** A command to put before the service's; empty where it runs as the user that is there already. */
   readonly prefix: readonly string[];
   /** Variables to set for that user. */
@@ -20,7 +20,7 @@ export interface UserPlan {
 }
 
 /** The invoking side, so that tests need not be another user. */
-export interface Invoker {
+interface Invoker {
   readonly uid: number;
   readonly gid: number;
   readonly path: string | undefined;

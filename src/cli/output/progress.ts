@@ -126,7 +126,7 @@ export class LiveBlock {
   }
 }
 
-/** What to print, without a terminal, for the rows that say something else than before. */
+/** What to print, without a terminal, for the rows that say something else than before. An empty key says nothing yet. */
 export function changedRows(
   seen: ReadonlyMap<string, string>,
   rows: readonly (ProgressRow & { readonly key: string })[],
@@ -134,7 +134,7 @@ export function changedRows(
   const next = new Map(seen);
   const lines: string[] = [];
   for (const row of rows) {
-    if (seen.get(row.name) === row.key) continue;
+    if (row.key === '' || seen.get(row.name) === row.key) continue;
     next.set(row.name, row.key);
     const time = row.time === undefined ? '' : ` (${row.time})`;
     const note = row.note === undefined ? '' : `  ${row.note}`;

@@ -13,7 +13,7 @@ const LATEST = 16;
 /** Log lines are handed to the connection in pieces of about this size. */
 const BATCH_CHARS = 64 * 1024;
 
-export interface EventsQuery {
+interface EventsQuery {
   readonly limit: number;
   readonly follow: boolean;
   readonly service?: ServiceId;

@@ -3,7 +3,7 @@ import type { Control } from '../../ports/control.ts';
 import { encodeLine, type LineStream } from './line-stream.ts';
 
 /** A line of the answer to `POST /v1/lease`: one of the first two first, `detached` where it was given up. */
-export type LeaseLine =
+type LeaseLine =
   | { readonly lease: 'granted'; readonly id: string }
   | { readonly lease: 'taken' }
   | { readonly lease: 'detached' };

@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 
 /** Why a stream is to stop: its client is not there any more, or the server is closing. */
-export type StreamEnd = 'gone' | 'closing';
+type StreamEnd = 'gone' | 'closing';
 
 const HEADERS = {
   'content-type': 'application/x-ndjson; charset=utf-8',

@@ -63,7 +63,7 @@ export const downRequest: Shape<DownRequest> = object<DownRequest>({
   timeoutMs: optional(integer(0, Number.MAX_SAFE_INTEGER)),
 });
 
-export interface DetachRequest {
+interface DetachRequest {
   readonly id: string;
 }
 

@@ -8,7 +8,7 @@ export interface Match {
 }
 
 /** A failure, with the methods that the path does have where it is the method that is wrong. */
-export interface NoMatch {
+interface NoMatch {
   readonly failure: Failure;
   readonly allow?: string;
 }

@@ -23,7 +23,7 @@ export type Reply =
   | { readonly kind: 'stream'; readonly send: (stream: LineStream) => Promise<void> };
 
 /** A request of which everything has been read and checked. */
-export interface Call<Q, B> {
+interface Call<Q, B> {
   readonly params: Readonly<Record<string, string>>;
   readonly query: Q;
   readonly body: B;

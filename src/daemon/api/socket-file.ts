@@ -6,6 +6,8 @@ import type { Failure } from './failure.ts';
 /** `sun_path` holds 104 bytes on macOS and 108 on Linux, the terminating NUL included; Node 20 cuts off silently. */
 const LONGEST_PATH_BYTES = 103;
 const PROBE_MS = 2000;
+/** Clients that may wait to be accepted: as many as are served at once. */
+const BACKLOG = 1024;
 
 /** A socket file that a server of this process serves. */
 export interface SocketFile {
@@ -89,7 +91,7 @@ function bind(server: Server, path: string): Promise<void> {
     // The file is made within listen(): nothing else of this process runs under this umask.
     const umask = process.umask(0o177);
     try {
-      server.listen({ path, exclusive: true }, () => {
+      server.listen({ path, exclusive: true, backlog: BACKLOG }, () => {
         server.off('error', reject);
         resolve();
       });

@@ -2,7 +2,7 @@ import type { WatchItem } from '../../core/api.ts';
 import type { Control } from '../../ports/control.ts';
 import { encodeLine } from './line-stream.ts';
 
-export interface WatchListener {
+interface WatchListener {
   /** A happening is in the journal. */
   happened(): void;
   /** The project's snapshot, as a line that is shared by all listeners. */

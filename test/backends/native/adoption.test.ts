@@ -119,7 +119,7 @@ describe('after the daemon was killed', () => {
   test('a run whose launcher was killed has ended unknown, and what is left of it is named until it is gone', async () => {
     const request = rig.request(['sleep', '1000']);
     const [pid = 0] = await startByAnother([request]);
-    const launcher = Number(/\d+(?= \()/.exec(readFileSync(join(request.instanceDir, 'exit'), 'utf8'))?.[0]);
+    const launcher = Number(readFileSync(join(request.instanceDir, 'exit'), 'utf8').split(' ')[3]);
     kill(launcher, 'SIGKILL');
     await until(() => !runs(launcher));
     const proc = await adoptOne(request);
@@ -161,7 +161,7 @@ describe('records alone', () => {
 
   test('of before a restart of the machine still tell how the service had ended', async () => {
     const request = rig.request(['true']);
-    const text = `begun ${request.run} another-boot\n1 (sh) S 0 0 0\n2 (sh) S 0 0 0\nended ${request.run} 3\n`;
+    const text = `begun ${request.run} another-boot 1 2\nended ${request.run} 3\n`;
     writeFileSync(join(request.instanceDir, 'exit'), text);
     const proc = await adoptOne(request, { launcher: { pid: 1, startTime: 1, bootId: 'another-boot' } });
     expect(await proc.exited).toEqual({ kind: 'code', code: 3 });

@@ -1,4 +1,4 @@
-import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { kill, readFile, Rig, runs, until } from './rig.ts';
@@ -112,7 +112,7 @@ describe('a run', () => {
       EMPTY: '',
       TWO: 'x\ny',
       UNI: 'ä$(id)`',
-      _setpoint_stat: 'mine',
+      _setpoint_pid: 'mine',
     };
     const request = rig.request([process.execPath, '-p', 'JSON.stringify(process.env)'], { env });
     const started = await rig.backend.start(request);
@@ -120,7 +120,7 @@ describe('a run', () => {
     await started.value.proc.exited;
     expect(JSON.parse(rig.stdout())).toMatchObject({
       ...env,
-      _setpoint_stat: expect.any(String) as unknown,
+      _setpoint_pid: expect.any(String) as unknown,
       SETPOINT_RUN: request.run,
     });
   });
@@ -306,5 +306,13 @@ test('nothing but these five files is in an instance directory, and others may n
     'stderr.log',
     'stdout.log',
   ]);
-  expect(readFile(join(rig.dir, 'web.1', 'exit'))).toMatch(/^begun (\S+) \S+\n\d+ .*\n\d+ .*\nended \1 0\n$/);
+  expect(readFile(join(rig.dir, 'web.1', 'exit'))).toMatch(/^begun (\S+) \S+ \d+ \d+\nended \1 0\n$/);
+});
+
+test('an instance directory that was cleared meanwhile is prepared anew', async () => {
+  await (
+    await rig.sh('true')
+  ).exited;
+  rmSync(join(rig.dir, 'web.1'), { recursive: true });
+  expect(await (await rig.sh('exit 4')).exited).toEqual({ kind: 'code', code: 4 });
 });

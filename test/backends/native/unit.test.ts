@@ -1,8 +1,10 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Proc } from '../../../src/ports/backend.ts';
-import { kill, readFile, Rig, runs, until } from './rig.ts';
+import { readFile, Rig, runs, until } from './rig.ts';
 
 let rig: Rig;
 beforeEach(() => {
@@ -128,23 +130,23 @@ test('a signal to what is gone is no error and hits nobody', async () => {
 });
 
 test('a zombie whose parent does not ask for it does not keep a unit from being gone', async () => {
-  // The parent is outside of the unit: it has no cookie, and was there before. It takes over the zombie by being its
-  // true parent; here the unit's own child does that, and survives as a stranger once its environment is cleared.
-  const script = `
-    const { spawn } = require('child_process');
-    const child = spawn('sh', ['-c', 'exit 0']);
-    require('fs').writeFileSync('a', child.pid + '\\n');
-    const end = Date.now() + 60000;
-    while (Date.now() < end) {}
-  `;
-  const proc = await rig.start([process.execPath, '-e', script]);
-  const zombie = await written('a');
-  await until(() => / Z /.test(readFile(`/proc/${zombie}/stat`) ?? ''));
-  const pid = await until(() => proc.pid());
-  expect(await memberPids(proc)).toEqual([pid]);
-  kill(pid, 'SIGKILL');
-  await proc.exited;
-  await proc.gone;
+  const request = rig.request(['true']);
+  // The parent turns into a program that has never heard of the child; only the child carries the cookie.
+  const parent = spawn(
+    '/bin/sh',
+    ['-c', `SETPOINT_RUN=${request.run} sleep 1000 & echo $! >a; exec sleep 1000`],
+    {
+      cwd: rig.dir,
+    },
+  );
+  const child = await written('a');
+  const [proc] = await rig.backend.adopt([rig.adoptRequest(request)]);
+  expect(await proc?.members()).toEqual([{ pid: child, command: 'sleep 1000' }]);
+  expect(await proc?.signal('SIGTERM', 'unit')).toBe(1);
+  await proc?.gone;
+  expect(readFile(`/proc/${child}/stat`)).toMatch(/\) Z /);
+  parent.kill();
+  await once(parent, 'exit');
 });
 
 test('members are listed with their command lines as one line each', async () => {
@@ -163,7 +165,6 @@ test('members are listed with their command lines as one line each', async () =>
 });
 
 test('a unit does not hold processes of another run of the same instance', async () => {
-  mkdirSync(join(rig.dir, 'x'));
   const first = await rig.sh('sleep 1000 & echo $! >a; exit 0');
   const left = await written('a');
   await first.exited;

@@ -4,7 +4,8 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { createApiServer } from '../../../src/daemon/api/server.ts';
-import { ask, FakeControl, tempDir } from './rig.ts';
+import { FakeControl } from './fake-control.ts';
+import { ask, tempDir } from './rig.ts';
 
 function newServer() {
   const server = createApiServer(new FakeControl(), {});
@@ -14,11 +15,12 @@ function newServer() {
 
 test('the socket is for its owner alone, and nothing else is left beside it', async () => {
   const dir = tempDir();
-  const before = process.umask();
+  const before = process.umask(0o022);
+  onTestFinished(() => void process.umask(before));
   expect(await newServer().listen(join(dir, 'a.sock'))).toEqual({ ok: true, value: undefined });
   expect(lstatSync(join(dir, 'a.sock')).mode & 0o777).toBe(0o600);
   expect(readdirSync(dir)).toEqual(['a.sock']);
-  expect(process.umask()).toBe(before);
+  expect(process.umask(before)).toBe(0o022);
 });
 
 test('closing removes the socket', async () => {

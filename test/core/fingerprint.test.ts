@@ -1,0 +1,168 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import {
+  canonicalJson,
+  diffFields,
+  fingerprint,
+  launchFields,
+  policyFields,
+} from '../../src/core/fingerprint.ts';
+import { declaredView } from '../../src/core/launch.ts';
+import { createRedactor } from '../../src/core/redact.ts';
+import type { LaunchSpec, ServiceSpec } from '../../src/core/service.ts';
+import { serviceSpec } from './spec.ts';
+
+const redactor = createRedactor({ values: ['hunter2-the-secret'] });
+
+function view(launch: Partial<LaunchSpec> = {}) {
+  const result = declaredView(serviceSpec('api', launch), {
+    project: 'shop',
+    number: 1,
+    hostEnv: { LANG: 'C' },
+  });
+  if (!result.ok) throw new Error(result.error);
+  return result.value;
+}
+
+function fields(launch: Partial<LaunchSpec> = {}, salt = 'salt') {
+  return launchFields(view(launch), redactor, salt);
+}
+
+function policy(rest: Partial<Omit<ServiceSpec, 'id' | 'launch'>> = {}) {
+  return policyFields(serviceSpec('api', {}, rest), redactor, 'salt');
+}
+
+describe('fingerprint', () => {
+  it('is the same whatever the order of keys, and differs with every value', () => {
+    expect(fingerprint({ a: 1, b: { c: 2, d: [1, 2] } })).toBe(fingerprint({ b: { d: [1, 2], c: 2 }, a: 1 }));
+    expect(fingerprint({ a: [1, 2] })).not.toBe(fingerprint({ a: [2, 1] }));
+    expect(fingerprint(view())).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it('is of JSON that reads back to the same', () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) => {
+        expect(JSON.parse(canonicalJson(value))).toEqual(JSON.parse(JSON.stringify(value)));
+      }),
+    );
+  });
+
+  const changes: Partial<LaunchSpec>[] = [
+    { command: { kind: 'exec', argv: ['node', 'other.js'] } },
+    { command: { kind: 'shell', shell: ['/bin/sh', '-c'], script: 'node server.js' } },
+    { cwd: '/srv' },
+    { env: { A: '' } },
+    { envAppend: [{ name: 'A', value: 'b', separator: ':', prepend: true }] },
+    { envAppend: [{ name: 'A', value: 'b', separator: ':', prepend: false }] },
+    { inheritEnv: false },
+    { inheritEnv: ['LANG'] },
+    { inheritEnv: ['NOPE'] },
+    { path: ['/opt'] },
+    { ports: [{ name: 'http', port: 80 }] },
+    { socket: '/run/x.sock' },
+    { user: 'nobody' },
+    { umask: '0027' },
+    { limits: { open_files: 64 } },
+  ];
+
+  it('tells all parts of a launch apart, and so do its fields', () => {
+    const all = [{}, ...changes];
+    expect(new Set(all.map((launch) => fingerprint(view(launch)))).size).toBe(all.length);
+    expect(new Set(all.map((launch) => canonicalJson(fields(launch)))).size).toBe(all.length);
+  });
+});
+
+describe('diffFields', () => {
+  it('shows what changed from what to what, what is new and what is gone, sorted', () => {
+    const old = fields({ env: { PORT: '8080', OLD: 'x' }, ports: [{ name: 'http', port: 80 }] });
+    const now = fields({ env: { PORT: '8081', NEW: 'y' }, ports: [{ name: 'http', port: 81 }] });
+    expect(diffFields(old, now)).toEqual([
+      { field: 'env.NEW', to: '"y"' },
+      { field: 'env.OLD', from: '"x"' },
+      { field: 'env.PORT', from: '"8080"', to: '"8081"' },
+      { field: 'ports.http', from: '80', to: '81' },
+    ]);
+    expect(diffFields(now, now)).toEqual([]);
+  });
+
+  it('says of a secret only that it changed, wherever it stands', () => {
+    const old = fields({
+      env: { API_KEY: 'old-secret-1', URL: 'redis://u:old-secret-2@h', X: 'hunter2-the-secret' },
+      command: { kind: 'exec', argv: ['x', '--password', 'old-secret-3'] },
+    });
+    const now = fields({
+      env: { API_KEY: 'new-secret-1', URL: 'redis://u:new-secret-2@h', X: 'y' },
+      command: { kind: 'exec', argv: ['x', '--password', 'new-secret-3'] },
+    });
+    expect(JSON.stringify([old, now])).not.toMatch(/secret-\d|hunter2/);
+    expect(diffFields(old, now)).toEqual([
+      { field: 'command', from: '["x", "--password", "***"]', to: '(secret changed)' },
+      { field: 'env.API_KEY', from: '***', to: '(secret changed)' },
+      { field: 'env.URL', from: '"redis://u:***@h"', to: '(secret changed)' },
+      { field: 'env.X', from: '"***"', to: '"y"' },
+    ]);
+    expect(diffFields({}, { 'env.API_KEY': old['env.API_KEY']! })).toEqual([
+      { field: 'env.API_KEY', to: '***' },
+    ]);
+  });
+
+  it('gives no digest of one project that could be compared with another', () => {
+    expect(fields({ env: { API_KEY: 'a' } }, 'one')).not.toEqual(fields({ env: { API_KEY: 'a' } }, 'two'));
+    expect(fields({ env: { API_KEY: 'a' } }, 'one')).toEqual(fields({ env: { API_KEY: 'a' } }, 'one'));
+  });
+
+  it('cuts long values and still notices a change behind the cut', () => {
+    const long = (end: string) => fields({ env: { LONG: 'x'.repeat(5_000) + end } });
+    expect(long('a')['env.LONG']!.length).toBeLessThan(250);
+    expect(diffFields(long('a'), long('b'))).toMatchObject([
+      { field: 'env.LONG', to: '(changed further on)' },
+    ]);
+  });
+
+  it('shows no control character', () => {
+    expect(fields({ env: { A: '\u001b[2J\u202e\u009b' } })['env.A']).toBe(String.raw`"\u001b[2J\u202e\x9b"`);
+  });
+});
+
+describe('policyFields', () => {
+  it('shows what is changed in place as the manifest writes it', () => {
+    const changed = policy({
+      restart: 'always',
+      backoff: { initialMs: 500, maxMs: 60_000, multiplier: 2, jitter: 0.2, resetAfterMs: 30_000 },
+      stop: {
+        signal: 'SIGINT',
+        graceMs: 1_500,
+        killTree: true,
+        command: { kind: 'shell', shell: ['/bin/sh', '-c'], script: ['kill ', { ref: 'instance-number' }] },
+      },
+      timeoutMs: 1_000,
+      hooks: { preStart: { command: { kind: 'exec', argv: ['setup', '--token=abc'] }, timeoutMs: 30_000 } },
+      errors: [{ match: 'a', message: 'b' }],
+      description: 'The API',
+      labels: { tier: 'web' },
+      dependsOn: [{ service: 'db', condition: 'started' }],
+      requires: ['git'],
+    });
+    expect(
+      diffFields(policy(), changed).map(({ field, from, to }) => `${field} ${from ?? ''} -> ${to ?? ''}`),
+    ).toEqual([
+      'backoff.max 30s -> 1m',
+      'depends_on.db  -> started',
+      'description  -> "The API"',
+      'errors  -> ["a => b"]',
+      'hooks.pre_start  -> ["setup", "--token=***"]',
+      'hooks.pre_start.timeout  -> 30s',
+      'labels.tier  -> "web"',
+      'requires  -> ["git"]',
+      'restart on-failure -> always',
+      'stop.command  -> "kill ${instance.number}"',
+      'stop.grace 10s -> 1.5s',
+      'stop.signal SIGTERM -> SIGINT',
+      'timeout  -> 1s',
+    ]);
+  });
+
+  it('leaves out replicas and profiles, which change no instance', () => {
+    expect(policy({ replicas: 3, profiles: ['dev'] })).toEqual(policy());
+  });
+});

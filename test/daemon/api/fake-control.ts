@@ -1,0 +1,176 @@
+import type {
+  ActionRequest,
+  ApplyRequest,
+  DaemonInfo,
+  DownRequest,
+  LogLine,
+  LogQuery,
+  ProjectSnapshot,
+  WatchItem,
+} from '../../../src/core/api.ts';
+import type { Happening, HappeningBody } from '../../../src/core/event.ts';
+import { err, ok } from '../../../src/core/result.ts';
+import type { Control, ControlResult, LeaseHold } from '../../../src/ports/control.ts';
+
+export const INFO: DaemonInfo = {
+  version: '0.1.0',
+  api: 1,
+  pid: 4711,
+  startedAt: 1_700_000_000_000,
+  project: 'shop',
+  manifest: '/home/me/shop/setpoint.yaml',
+  stateDir: '/home/me/.local/state/setpoint/shop-1',
+};
+
+const SERVICE = {
+  id: 'web',
+  labels: {},
+  backend: 'native',
+  backendReason: 'the only one',
+  replicas: 1,
+  dependsOn: [],
+  inManifest: true,
+  restart: 'on-failure',
+  backoff: '500ms x2',
+  instances: [
+    {
+      id: 'web.1',
+      service: 'web',
+      number: 1,
+      wanted: 'up',
+      state: { kind: 'running', run: 'r1', pid: 77, since: 1_700_000_000_100 },
+      restarts: 0,
+      ports: { http: 8080 },
+    },
+  ],
+} as const satisfies ProjectSnapshot['services'][number];
+
+/** A project that does as the test says and notes what it was asked. */
+export class FakeControl implements Control {
+  readonly asked: unknown[] = [];
+  readonly listeners = new Set<(item: WatchItem) => void>();
+  readonly journal: Happening[] = [];
+  readonly released: boolean[] = [];
+  revision = 1;
+  leased = false;
+  /** More text in every snapshot. */
+  padding = '';
+  /** What every request that can fail answers with; undefined: success. */
+  refusal: { code: string; message: string; help?: string } | undefined;
+  /** Awaited by every request that can fail. */
+  gate: Promise<void> = Promise.resolve();
+  lines: (query: LogQuery, signal: AbortSignal) => AsyncIterable<LogLine> = () => linesOf([]);
+
+  info(): DaemonInfo {
+    return INFO;
+  }
+
+  snapshot(): ProjectSnapshot {
+    return {
+      daemon: INFO,
+      name: 'shop',
+      dir: '/home/me/shop',
+      files: [INFO.manifest],
+      services: [{ ...SERVICE, description: `the shop ${this.padding}` }],
+      inactive: ['debug'],
+      revision: this.revision,
+      phase: 'up',
+      leased: this.leased,
+      now: 1_700_000_001_000,
+    };
+  }
+
+  subscribe(listener: (item: WatchItem) => void): () => void {
+    this.listeners.add(listener);
+    return () => this.listeners.delete(listener);
+  }
+
+  plan(request: ApplyRequest) {
+    return this.#answer(['plan', request], { diagnostics: [] });
+  }
+
+  apply(request: ApplyRequest) {
+    return this.#answer(['apply', request], { diagnostics: [], snapshot: this.snapshot() });
+  }
+
+  act(request: ActionRequest) {
+    return this.#answer(['act', request], { affected: ['web.1'], unchanged: [], snapshot: this.snapshot() });
+  }
+
+  down(request: DownRequest) {
+    return this.#answer(['down', request], { stopped: 1, leftovers: [] });
+  }
+
+  explain(service: string) {
+    return this.#answer(['explain', service], {
+      service: this.snapshot().services[0]!,
+      verdicts: [{ instance: 'web.1', text: 'web.1 is running' }],
+      history: [],
+      dependencies: [],
+      dependents: [],
+      next: [],
+    });
+  }
+
+  happenings(limit: number, service?: string): readonly Happening[] {
+    const all = this.journal.filter((h) => service === undefined || h.service === service);
+    return limit === 0 ? [] : all.slice(-limit);
+  }
+
+  logs(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine> {
+    this.asked.push(['logs', query]);
+    return this.lines(query, signal);
+  }
+
+  lease(): LeaseHold | undefined {
+    if (this.leased) return undefined;
+    this.leased = true;
+    return {
+      release: (detach) => {
+        this.leased = false;
+        this.released.push(detach);
+      },
+    };
+  }
+
+  /** Puts something into the journal and tells those who watch. */
+  happen(body: HappeningBody, service?: string): Happening {
+    const seq = (this.journal.at(-1)?.seq ?? 0) + 1;
+    const happening = {
+      ...body,
+      seq,
+      time: 1_700_000_000_000 + seq,
+      ...(service === undefined ? {} : { service }),
+    };
+    this.journal.push(happening);
+    for (const listener of this.listeners) listener({ type: 'happening', happening });
+    return happening;
+  }
+
+  change(): void {
+    this.revision += 1;
+    const snapshot = this.snapshot();
+    for (const listener of this.listeners) listener({ type: 'snapshot', snapshot });
+  }
+
+  async #answer<T>(asked: unknown, value: T): ControlResult<T> {
+    this.asked.push(asked);
+    await this.gate;
+    return this.refusal === undefined ? ok(value) : err(this.refusal);
+  }
+}
+
+export const APPLY: ApplyRequest = {
+  load: { files: [INFO.manifest], profiles: [], set: { A: '1' }, envFiles: [], named: [] },
+  hostEnv: { HOME: '/home/me' },
+  services: [],
+};
+
+export async function* linesOf(lines: readonly LogLine[]): AsyncGenerator<LogLine> {
+  await Promise.resolve();
+  yield* lines;
+}
+
+export function logLine(number: number, text = `line ${number}`): LogLine {
+  return { service: 'web', instance: 'web.1', stream: 'stdout', time: 1_700_000_000_000 + number, text };
+}
