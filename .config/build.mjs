@@ -1,7 +1,8 @@
 // Bundles src/ into dist/: one script for the command line, and one for each part that only some commands need. So a
 // command reads and compiles one or two files and looks no module up, and those that only talk to the daemon load
 // neither the YAML parser nor the engine. CommonJS, because the loader of ES modules costs more at start than it brings.
-import { chmodSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { chmodSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
@@ -44,24 +45,37 @@ const lazyChildProcess = {
 };
 
 const outdir = `${root}dist`;
-rmSync(outdir, { recursive: true, force: true });
-await build({
+const common = {
   absWorkingDir: root,
-  entryPoints: {
-    setpoint: 'src/main.ts',
-    ...Object.fromEntries(PARTS.map((part) => [basename(part, '.ts'), part])),
-  },
   outdir,
   outExtension: { '.js': '.cjs' },
   bundle: true,
   platform: 'node',
   target: 'node20.19',
   format: 'cjs',
-  // `import()` of a script beside this one is a `require`: the loader of ES modules is not even started.
-  supported: { 'dynamic-import': false },
   minifyWhitespace: true,
   minifySyntax: true,
   logLevel: 'warning',
+};
+
+rmSync(outdir, { recursive: true, force: true });
+await build({
+  ...common,
+  entryPoints: {
+    main: 'src/main.ts',
+    ...Object.fromEntries(PARTS.map((part) => [basename(part, '.ts'), part])),
+  },
+  // `import()` of a script beside this one is a `require`: the loader of ES modules is not even started.
+  supported: { 'dynamic-import': false },
   plugins: [separateParts, lazyChildProcess],
+});
+
+const digest = createHash('sha256');
+for (const file of readdirSync(outdir).sort()) digest.update(readFileSync(`${outdir}/${file}`));
+await build({
+  ...common,
+  entryPoints: { setpoint: 'src/boot.ts' },
+  banner: { js: '#!/usr/bin/env node' },
+  define: { BUILD_ID: JSON.stringify(digest.digest('hex').slice(0, 16)) },
 });
 chmodSync(`${outdir}/setpoint.cjs`, 0o755);

@@ -16,6 +16,7 @@ export default function setup(): () => Promise<void> {
   process.env['TMPDIR'] = join(root, 'tmp');
   process.env['XDG_STATE_HOME'] = join(root, 'state');
   process.env['XDG_RUNTIME_DIR'] = join(root, 'run');
+  process.env['XDG_CACHE_HOME'] = join(root, 'cache');
   // A CA bundle named here is read at the start of every Node process: 150 ms that no test needs.
   delete process.env['NODE_EXTRA_CA_CERTS'];
   delete process.env['NO_COLOR'];

@@ -38,7 +38,14 @@ export type Dispatch = (
 const FOLLOWING = new Set(['logs', 'events']);
 
 /**
- * The whole grammar of the command line. Each command imports its own file when it runs, so a start pays for nothing
+ * The names that `addLifecycle` and `addReading` define. Where the command line begins with one of them, the other
+ * commands are not defined at all: that takes longer than what most of them do.
+ */
+const LIFECYCLE_NAMES: readonly string[] = ['up', 'down', 'start', 'restart', 'stop', 'scale', 'kill'];
+const READING_NAMES: readonly string[] = ['status', 'ps', 'ls', 'logs', 'explain', 'events', 'wait'];
+
+/**
+ * The grammar of the command line. Each command imports its own file when it runs, so a start pays for nothing
  * else. `prepare` is applied to the program before the commands are added, which inherit it.
  */
 export function buildProgram(
@@ -61,10 +68,14 @@ export function buildProgram(
     program.commandsGroup(group);
     return program.command(usage).description(description).helpOption('-h, --help', 'show help');
   };
-  addLifecycle(define, dispatch);
-  addReading(define, dispatch, context);
-  addManifest(define, dispatch);
-  addRest(define, dispatch, program);
+  const asked = context.argv[0] ?? '';
+  const alone = [LIFECYCLE_NAMES, READING_NAMES].find((names) => names.includes(asked));
+  if (alone !== READING_NAMES) addLifecycle(define, dispatch);
+  if (alone !== LIFECYCLE_NAMES) addReading(define, dispatch, context);
+  if (alone === undefined) {
+    addManifest(define, dispatch);
+    addRest(define, dispatch, program);
+  }
   for (const command of program.commands) {
     if (!isHidden(command)) addGlobals(command, !FOLLOWING.has(command.name()));
   }

@@ -17,13 +17,13 @@ const BUSY_MOST_MS = 5000;
 
 /** Connects to a Unix socket; undefined where nothing listens there. Rejects with a `ClientError`. */
 export async function dial(socketPath: string): Promise<Socket | undefined> {
-  const giveUp = performance.now() + BUSY_MOST_MS;
+  const giveUp = Date.now() + BUSY_MOST_MS;
   for (;;) {
     const outcome = await attempt(socketPath);
     if (typeof outcome !== 'string') return outcome;
     if (outcome === 'ENOENT' || outcome === 'ECONNREFUSED') return undefined;
     // A full backlog; connect(2) says EAGAIN for Unix sockets.
-    if (outcome !== 'EAGAIN' || performance.now() > giveUp) throw cannotConnect(socketPath, outcome);
+    if (outcome !== 'EAGAIN' || Date.now() > giveUp) throw cannotConnect(socketPath, outcome);
     await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS));
   }
 }

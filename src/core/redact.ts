@@ -28,6 +28,8 @@ export interface Redactor {
   text(text: string): string;
   /** Masks a line of YAML or dotenv source, character by character, so that every column stays where it is. */
   line(line: string): string;
+  /** Each argument of a command as it may be shown, neither quoted nor escaped. */
+  args(argv: readonly string[]): readonly string[];
   /** A command line for people: quoted where needed, control characters escaped, secrets masked, bounded. */
   argv(argv: readonly string[]): string;
 }
@@ -49,7 +51,8 @@ export function createRedactor({ patterns = [], values = [] }: RedactorOptions):
       cover(source, [...index.find(source), ...secretsInLine(source, isSecretKey)], (length) =>
         '*'.repeat(length),
       ),
-    argv: (argv) => showArgv(argv, isSecretKey, text),
+    args: (argv) => maskArgs(argv, isSecretKey, text),
+    argv: (argv) => showArgv(maskArgs(argv, isSecretKey, text)),
   };
 }
 
@@ -108,20 +111,23 @@ const PASSWORD_OPTIONS: Readonly<
   curl: { attached: '-u', following: ['-u', '--user', '-U', '--proxy-user'] },
 };
 
-function showArgv(
-  argv: readonly string[],
-  isSecretKey: (key: string) => boolean,
-  text: (text: string) => string,
-): string {
-  const program = /[^/]*$/.exec(argv[0] ?? '')?.[0] ?? '';
-  const options = Object.hasOwn(PASSWORD_OPTIONS, program) ? PASSWORD_OPTIONS[program] : undefined;
+function showArgv(argv: readonly string[]): string {
   let out = '';
   for (const [i, argument] of argv.entries()) {
-    const before = i === 0 ? '' : (argv[i - 1] ?? '');
-    out += (i === 0 ? '' : ' ') + quote(masked(argument, before));
+    out += (i === 0 ? '' : ' ') + quote(argument);
     if (out.length > MAX_SHOWN) return `${out.slice(0, MAX_SHOWN)}...`;
   }
   return out;
+}
+
+function maskArgs(
+  argv: readonly string[],
+  isSecretKey: (key: string) => boolean,
+  text: (text: string) => string,
+): readonly string[] {
+  const program = /[^/]*$/.exec(argv[0] ?? '')?.[0] ?? '';
+  const options = Object.hasOwn(PASSWORD_OPTIONS, program) ? PASSWORD_OPTIONS[program] : undefined;
+  return argv.map((argument, i) => masked(argument, i === 0 ? '' : (argv[i - 1] ?? '')));
 
   function masked(argument: string, before: string): string {
     const flag = /^--?([A-Za-z][\w-]*)$/.exec(before)?.[1];

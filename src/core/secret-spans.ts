@@ -18,6 +18,9 @@ const KEY = /(?<![\w.-])(?<lead>["']?)(?<key>[\w.-]+)\k<lead>(?<between>[ \t]*(?
 /** `--password `. */
 const FLAG = /(?<![\w-])--?(?<key>[A-Za-z][\w-]*)(?<between>[ \t]+)(?!-)/g;
 
+/** `--password, ` in a YAML list of arguments. */
+const LISTED_FLAG = /(?<![\w-])--?(?<key>[A-Za-z][\w-]*)["']?(?<between>[ \t]*,[ \t]*)(?!["']?-)/g;
+
 /** RFC 9110, 11.6.2 and 11.7.2: a scheme, then the credentials. */
 const AUTHORIZATION =
   /(?<![\w-])(?:proxy-)?authorization["']?[ \t]*[:=][ \t]*["']?(?:[A-Za-z][\w-]*[ \t]+)?(?<value>[^"'\n]+)/dgi;
@@ -63,7 +66,7 @@ function spansAfter(
     if ((start < covered && !/["']/.test(text.charAt(start))) || !isSecret(key)) continue;
     const colon = between.includes(':');
     const value = (): string => {
-      const pattern = colon ? FLOW_VALUE : VALUE;
+      const pattern = colon || between.includes(',') ? FLOW_VALUE : VALUE;
       pattern.lastIndex = start;
       return pattern.exec(text)?.[0] ?? '';
     };
@@ -103,7 +106,8 @@ export function secretsInLine(line: string, isSecret: IsSecretKey): readonly Spa
       ? undefined
       : span;
   });
-  return [...credentialsInUrls(line), ...authorizations(line), ...flags(line, isSecret), ...pairs];
+  const listed = flags(line, isSecret, LISTED_FLAG);
+  return [...credentialsInUrls(line), ...authorizations(line), ...flags(line, isSecret), ...listed, ...pairs];
 }
 
 function lineValue(line: string, { value, start, keyStart, colon }: Found): Span {
@@ -133,8 +137,8 @@ function unquoted(value: string, start: number): Span {
   return { start: start + 1, end: start + value.length - (closed ? 1 : 0) };
 }
 
-function flags(text: string, isSecret: IsSecretKey): readonly Span[] {
-  return spansAfter(FLAG, text, isSecret, ({ value, start }) => {
+function flags(text: string, isSecret: IsSecretKey, shape = FLAG): readonly Span[] {
+  return spansAfter(shape, text, isSecret, ({ value, start }) => {
     const found = value();
     return found === '' ? undefined : unquoted(found, start);
   });

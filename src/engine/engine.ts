@@ -158,6 +158,10 @@ export class Engine implements SupervisorHost {
     return said === undefined ? undefined : this.#redactor.text(said);
   }
 
+  masked(text: string): string {
+    return this.#redactor.text(text);
+  }
+
   /** An automatic port that somebody else took while its instance was away is exchanged for another. */
   startFailed(ref: InstanceRef, failure: StartFailure): void {
     const spec = this.#specs.get(ref.service);

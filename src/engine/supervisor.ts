@@ -28,6 +28,8 @@ export interface SupervisorHost {
   changed(ref: InstanceRef): void;
   /** What a failing run's last lines on stderr say; masked and bounded. */
   lastWords(ref: InstanceRef, run: RunId): Promise<string | undefined>;
+  /** Without the secrets it may hold. */
+  masked(text: string): string;
   /** Told of every start that failed, before the state machine is. */
   startFailed(ref: InstanceRef, failure: StartFailure): void;
   /** While the whole project goes down, single runs' ends need no record. */
@@ -264,10 +266,11 @@ export class Supervisor {
     active.cause = cause;
     const begun = await this.#begin(active);
     if (!begun.ok) {
-      this.#noteEnd(active, { kind: 'spawn-error', failure: begun.error });
-      this.#lastWords = begun.error.message;
-      this.#host.startFailed(this.ref, begun.error);
-      this.dispatch({ type: 'start-failed', run, failure: begun.error });
+      const failure = { ...begun.error, message: this.#host.masked(begun.error.message) };
+      this.#noteEnd(active, { kind: 'spawn-error', failure });
+      this.#lastWords = failure.message;
+      this.#host.startFailed(this.ref, failure);
+      this.dispatch({ type: 'start-failed', run, failure });
       return;
     }
     const proc = begun.value;
@@ -493,7 +496,8 @@ export class Supervisor {
       timeoutMs: hook.timeoutMs,
     });
     const good = result.kind === 'exited' && result.code === 0;
-    const detail = describeCommand(result.kind, result.code, result.signal, hook.timeoutMs, result.output);
+    const output = this.#host.masked(result.output);
+    const detail = describeCommand(result.kind, result.code, result.signal, hook.timeoutMs, output);
     this.#tell({ type: 'hook-ran', hook: name, ok: good, detail });
     return good ? ok(undefined) : err(`${name} failed: ${detail}`);
   }

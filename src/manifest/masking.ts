@@ -76,7 +76,8 @@ export class Masker {
 
   #mask(source: SourceText, line: number, key: string): string {
     const text = source.line(line).slice(0, MAX_LINE);
-    if (this.#belongsToSecret(source, line)) return blank(text, 0, text.length);
+    if (this.#belongsToSecret(source, line) || this.#followsSecretFlag(source, line))
+      return blank(text, 0, text.length);
     let masked = this.#redactor.line(text);
     for (const { column, endColumn } of this.#hidden.get(key) ?? []) {
       masked = blank(masked, column - 1, (endColumn ?? text.length + 1) - 1);
@@ -91,6 +92,15 @@ export class Masker {
         return blank(text, match.index + match[0].length, text.length);
     }
     return text;
+  }
+
+  /** Whether the line is a list's item after one such as `- --password`. */
+  #followsSecretFlag(source: SourceText, line: number): boolean {
+    if (line < 2 || !/^[ \t]*- /.test(source.line(line))) return false;
+    const flag = /^[ \t]*-[ \t]+["']?--?([A-Za-z][\w-]*)["']?[ \t]*(?:#.*)?$/.exec(
+      source.line(line - 1),
+    )?.[1];
+    return flag !== undefined && this.#redactor.isSecretKey(flag);
   }
 
   /** Whether the line is part of a text of several lines that began at a key whose values are secret. */

@@ -51,7 +51,7 @@ export class ResolvedBuilder {
 
   node(node: Node, path: string, link: (text: Text) => Text): Json {
     if (node.kind === 'list')
-      return node.items.map((item, index) => this.node(item, `${path}.${index}`, link));
+      return this.#list(node.items.map((item, index) => this.node(item, `${path}.${index}`, link)));
     if (node.kind === 'map') {
       const values = [...node.entries.values()].map(({ key, value }): [string, Json] => {
         return [key, this.#masked(key, this.node(value, `${path}.${key}`, link))];
@@ -63,6 +63,12 @@ export class ResolvedBuilder {
     if (typeof node.value === 'string') return this.#string(node.value);
     const asWritten = /^0\d/.test(node.raw ?? '') || path.includes('.labels.');
     return asWritten && node.raw !== undefined ? node.raw : node.value;
+  }
+
+  /** A list may be a command, in which an argument can be secret because of the one before it. */
+  #list(items: readonly Json[]): Json {
+    const masked = this.#redactor.args(items.map((item) => (typeof item === 'string' ? item : '')));
+    return items.map((item, index) => (typeof item === 'string' ? (masked[index] ?? item) : item));
   }
 
   #masked(key: string, value: Json): Json {

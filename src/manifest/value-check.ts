@@ -82,6 +82,11 @@ function checkPairs(node: ListNode, path: Path, report: Report): void {
         note: 'expected `NAME=VALUE`',
         same: '',
       });
+    } else if (!Array.isArray(text) && /\s/.test(head) && !head.includes('=')) {
+      report.error('bad-env-entry', item.place, `${what} has no \`=\`, and its name holds white space`, {
+        note: 'expected `NAME=VALUE`',
+        same: '',
+      });
     } else if (head.includes('\0')) {
       report.error('bad-env-entry', item.place, `${what} holds a NUL character`, { same: '' });
     }

@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { shortHash } from '../core/hash.ts';
 import type { Result } from '../core/result.ts';
 import { err, ok } from '../core/result.ts';
 import type { ProjectRecord } from '../ports/store.ts';
@@ -14,7 +14,7 @@ import { errnoOf, explainErrno } from './store-error.ts';
 
 /** Where everything of one project is. Two locations with the same `key` are the same project. */
 export interface ProjectLocation {
-  /** 16 hex digits: digest of the real path of the first manifest and the project name asked for. */
+  /** 16 hex digits: hash of the real path of the first manifest and the project name asked for. */
   readonly key: string;
   /** The project name asked for, or the name of the manifest's folder; not yet what the manifest itself may say. */
   readonly name: string;
@@ -250,10 +250,7 @@ function socketOf(key: string, stateDir: string, env: Env): string {
 }
 
 function projectKey(realManifest: string, projectName: string | undefined): string {
-  return createHash('sha256')
-    .update(`${realManifest}\0${projectName ?? ''}`)
-    .digest('hex')
-    .slice(0, 16);
+  return shortHash(`${realManifest}\0${projectName ?? ''}`);
 }
 
 /** A name as part of a folder name; the key behind it makes the folder unique. */

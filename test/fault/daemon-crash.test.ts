@@ -130,7 +130,7 @@ function sleepers(project: TestProject): number {
 
 test('whenever the daemon is killed during up, up again ends with one process per instance', async (ctx) => {
   const project = newProject(ctx, { 'setpoint.yaml': TWENTY });
-  for (let round = 0; round < 6; round += 1) {
+  for (let round = 0; round < 4; round += 1) {
     const up = project.start(['up', '-d', '--wait']);
     const target = Math.floor(Math.random() * 18);
     await eventually(`${target} to run`, () => sleepers(project) >= target || undefined);
@@ -148,7 +148,7 @@ test('whenever the daemon is killed during up, up again ends with one process pe
 
 test('whenever the daemon is killed during down, down again leaves nothing', async (ctx) => {
   const project = newProject(ctx, { 'setpoint.yaml': TWENTY });
-  for (let round = 0; round < 6; round += 1) {
+  for (let round = 0; round < 4; round += 1) {
     await project.ok('up', '-d', '--wait');
     const down = project.start(['down']);
     const target = 19 - Math.floor(Math.random() * 18);

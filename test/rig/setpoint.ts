@@ -88,7 +88,8 @@ export class TestProject {
   constructor(files: Readonly<Record<string, string>>) {
     this.#base = realpathSync(mkdtempSync(join(tmpdir(), 'e2e-')));
     this.dir = join(this.#base, 'shop');
-    for (const folder of [this.dir, this.stateHome, this.runtimeHome]) mkdirSync(folder, { mode: 0o700 });
+    for (const folder of [this.dir, this.stateHome, this.runtimeHome, this.temporary])
+      mkdirSync(folder, { mode: 0o700 });
     for (const [name, text] of Object.entries(files)) this.write(name, text);
   }
 
@@ -100,11 +101,16 @@ export class TestProject {
     return join(this.#base, 'run');
   }
 
+  get temporary(): string {
+    return join(this.#base, 'tmp');
+  }
+
   get env(): NodeJS.ProcessEnv {
     return {
       ...process.env,
       XDG_STATE_HOME: this.stateHome,
       XDG_RUNTIME_DIR: this.runtimeHome,
+      TMPDIR: this.temporary,
       SETPOINT_TEST_PROJECT: this.dir,
     };
   }

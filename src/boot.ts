@@ -1,0 +1,88 @@
+/*
+ * The first script of the installed program. It loads the others, each of which is a bundle beside it, with the code
+ * that V8 compiled at an earlier start: compiling what a command needs anew takes longer than the command itself.
+ */
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { Script } from 'node:vm';
+
+declare const __dirname: string;
+/** Digest of all bundles of this build: V8 tells one source from another by its length alone. */
+declare const BUILD_ID: string;
+
+/** A process that does not end soon keeps what it compiled after this long. */
+const KEEP_AFTER_MS = 3_000;
+
+type Wrapper = (
+  exports: object,
+  require: (id: string) => unknown,
+  module: object,
+  filename: string,
+  dirname: string,
+) => void;
+
+const cacheDir = join(
+  process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
+  'setpoint',
+  `${BUILD_ID}-${process.version}-${process.arch}`,
+);
+/** Node's own switch for its own cache of this kind. */
+const enabled = process.env['NODE_DISABLE_COMPILE_CACHE'] === undefined;
+const loaded = new Map<string, unknown>();
+
+function load(name: string): unknown {
+  const known = loaded.get(name);
+  if (known !== undefined) return known;
+  const filename = join(__dirname, name);
+  const cacheFile = join(cacheDir, `${name}.v8`);
+  const cachedData = enabled ? readIfThere(cacheFile) : undefined;
+  const source = readFileSync(filename, 'utf8');
+  const script = new Script(`(function(exports,require,module,__filename,__dirname){${source}\n})`, {
+    filename,
+    ...(cachedData === undefined ? {} : { cachedData }),
+  });
+  const module = { exports: {} };
+  loaded.set(name, module.exports);
+  const run = script.runInThisContext() as Wrapper;
+  run(
+    module.exports,
+    (id) => (id.startsWith('./') ? load(id.slice(2)) : require(id)),
+    module,
+    filename,
+    __dirname,
+  );
+  loaded.set(name, module.exports);
+  if (enabled && (cachedData === undefined || script.cachedDataRejected === true))
+    keepLater(script, cacheFile);
+  return module.exports;
+}
+
+function readIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** After the work is done, so that the functions that the work needed are among what is kept. */
+function keepLater(script: Script, path: string): void {
+  const keep = (): void => {
+    clearTimeout(timer);
+    process.removeListener('exit', keep);
+    const draft = `${path}.${process.pid}`;
+    try {
+      mkdirSync(cacheDir, { recursive: true, mode: 0o700 });
+      writeFileSync(draft, script.createCachedData(), { mode: 0o600 });
+      renameSync(draft, path);
+    } catch {
+      // Without a cache everything works, only slower to start.
+    }
+  };
+  const timer = setTimeout(keep, KEEP_AFTER_MS);
+  timer.unref();
+  process.once('exit', keep);
+}
+
+load('main.cjs');
