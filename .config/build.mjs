@@ -70,12 +70,18 @@ await build({
   plugins: [separateParts, lazyChildProcess],
 });
 
+/**
+ * The installed program is a shell script that becomes Node on its second line, which to JavaScript is a text and a
+ * comment. The `--` is why: without it Node takes an `--env-file` behind the script's name for its own.
+ */
+const START = `#!/bin/sh\n':' //; exec node -- "$0" "$@"`;
+
 const digest = createHash('sha256');
 for (const file of readdirSync(outdir).sort()) digest.update(readFileSync(`${outdir}/${file}`));
 await build({
   ...common,
   entryPoints: { setpoint: 'src/boot.ts' },
-  banner: { js: '#!/usr/bin/env node' },
+  banner: { js: START },
   define: { BUILD_ID: JSON.stringify(digest.digest('hex').slice(0, 16)) },
 });
 chmodSync(`${outdir}/setpoint.cjs`, 0o755);

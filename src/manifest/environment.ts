@@ -72,7 +72,7 @@ function readPair(item: Node, sources: EnvSources, env: Map<string, EnvValue>): 
   if (typeof head !== 'string') return;
   const cut = head.indexOf('=');
   if (cut === -1) {
-    if (rest.length === 0 && head !== '') passOn(head, item.place, sources, env);
+    if (rest.length === 0 && head !== '' && !/\s/.test(head)) passOn(head, item.place, sources, env);
     return;
   }
   const value = head.slice(cut + 1);

@@ -41,6 +41,9 @@ const foreground = (name, argvOf, prepare, signal = 'SIGTERM') => ({
   },
 });
 
+/** A port of its own for each round: the one of the round before may not be free yet. */
+let mprocsPort = 4_100 + (process.pid % 800);
+
 const numbers = (count) => Array.from({ length: count }, (_, i) => i + 1);
 
 export const peers = [
@@ -68,13 +71,13 @@ export const peers = [
         );
         writeFileSync(
           join(folder, 'mprocs.yaml'),
-          `server: 127.0.0.1:${4100 + (process.pid % 800)}\nprocs:\n${procs.join('')}`,
+          `server: 127.0.0.1:${mprocsPort}\nprocs:\n${procs.join('')}`,
         );
       },
     ),
     stop: async (bench) => {
       run(
-        [find('mprocs'), '--server', `127.0.0.1:${4100 + (process.pid % 800)}`, '--ctl', '{c: force-quit}'],
+        [find('mprocs'), '--server', `127.0.0.1:${mprocsPort}`, '--ctl', '{c: force-quit}'],
         { env: bench.env },
       );
       await ended(bench.child);

@@ -18,13 +18,37 @@ const read = (pid, file) => {
 };
 
 /** Processes that run this program (wherever it lies) with exactly these arguments. */
-export function withArguments([program, ...args]) {
-  const rest = `\0${args.join('\0')}\0`;
-  return pids().filter((pid) => {
-    const line = read(pid, 'cmdline');
-    const end = line.indexOf('\0');
-    return line.slice(end) === rest && basename(line.slice(0, end)) === program;
-  });
+export function withArguments(argv) {
+  return pids().filter((pid) => runs(pid, argv));
+}
+
+function runs(pid, [program, ...args]) {
+  const line = read(pid, 'cmdline');
+  const end = line.indexOf('\0');
+  return line.slice(end) === `\0${args.join('\0')}\0` && basename(line.slice(0, end)) === program;
+}
+
+/**
+ * Counts the processes that `withArguments` would find, often and at little cost, so that the counting does not slow down
+ * what it measures: what was there before is never looked at, and what was found is only listed from then on.
+ */
+export class Counter {
+  #argv;
+  #others = new Set(pids());
+  #found = new Set();
+
+  constructor(argv) {
+    this.#argv = argv;
+  }
+
+  live() {
+    const now = new Set(pids());
+    for (const pid of this.#found) if (!now.has(pid)) this.#found.delete(pid);
+    for (const pid of now) {
+      if (!this.#others.has(pid) && !this.#found.has(pid) && runs(pid, this.#argv)) this.#found.add(pid);
+    }
+    return this.#found.size;
+  }
 }
 
 /** Processes that carry `NAME=value` in their environment. */

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { peers } from './peers.mjs';
-import { commandOf, cpuMs, memoryMiB, sleep, until, withArguments, withEnvironment } from './procs.mjs';
+import { commandOf, Counter, cpuMs, memoryMiB, sleep, until, withArguments, withEnvironment } from './procs.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -41,7 +41,8 @@ async function measure(peer, round) {
   delete env.NODE_EXTRA_CA_CERTS;
   mkdirSync(env.XDG_RUNTIME_DIR, { mode: 0o700 });
   const bench = { folder, argv, count, env };
-  const live = () => withArguments(argv).length;
+  const counter = new Counter(argv);
+  const live = () => counter.live();
   const result = {};
   try {
     let began = performance.now();

@@ -105,7 +105,7 @@ test('closing the terminal of an attached up brings the project down in order', 
       env: project.env,
       cwd: project.dir,
     });
-  tmux('new-session', '-d', '-x', '80', '-y', '24', `exec '${process.execPath}' '${CLI}' up`);
+  tmux('new-session', '-d', '-x', '80', '-y', '24', `exec '${CLI}' up`);
   try {
     await eventually('both to have begun', () => project.lines('order').length === 2 || undefined);
   } finally {

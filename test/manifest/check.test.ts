@@ -94,6 +94,7 @@ describe('one mistake yields one diagnostic that says what was expected', () => 
     ['ports: [http]', 'bad-port', /is not a port/, /8080/],
     ['ports: {a: 5, b: 5}', 'port-conflict', /both take 5/, /takes 5/],
     ['env: ["=x"]', 'bad-env-entry', /item 1 of `env` in service `web` has no name/, /NAME=VALUE/],
+    ['env: ["A b"]', 'bad-env-entry', /item 1 of `env` in service `web` has no `=`/, undefined],
     ['env: {"": x}', 'bad-env-entry', /entry 1 of `env` in service `web` is empty/, undefined],
     ['env: {"A=B": x}', 'bad-env-entry', /holds a `=`/, undefined],
     ['env: {A: "x\\0y"}', 'bad-env-entry', /NUL/, undefined],

@@ -133,7 +133,7 @@ export class TestProject {
   }
 
   start(args: readonly string[], options: RunOptions = {}): Command {
-    const child = spawn(process.execPath, [CLI, ...args], {
+    const child = spawn(CLI, args, {
       cwd: options.cwd ?? this.dir,
       env: { ...this.env, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -213,11 +213,12 @@ export class TestProject {
     });
   }
 
-  /** Pid of the running main process of an instance. */
+  /** Pid of the main process of an instance, once it runs. */
   async pidOf(id: string): Promise<number> {
-    const { state } = await this.becomes(id, 'running');
-    if (state.kind !== 'running' || state.pid === undefined) throw new Error(`${id} has no pid`);
-    return state.pid;
+    return eventually(`${id} to run`, async () => {
+      const state = (await this.instance(id))?.state;
+      return state?.kind === 'running' ? state.pid : undefined;
+    });
   }
 
   async daemonPid(): Promise<number> {
