@@ -53,8 +53,6 @@ const common = {
   platform: 'node',
   target: 'node20.19',
   format: 'cjs',
-  minifyWhitespace: true,
-  minifySyntax: true,
   logLevel: 'warning',
 };
 

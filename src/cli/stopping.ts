@@ -1,5 +1,5 @@
 import type { DaemonClient } from '../client/types.ts';
-import type { DownResponse, ProjectSnapshot } from '../core/api.ts';
+import type { DownRequest, DownResponse, ProjectSnapshot } from '../core/api.ts';
 import { fail, type CliContext } from './context.ts';
 import { FRAME_MS, type Display } from './display.ts';
 import { beginDown, downRows, finishDown, hearStop, seeDown, servicesToStop } from './down-progress.ts';
@@ -60,7 +60,7 @@ export async function bringDown(
       // Its answer is that of the first request; where the daemon is gone by now, that one says so.
       client.down({ ...request, level: times === 1 ? 1 : 2 }).catch(() => undefined);
     },
-    until: () => client.down({ ...request, level: 0 }),
+    until: () => downToTheEnd(client, { ...request, level: 0 }),
   });
   // Neither a timeout nor an interrupt ends this monitor, and with `until` the daemon's going away does not.
   if (end.kind !== 'done') throw new Error(`a shutdown cannot end as ${end.kind}`);
@@ -68,6 +68,21 @@ export async function bringDown(
   display.show(downRows(memory, latest, latest.now), `Stopped ${count(total, 'service')}`);
   display.leave();
   return end.value;
+}
+
+/** A daemon that has brought its project down ends at once; longer than this it is not waited for. */
+const LAST_MOMENT_MS = 2_000;
+
+/** Resolves once the daemon, too, has taken its leave: whoever looks then finds the project not running. */
+export async function downToTheEnd(client: DaemonClient, request: DownRequest): Promise<DownResponse> {
+  const response = await client.down(request);
+  try {
+    const stream = client.watch(AbortSignal.timeout(LAST_MOMENT_MS));
+    for await (const _ of stream);
+  } catch {
+    // It is gone already.
+  }
+  return response;
 }
 
 /** Names what could not be stopped; the status says whether anything is left. */

@@ -8,7 +8,7 @@ import { EXIT, type ExitStatus } from './exit-status.ts';
 import { isGone, monitor } from './monitor.ts';
 import { tellBriefly } from './output/happening.ts';
 import { LogPrinter } from './output/log-printer.ts';
-import { bringDown, reportDown } from './stopping.ts';
+import { bringDown, downToTheEnd, reportDown } from './stopping.ts';
 import { judgeUp, type Culprit } from './up-progress.ts';
 import { displayNames, shownInstances } from './view.ts';
 
@@ -73,7 +73,7 @@ export async function attached(run: AttachedRun): Promise<AttachedEnd> {
     switch (end.kind) {
       case 'done':
         if (lease !== undefined && last.phase === 'up') {
-          await client.down({ reason: 'all services have ended', level: 0 });
+          await downToTheEnd(client, { reason: 'all services have ended', level: 0 });
         }
         streams.abort();
         await output;

@@ -6,6 +6,7 @@ import { applyRequest, closing, locate, type Common, type LoadOptions } from './
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { diagnosticsText, hasErrors, tally } from './output/diagnostics.ts';
+import { downToTheEnd } from './stopping.ts';
 import { attached } from './up-attached.ts';
 import { daemonGone, detached } from './up-detached.ts';
 import { whatKeepsRunning } from './view.ts';
@@ -37,8 +38,8 @@ export async function up(common: Common, names: readonly string[], options: UpOp
   async function apply({ context }: Common, daemon: DaemonClient, fresh: boolean): Promise<ExitStatus> {
     const stays = options.detach || options.wait;
     const before = await daemon.snapshot();
-    // What an earlier daemon left running is not this command's to end.
-    const holds = fresh && !stays && before.phase === 'idle';
+    // What was running before is not this command's to end. A daemon that is idle may have been started by another one.
+    const holds = !stays && before.phase === 'idle';
     // The lease comes before the apply, so that an end of this process in between leaves nothing running.
     const lease = holds ? await daemon.lease() : undefined;
     const { diagnostics, plan, snapshot } = await daemon.apply(request);
@@ -49,7 +50,7 @@ export async function up(common: Common, names: readonly string[], options: UpOp
     if (hasErrors(diagnostics) || plan === undefined) {
       // Nothing was applied, so a daemon that was started for it has nothing to do.
       if (fresh && before.phase === 'idle')
-        await daemon.down({ reason: 'the manifest has errors', level: 0 });
+        await downToTheEnd(daemon, { reason: 'the manifest has errors', level: 0 });
       return EXIT.usage;
     }
     printCauses(context, plan);

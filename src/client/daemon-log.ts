@@ -4,6 +4,7 @@ import { join } from 'node:path';
 const ROTATE_BYTES = 4 * 1024 * 1024;
 const TAIL_BYTES = 8 * 1024;
 const TAIL_LINES = 20;
+const LINE_LENGTH = 300;
 
 /** What a daemon says on its standard streams, which should be nothing. */
 export interface DaemonLog {
@@ -40,6 +41,7 @@ function tailOf(fd: number, start: number): string {
     .split('\n')
     .map((line) => line.replace(/\p{Cc}/gu, ' ').trimEnd())
     .filter((line) => line !== '')
+    .map((line) => (line.length > LINE_LENGTH ? `${line.slice(0, LINE_LENGTH)}...` : line))
     .slice(-TAIL_LINES)
     .join('\n');
 }

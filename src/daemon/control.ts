@@ -37,7 +37,7 @@ export interface ControlParts {
   readonly info: DaemonInfo;
   readonly load: (request: LoadRequest, hostEnv: Readonly<Record<string, string>>) => LoadResult;
   readonly subscribeHappenings: (listener: (happening: Happening) => void) => () => void;
-  /** Called once the project is down, or when it never came up and nobody is left to bring it up. */
+  /** Called once the project is down. */
   readonly finished: (reason: string) => void;
 }
 
@@ -51,6 +51,8 @@ export class ProjectControl implements Control {
   #leased = false;
   /** Applies run one after another: the later one plans against what the earlier one began. */
   #applying: Promise<unknown> = Promise.resolve();
+  /** How many of them there are. */
+  #applies = 0;
 
   constructor(parts: ControlParts) {
     this.#parts = parts;
@@ -100,9 +102,20 @@ export class ProjectControl implements Control {
   }
 
   apply(request: ApplyRequest): ControlResult<ApplyResponse> {
+    this.#applies += 1;
     const turn = this.#applying.then(() => this.#applyNow(request));
-    this.#applying = turn.catch(() => undefined);
+    this.#applying = turn.catch(() => undefined).finally(() => (this.#applies -= 1));
     return turn;
+  }
+
+  get isUp(): boolean {
+    return this.#parts.engine.record.phase === 'up';
+  }
+
+  /** Whether there is no project to keep up, and nobody has shown the wish to bring one up. */
+  get isUnneeded(): boolean {
+    const { engine } = this.#parts;
+    return !this.isUp && engine.shutdown === undefined && !this.#leased && this.#applies === 0;
   }
 
   async act(request: ActionRequest): ControlResult<ActionResponse> {

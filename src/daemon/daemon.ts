@@ -38,6 +38,9 @@ export interface RunningDaemon {
 /** A daemon whose starter was killed before it applied anything ends by itself after this long. */
 const IDLE_MS = 60_000;
 
+/** A daemon to which nobody has brought a manifest after this long is not waited for any more. */
+const UNNEEDED_MS = 5_000;
+
 /** How long answers and streams that tell of the end get to reach their clients. */
 const LAST_ANSWERS_MS = 100;
 
@@ -96,7 +99,7 @@ async function compose(
     {
       clock: systemClock,
       random: Math.random,
-      newRun: () => randomBytes(9).toString('base64url'),
+      newRun: runIds(),
       backend,
       store,
       logs,
@@ -133,7 +136,9 @@ async function compose(
   const idle = setTimeout(() => {
     if (engine.record.phase !== 'up' && engine.shutdown === undefined) end('nothing was applied');
   }, IDLE_MS);
+  const cancel = whenUnneeded(control, () => end('there was nothing to keep up'));
   const ended = wantedEnd.then(async (reason) => {
+    cancel();
     clearTimeout(idle);
     await new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS));
     await server.close();
@@ -148,6 +153,18 @@ async function compose(
     ended,
     shutdown: (reason, level) => void control.down({ reason, level }),
   });
+}
+
+/**
+ * Whoever starts a daemon applies a manifest at once; one that was killed in between has left a daemon behind that
+ * nobody needs. Calls `end` then, once at most. Answers how to stop looking.
+ */
+function whenUnneeded(control: ProjectControl, end: () => void): () => void {
+  const timer = setInterval(() => {
+    if (control.isUnneeded) end();
+    else if (control.isUp) clearInterval(timer);
+  }, UNNEEDED_MS);
+  return () => clearInterval(timer);
 }
 
 async function resume(
@@ -168,6 +185,13 @@ async function resume(
       ? undefined
       : { project: loaded.project, hostEnv: env, secrets: loaded.secrets };
   engine.resume(next, await resumedRuns(store, backend));
+}
+
+/** Random for each daemon, then counted: the ids are asked for far more often than runs are begun. */
+function runIds(): () => string {
+  const daemon = randomBytes(9).toString('hex');
+  let count = 0;
+  return () => `${daemon}-${(count += 1).toString(36)}`;
 }
 
 function newRecord({ paths }: DaemonOptions): ProjectRecord {

@@ -1,8 +1,12 @@
 import type { Clock } from '../ports/clock.ts';
 
+/** Telling listeners takes at most this share of the time while changes come without a pause. */
+const SHARE = 1 / 20;
+
 /**
- * Tells listeners that something changed: at once for the first change, then at most once per `intervalMs`, and
- * always once more after the last. A hundred services that start together make a few snapshots, not hundreds.
+ * Tells listeners that something changed: at once for the first change, then at most once per `intervalMs` (longer
+ * where the telling itself takes long), and always once more after the last. A hundred services that start together
+ * make a few snapshots, not hundreds.
  */
 export class Publisher {
   readonly #clock: Clock;
@@ -26,8 +30,10 @@ export class Publisher {
     this.#pending = true;
     this.#clock.after(Math.max(0, this.#quietUntil - this.#clock.now()), () => {
       this.#pending = false;
-      this.#quietUntil = this.#clock.now() + this.#intervalMs;
+      const began = this.#clock.now();
       for (const listener of this.#listeners) listener();
+      const told = this.#clock.now();
+      this.#quietUntil = told + Math.max(this.#intervalMs, (told - began) / SHARE);
     });
   }
 }

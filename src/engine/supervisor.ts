@@ -69,8 +69,9 @@ interface ActiveRun {
 }
 
 const KILL_AGAIN_MS = 500;
-const PID_POLL_MS = 2;
-const PID_POLLS = 50;
+/** The first look for the pid, and how many there are, each after twice as long. */
+const PID_POLL_MS = 8;
+const PID_POLLS = 9;
 
 /**
  * The mailbox of one instance: feeds events to the state machine one at a time and carries out its effects. Holds no
@@ -344,7 +345,8 @@ export class Supervisor {
   #announceOncePidIsKnown(active: ActiveRun, proc: Proc, polls: number): void {
     if (active.announced) return;
     if (proc.pid() === undefined && polls > 0) {
-      this.#ports.clock.after(PID_POLL_MS, () => this.#announceOncePidIsKnown(active, proc, polls - 1));
+      const wait = PID_POLL_MS * 2 ** (PID_POLLS - polls);
+      this.#ports.clock.after(wait, () => this.#announceOncePidIsKnown(active, proc, polls - 1));
       return;
     }
     this.#announce(active, proc);

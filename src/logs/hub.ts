@@ -142,7 +142,7 @@ export class LogHub implements LogAccess {
     const wanted = entry.live || entry.followers.size > 0;
     if (!wanted) this.#setMode(entry, 'off');
     else if (entry.mode === 'off') {
-      entry.log.makeFiles();
+      entry.log.makeDir();
       this.#setMode(entry, 'watch');
       this.#check(entry);
     } else if (this.#polled.has(entry)) {

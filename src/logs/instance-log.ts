@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InstanceId } from '../core/service.ts';
 import type { RunId } from '../core/state.ts';
@@ -52,14 +52,13 @@ export class InstanceLog {
     return this.#index.timeline;
   }
 
-  /** Makes the folder and the files, for their owner alone whatever the umask of a service may be. */
-  makeFiles(): void {
+  /** Makes the folder, for its owner alone. The files are made by whoever hands them to the service. */
+  makeDir(): void {
     try {
       mkdirSync(this.dir, { recursive: true, mode: 0o700 });
-      for (const path of [this.paths.stdout, this.paths.stderr]) closeSync(openSync(path, 'a', 0o600));
     } catch (error) {
       const why = error instanceof Error ? error.message : String(error);
-      this.#options.onWarning(`cannot make the log files in ${this.dir}: ${why}`);
+      this.#options.onWarning(`cannot make the folder ${this.dir}: ${why}`);
     }
   }
 

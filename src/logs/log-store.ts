@@ -43,7 +43,7 @@ class FileLogStore implements LogStore {
 
   beginRun(instance: InstanceId, run: RunId): void {
     const log = this.#hub.look(instance);
-    log.makeFiles();
+    log.makeDir();
     log.beginRun(run);
     this.#hub.setLive(instance, true);
   }

@@ -35,7 +35,7 @@ export interface LogStore {
   paths(instance: InstanceId): LogPaths;
   /**
    * To be called before a run's process is started, and for a run taken over from an earlier daemon. Makes the folder
-   * (0700) and the files (0600) where they are missing, and marks in the index that what is written from now on is of
+   * (0700) where it is missing, and marks in the index that what is written from now on is of
    * this run; a run that is marked already stays as it is. Samples the files until `endRun`. Never throws: what the
    * disk refuses is told as a warning.
    */

@@ -130,6 +130,7 @@ export class FakeDaemon {
   closed = false;
   readonly requests: { apply?: ApplyRequest; logs: LogQuery[]; down: DownRequest[] } = { logs: [], down: [] };
   readonly #watchers = new Set<(item: WatchItem | 'end') => void>();
+  #ended = false;
 
   constructor(snapshot: ProjectSnapshot) {
     this.snapshot = snapshot;
@@ -171,7 +172,12 @@ export class FakeDaemon {
     down: (request) => {
       this.asked.push(`down ${request.level}`);
       this.requests.down.push(request);
-      return this.downed(request);
+      return this.downed(request).then((response) => {
+        // A daemon whose project is down ends.
+        this.#ended = true;
+        for (const watcher of this.#watchers) watcher('end');
+        return response;
+      });
     },
     explain: (name) =>
       this.explained === undefined
@@ -216,6 +222,7 @@ export class FakeDaemon {
   }
 
   async *#watch(signal: AbortSignal | undefined): AsyncIterable<WatchItem> {
+    if (this.#ended) return;
     const queue: (WatchItem | 'end')[] = [{ type: 'snapshot', snapshot: this.snapshot }];
     let wake = (): void => undefined;
     const watcher = (item: WatchItem | 'end'): void => {

@@ -18,7 +18,22 @@ test('-f names the manifest before and after each command, from anywhere', async
   const project = newProject(ctx, { 'setpoint.yaml': 'not: [the one', 'conf/other.yaml': PAIR });
   const file = join(project.dir, 'conf/other.yaml');
   const cwd = project.temporary;
-  const commands = [['check'], ['plan'], ['config'], ['up', '-d', '--wait'], ['status'], ['plan'], ['explain', 'web'], ['restart', 'web'], ['stop', 'web'], ['start', 'web'], ['wait', 'web'], ['scale', 'web=2'], ['kill', '-s', 'CONT', 'db'], ['down']];
+  const commands = [
+    ['check'],
+    ['plan'],
+    ['config'],
+    ['up', '-d', '--wait'],
+    ['status'],
+    ['plan'],
+    ['explain', 'web'],
+    ['restart', 'web'],
+    ['stop', 'web'],
+    ['start', 'web'],
+    ['wait', 'web'],
+    ['scale', 'web=2'],
+    ['kill', '-s', 'CONT', 'db'],
+    ['down'],
+  ];
   for (const [command = '', ...args] of commands) {
     const before = await project.run(['-f', file, command, ...args], { cwd });
     expect([0, 2], `-f ${command}: ${before.stderr}`).toContain(before.status);
@@ -28,7 +43,11 @@ test('-f names the manifest before and after each command, from anywhere', async
     expect(after.status, `${command} -f: ${after.stderr}`).toBe(before.status);
   }
   for (const command of ['logs', 'events']) {
-    for (const args of [['-f', file, command], [command, '--file', file], ['--file', file, command]]) {
+    for (const args of [
+      ['-f', file, command],
+      [command, '--file', file],
+      ['--file', file, command],
+    ]) {
       const { status, stdout } = await project.run(args, { cwd });
       expect({ args, status }).toEqual({ args, status: 0 });
       expect(stdout).toContain('web');
@@ -48,9 +67,31 @@ services:
     'more/part.yaml': 'services: {part: {command: pwd > said.part; exec sleep 1000}}',
     'vars.env': 'GIVEN=from-file\n',
   });
-  const up = await project.run(['-C', project.dir, 'up', '-d', '--wait', '-f', 'base.yaml', '-f', 'over.yaml', '--set', 'WORD=set', '--env-file', 'vars.env', '--profile', 'debug'], { cwd: '/' });
+  const up = await project.run(
+    [
+      '-C',
+      project.dir,
+      'up',
+      '-d',
+      '--wait',
+      '-f',
+      'base.yaml',
+      '-f',
+      'over.yaml',
+      '--set',
+      'WORD=set',
+      '--env-file',
+      'vars.env',
+      '--profile',
+      'debug',
+    ],
+    { cwd: '/' },
+  );
   expect(up).toMatchObject({ status: 0, stderr: '' });
-  await eventually('both to have spoken', () => project.read('said.a') !== '' && project.read('more/said.part') !== '');
+  await eventually(
+    'both to have spoken',
+    () => project.read('said.a') !== '' && project.read('more/said.part') !== '',
+  );
   expect(project.read('said.a').trim()).toBe('over set from-file');
   expect(project.read('more/said.part').trim()).toBe(join(project.dir, 'more'));
   const names = (await project.snapshot()).services.map(({ id }) => id).sort();
@@ -108,7 +149,17 @@ test('exit statuses are as documented', async (ctx) => {
 
 test('every reading command answers in JSON, which a reader that leaves early does not break', async (ctx) => {
   const project = newProject(ctx, { 'setpoint.yaml': PAIR });
-  const commands = [['check'], ['config'], ['plan'], ['status'], ['version'], ['doctor'], ['explain', 'web'], ['events'], ['logs']];
+  const commands = [
+    ['check'],
+    ['config'],
+    ['plan'],
+    ['status'],
+    ['version'],
+    ['doctor'],
+    ['explain', 'web'],
+    ['events'],
+    ['logs'],
+  ];
   await project.ok('up', '-d', '--wait');
   for (const [command = '', ...args] of commands) {
     const { stdout, stderr, status } = await project.run([command, ...args, '--format', 'json']);
@@ -125,11 +176,23 @@ test('every reading command answers in JSON, which a reader that leaves early do
 });
 
 test('a reader of the output that leaves early ends the command without a word', async (ctx) => {
-  const project = newProject(ctx, { 'setpoint.yaml': `services: {a: {command: [node, -e, "for (let i = 0; i < 200000; i++) console.log('line ' + i)"], restart: never}}` });
+  const project = newProject(ctx, {
+    'setpoint.yaml': `services: {a: {command: [node, -e, "for (let i = 0; i < 200000; i++) console.log('line ' + i)"], restart: never}}`,
+  });
   await project.ok('up', '-d', '--wait');
   await project.becomes('a.1', 'completed');
-  for (const args of ['logs --tail all', 'logs --tail all -f', 'events', 'status', 'help', 'completion bash']) {
-    const child = spawn('/bin/sh', ['-c', `"$0" ${args} | head -n 1`, CLI], { cwd: project.dir, env: project.env });
+  for (const args of [
+    'logs --tail all',
+    'logs --tail all -f',
+    'events',
+    'status',
+    'help',
+    'completion bash',
+  ]) {
+    const child = spawn('/bin/sh', ['-c', `"$0" ${args} | head -n 1`, CLI], {
+      cwd: project.dir,
+      env: project.env,
+    });
     let errors = '';
     let out = '';
     child.stderr.on('data', (text: Buffer) => (errors += text.toString()));
@@ -183,7 +246,9 @@ test('up --foreground works as the daemon, and SIGTERM brings the project down',
 test('up --foreground that is killed leaves services that the next up takes over', async (ctx) => {
   const project = newProject(ctx, { 'setpoint.yaml': PAIR });
   const up = project.start(['up', '--foreground']);
-  const web = await eventually('the web to run', async () => (project.socket() === undefined ? undefined : project.pidOf('web.1')));
+  const web = await eventually('the web to run', async () =>
+    project.socket() === undefined ? undefined : project.pidOf('web.1'),
+  );
   up.signal('SIGKILL');
   await up.ended;
   expect(isRunning(web)).toBe(true);
@@ -207,7 +272,10 @@ test('events, explain and wait tell what happened and why', async (ctx) => {
   follower.signal('SIGINT');
   expect((await follower.ended).status).toBe(0);
   expect(await project.ok('explain', 'bad')).toMatch(/^bad has failed/);
-  const events = (await project.ok('events', '--format', 'json')).trimEnd().split('\n').map((line) => JSON.parse(line) as { seq: number });
+  const events = (await project.ok('events', '--format', 'json'))
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as { seq: number });
   expect(events.map(({ seq }) => seq)).toEqual(events.map((_, n) => (events[0]?.seq ?? 0) + n));
 });
 
@@ -223,7 +291,10 @@ test('bash completes commands, options and the services of the project', async (
       COMP_LINE="\${COMP_WORDS[*]}"; COMP_POINT=\${#COMP_LINE}
       definition=$(complete -p setpoint); function=\${definition#*-F }; "\${function%% *}"
       printf '%s\\n' "\${COMPREPLY[@]}"`;
-    return execFileSync('bash', ['-c', script], { cwd: project.dir, env: project.env, encoding: 'utf8' }).split('\n').map((word) => word.trim()).filter((word) => word !== '');
+    return execFileSync('bash', ['-c', script], { cwd: project.dir, env: project.env, encoding: 'utf8' })
+      .split('\n')
+      .map((word) => word.trim())
+      .filter((word) => word !== '');
   };
   expect(complete('setpoint', 'sta')).toEqual(['start', 'status']);
   expect(complete('setpoint', 'restart', 'w')).toEqual(['web']);

@@ -64,7 +64,10 @@ services:
 test('automatic ports are unique, exported, shown, and known to other services', async (ctx) => {
   const project = newProject(ctx, { 'setpoint.yaml': PORTS });
   await project.ok('up', '-d', '--wait');
-  await eventually('all to have told', () => project.lines('seen').length === 3 && project.read('url') !== '');
+  await eventually(
+    'all to have told',
+    () => project.lines('seen').length === 3 && project.read('url') !== '',
+  );
   const told = project.lines('seen').map((line) => line.split(' '));
   for (const [port, http] of told) expect(port).toBe(http);
   const all = told.flatMap(([, http, admin]) => [Number(http), Number(admin)]);
@@ -115,9 +118,7 @@ services:
   project.write('setpoint.yaml', manifest('two'));
   const up = project.start(['up', '-d', '--wait']);
   let fewest = 3;
-  let ended = false;
-  void up.ended.then(() => (ended = true));
-  while (!ended) {
+  while (up.child.exitCode === null) {
     fewest = Math.min(fewest, (await statesOf(project, 'web')).filter((kind) => kind === 'running').length);
     await new Promise((resolve) => setTimeout(resolve, 3));
   }

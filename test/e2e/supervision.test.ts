@@ -11,7 +11,10 @@ const FAST = 'backoff: { initial: 10ms, max: 10ms, jitter: 0 }';
 
 test('the three restart policies differ for a good end and for a bad one', async (ctx) => {
   const services = ['never', 'on-failure', 'always'].flatMap((policy) =>
-    [0, 1].map((code) => `  ${policy}-${code}: { command: 'echo run >> ${policy}-${code}.runs; exit ${code}', restart: ${policy}, ${FAST} }\n`),
+    [0, 1].map(
+      (code) =>
+        `  ${policy}-${code}: { command: 'echo run >> ${policy}-${code}.runs; exit ${code}', restart: ${policy}, ${FAST} }\n`,
+    ),
   );
   const project = newProject(ctx, { 'setpoint.yaml': `services:\n${services.join('')}` });
   await project.run(['up', '-d']);
@@ -21,7 +24,8 @@ test('the three restart policies differ for a good end and for a bad one', async
   await project.becomes('never-0.1', 'completed');
   await project.becomes('never-1.1', 'failed');
   await project.becomes('on-failure-0.1', 'completed');
-  for (const name of ['never-0', 'never-1', 'on-failure-0']) expect(project.lines(`${name}.runs`)).toEqual(['run']);
+  for (const name of ['never-0', 'never-1', 'on-failure-0'])
+    expect(project.lines(`${name}.runs`)).toEqual(['run']);
 });
 
 test('a backoff is counted down in status, and a stop during it wins at once', async (ctx) => {
@@ -61,7 +65,10 @@ setInterval(() => {}, 1000);
 test('down also ends what left its process group by setsid and double fork', async (ctx) => {
   const lack = lacks('setsid');
   if (lack !== undefined) ctx.skip(lack);
-  const project = newProject(ctx, { 'setpoint.yaml': 'services: {a: {command: [node, escapes.cjs], stop: {grace: 100ms}}}', 'escapes.cjs': ESCAPES });
+  const project = newProject(ctx, {
+    'setpoint.yaml': 'services: {a: {command: [node, escapes.cjs], stop: {grace: 100ms}}}',
+    'escapes.cjs': ESCAPES,
+  });
   await project.ok('up', '-d');
   await eventually('two to have escaped', () => project.lines('escaped').length === 2 || undefined);
   const escaped = project.lines('escaped').map(Number);
@@ -85,8 +92,12 @@ services:
   await project.ok('up', '-d');
   await eventually('both to be ready', () => project.lines('ready').length === 2 || undefined);
   await project.ok('stop', 'polite', 'stubborn');
-  expect(await project.instance('polite.1')).toMatchObject({ state: { kind: 'stopped', exit: { kind: 'code', code: 0 } } });
-  expect(await project.instance('stubborn.1')).toMatchObject({ state: { kind: 'stopped', exit: { kind: 'signal', signal: 'SIGKILL' } } });
+  expect(await project.instance('polite.1')).toMatchObject({
+    state: { kind: 'stopped', exit: { kind: 'code', code: 0 } },
+  });
+  expect(await project.instance('stubborn.1')).toMatchObject({
+    state: { kind: 'stopped', exit: { kind: 'signal', signal: 'SIGKILL' } },
+  });
   expect(await project.ok('events', 'stubborn')).toMatch(/killed +SIGKILL/);
   await project.ok('stop', 'asked');
   expect([...project.lines('signals')].sort()).toEqual(['SIGINT', 'SIGTERM', 'asked']);
@@ -135,7 +146,14 @@ services:
   await project.becomes('c.1', 'failed');
   await eventually('post_start', () => project.read('order').includes('post_start'));
   await project.ok('down');
-  expect(project.lines('order')).toEqual(['pre_start hello', 'run', 'post_start', 'pre_stop', 'end', 'post_stop']);
+  expect(project.lines('order')).toEqual([
+    'pre_start hello',
+    'run',
+    'post_start',
+    'pre_stop',
+    'end',
+    'post_stop',
+  ]);
 });
 
 test('umask, limits, cwd, path, env_append and inherit_env reach the process', async (ctx) => {
@@ -162,7 +180,15 @@ services:
   const up = await project.run(['up', '-d', '--wait'], { env: { KEPT: 'kept', OTHER: 'not passed' } });
   expect(up.stderr).toBe('');
   expect(up.status).toBe(0);
-  expect(project.lines('sub/facts')).toEqual(['0027', '123', '0', join(project.dir, 'sub'), 'tool ran', 'a:b', 'kept']);
+  expect(project.lines('sub/facts')).toEqual([
+    '0027',
+    '123',
+    '0',
+    join(project.dir, 'sub'),
+    'tool ran',
+    'a:b',
+    'kept',
+  ]);
   expect(project.read('sub/facts').split('\n')[6]).toBe('');
   expect(statSync(join(project.dir, 'sub/made')).mode & 0o777).toBe(0o640);
 });
@@ -177,7 +203,10 @@ test('a service runs as the user it names', async (ctx) => {
   expect(up.status).not.toBe(0);
   expect(up.stdout + up.stderr).toContain('no-such-user-here');
   await project.becomes('a.1', 'completed');
-  expect(project.log('a.1').split('\n').slice(0, 2)).toEqual(['nobody', execFileSync('id', ['-u', 'nobody'], { encoding: 'utf8' }).trim()]);
+  expect(project.log('a.1').split('\n').slice(0, 2)).toEqual([
+    'nobody',
+    execFileSync('id', ['-u', 'nobody'], { encoding: 'utf8' }).trim(),
+  ]);
 });
 
 test('a stale socket is removed before a start and after an end, and nothing but a socket', async (ctx) => {
@@ -238,7 +267,9 @@ services:
 });
 
 test('a run longer than its timeout is stopped and counts as failed', async (ctx) => {
-  const project = newProject(ctx, { 'setpoint.yaml': 'services: {a: {command: exec sleep 1000, timeout: 200ms, restart: never}}' });
+  const project = newProject(ctx, {
+    'setpoint.yaml': 'services: {a: {command: exec sleep 1000, timeout: 200ms, restart: never}}',
+  });
   await project.run(['up', '-d']);
   expect(await project.becomes('a.1', 'failed')).toMatchObject({ state: { exit: { kind: 'timeout' } } });
   expect(project.processes().filter(({ command }) => command.startsWith('sleep'))).toEqual([]);

@@ -149,13 +149,19 @@ export class TestProject {
 
   /** Runs a command that must end with 0; answers what it wrote to stdout. */
   async ok(...args: readonly string[]): Promise<string> {
-    const ran = await this.run(args);
-    if (ran.status !== 0) {
-      throw new Error(
-        `setpoint ${args.join(' ')} ended with ${ran.status ?? ran.signal}\n${ran.stdout}${ran.stderr}`,
-      );
+    const { status, signal, stdout, stderr } = await this.run(args);
+    if (status === 0) return stdout;
+    const how = `setpoint ${args.join(' ')} ended with ${status ?? signal ?? 'nothing'}`;
+    throw new Error(`${how}\n${stdout}${stderr}\n--- daemon.log\n${this.daemonLog()}`);
+  }
+
+  /** What the daemons of the project have said; '' where none did. */
+  daemonLog(): string {
+    try {
+      return readFileSync(join(this.stateDir(), 'daemon.log'), 'utf8');
+    } catch {
+      return '';
     }
-    return ran.stdout;
   }
 
   /** The project's socket; undefined where there is none. */

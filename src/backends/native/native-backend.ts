@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { closeSync, constants, linkSync, lstatSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, constants, linkSync, lstatSync, open, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -16,6 +16,7 @@ import type {
 } from '../../ports/backend.ts';
 import { findRun, LauncherWatch } from './adoption.ts';
 import { bootId, readIdentity } from './identity.ts';
+import { Limiter } from './limiter.ts';
 import { FILES, launcherArgs, launcherScript } from './launcher.ts';
 import { type LauncherEnd, NativeProc } from './native-proc.ts';
 import { type Cleared, preflight } from './preflight.ts';
@@ -47,6 +48,8 @@ class NativeBackend implements Backend {
   /** Instance directories that hold what a launcher needs. */
   readonly #ready = new Set<string>();
   readonly #latest = new Map<string, RunId>();
+  /** How many starts at once have files open: there may be more services than descriptors. */
+  readonly #opens = new Limiter(16);
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(env: Readonly<Record<string, string | undefined>>) {
@@ -77,8 +80,7 @@ class NativeBackend implements Backend {
       const cleared = await preflight(request, this.#programs, this.#env);
       if (!cleared.ok) return cleared;
       await this.#prepareOne(request.instanceDir);
-      await this.#nextTurn();
-      return await this.#spawn(request, cleared.value);
+      return await this.#opens.run(() => this.#spawn(request, cleared.value));
     } catch (cause) {
       return err(describeFailure(cause, request));
     }
@@ -118,18 +120,20 @@ class NativeBackend implements Backend {
 
   async #spawn(request: StartRequest, cleared: Cleared): Promise<Result<StartedProc, StartFailure>> {
     const { run, instanceDir, launch } = request;
+    const files: [path: string, flags: number][] = [
+      [request.stdoutPath, APPEND],
+      [join(instanceDir, FILES.exit), APPEND | constants.O_TRUNC],
+      [join(instanceDir, FILES.alive), constants.O_RDWR | constants.O_NONBLOCK],
+      [request.stderrPath, APPEND],
+    ];
     const opened: number[] = [];
-    const open = (path: string, flags: number): number => {
-      const fd = openSync(path, flags, 0o600);
-      opened.push(fd);
-      return fd;
-    };
     let child: ChildProcess;
     try {
-      const stdout = open(request.stdoutPath, APPEND);
-      const stderr = open(request.stderrPath, APPEND);
-      const record = open(join(instanceDir, FILES.exit), APPEND | constants.O_TRUNC);
-      const alive = open(join(instanceDir, FILES.alive), constants.O_RDWR | constants.O_NONBLOCK);
+      // Making a file takes as long as some spawns; this way it does not hold up those of other services.
+      const opening = await Promise.allSettled(files.map(([path, flags]) => openFile(path, flags, 0o600)));
+      for (const each of opening) if (each.status === 'fulfilled') opened.push(each.value);
+      for (const each of opening) if (each.status === 'rejected') throw each.reason;
+      await this.#nextTurn();
       const scriptPath = join(instanceDir, FILES.script);
       const umask = launch.umask ?? '';
       const args = launcherArgs({
@@ -144,7 +148,7 @@ class NativeBackend implements Backend {
         cwd: launch.cwd,
         env: cleared.env,
         detached: true,
-        stdio: ['ignore', stdout, record, alive, stderr],
+        stdio: ['ignore', ...opened],
       });
     } finally {
       for (const fd of opened) closeSync(fd);
@@ -206,6 +210,8 @@ class NativeBackend implements Backend {
     await promisify(execFile)('mkfifo', ['-m', '600', ...paths], { env: { PATH, LC_ALL: 'C' } });
   }
 }
+
+const openFile = promisify(open);
 
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
 
