@@ -8,6 +8,8 @@ import { join } from 'node:path';
 import { Script } from 'node:vm';
 
 declare const __dirname: string;
+/** Node's own, as every CommonJS script has it. */
+declare const require: (id: string) => unknown;
 /** Digest of all bundles of this build: V8 tells one source from another by its length alone. */
 declare const BUILD_ID: string;
 

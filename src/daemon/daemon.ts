@@ -9,7 +9,8 @@ import { err, ok, type Result } from '../core/result.ts';
 import type { LoadRequest } from '../core/service.ts';
 import { Engine, type LoadedProject } from '../engine/engine.ts';
 import { createLogStore } from '../logs/log-store.ts';
-import { loadProject, nodeManifestIo } from '../manifest/load.ts';
+import type { LoadResult } from '../manifest/load.ts';
+import type { Backend } from '../ports/backend.ts';
 import type { ProjectRecord, Store } from '../ports/store.ts';
 import { acquireLock } from '../store/lock.ts';
 import { prepareRuntimeDir } from '../store/runtime-dir.ts';
@@ -51,7 +52,11 @@ const LAST_ANSWERS_MS = 100;
 export async function startDaemon(options: DaemonOptions): Promise<Result<RunningDaemon, StartFailed>> {
   process.umask(0o077);
   const { paths } = options;
-  const lock = await acquireLock(paths.lockPath, paths.socketPath);
+  const locking = acquireLock(paths.lockPath, paths.socketPath);
+  // While another program takes the lock for us, there is time to load the YAML parser.
+  const { loadProject, nodeManifestIo } = await import('../manifest/load.ts');
+  const load: Load = (request, hostEnv) => loadProject(request, nodeManifestIo(hostEnv));
+  const lock = await locking;
   if (!lock.ok) return err({ ...lock.error, code: lock.error.code === 'held' ? 'locked' : lock.error.code });
   const listeners = new Set<(happening: Happening) => void>();
   const hear = (happening: Happening): void => {
@@ -74,17 +79,24 @@ export async function startDaemon(options: DaemonOptions): Promise<Result<Runnin
     stateDir: paths.stateDir,
   };
   store.append({ type: 'daemon-started', pid: info.pid, version: info.version }, {});
-  return compose(options, info, store, listeners, () => {
+  return compose(options, { info, store, listeners, load }, () => {
     opened.value.close();
     lock.value.release();
   });
 }
 
+type Load = (request: LoadRequest, hostEnv: Readonly<Record<string, string>>) => LoadResult;
+
+interface Parts {
+  readonly info: DaemonInfo;
+  readonly store: Store;
+  readonly listeners: Set<(happening: Happening) => void>;
+  readonly load: Load;
+}
+
 async function compose(
   options: DaemonOptions,
-  info: DaemonInfo,
-  store: Store,
-  listeners: Set<(happening: Happening) => void>,
+  { info, store, listeners, load }: Parts,
   unlock: () => void,
 ): Promise<Result<RunningDaemon, StartFailed>> {
   const { paths } = options;
@@ -117,14 +129,14 @@ async function compose(
     logs,
     clock: systemClock,
     info,
-    load: (request, hostEnv) => loadProject(request, nodeManifestIo(hostEnv)),
+    load,
     subscribeHappenings: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
     finished: end,
   });
-  if (known?.phase === 'up') await resume(engine, store, backend, known, options.env);
+  if (known?.phase === 'up') await resume(engine, store, backend, load, known, options.env);
   const server = createApiServer(control, {});
   const listening = await server.listen(paths.socketPath);
   if (!listening.ok) {
@@ -170,11 +182,12 @@ function whenUnneeded(control: ProjectControl, end: () => void): () => void {
 async function resume(
   engine: Engine,
   store: Store,
-  backend: ReturnType<typeof createNativeBackend>,
+  backend: Backend,
+  load: Load,
   known: ProjectRecord,
   env: Readonly<Record<string, string>>,
 ): Promise<void> {
-  const loaded = loadProject(known.load, nodeManifestIo(env));
+  const loaded = load(known.load, env);
   const errors = loaded.diagnostics.filter((d) => d.severity === 'error');
   if (loaded.project === undefined) {
     const first = errors[0]?.message ?? '';

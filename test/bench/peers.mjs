@@ -76,10 +76,9 @@ export const peers = [
       },
     ),
     stop: async (bench) => {
-      run(
-        [find('mprocs'), '--server', `127.0.0.1:${mprocsPort}`, '--ctl', '{c: force-quit}'],
-        { env: bench.env },
-      );
+      run([find('mprocs'), '--server', `127.0.0.1:${mprocsPort}`, '--ctl', '{c: force-quit}'], {
+        env: bench.env,
+      });
       await ended(bench.child);
     },
     isManager: (command) => /(^|\/)mprocs /.test(command) && !command.startsWith('script'),

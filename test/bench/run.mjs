@@ -6,7 +6,16 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { peers } from './peers.mjs';
-import { commandOf, Counter, cpuMs, memoryMiB, sleep, until, withArguments, withEnvironment } from './procs.mjs';
+import {
+  commandOf,
+  Counter,
+  cpuMs,
+  memoryMiB,
+  sleep,
+  until,
+  withArguments,
+  withEnvironment,
+} from './procs.mjs';
 
 const { values } = parseArgs({
   options: {
