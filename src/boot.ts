@@ -2,7 +2,16 @@
  * The first script of the installed program. It loads the others, each of which is a bundle beside it, with the code
  * that V8 compiled at an earlier start: compiling what a command needs anew takes longer than the command itself.
  */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  writeFileSync,
+} from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { Script } from 'node:vm';
@@ -38,7 +47,7 @@ function load(name: string): unknown {
   if (known !== undefined) return known;
   const filename = join(__dirname, name);
   const cacheFile = join(cacheDir, `${name}.v8`);
-  const cachedData = enabled ? readIfThere(cacheFile) : undefined;
+  const cachedData = enabled ? readIfOurs(cacheFile) : undefined;
   const source = readFileSync(filename, 'utf8');
   const script = new Script(`(function(exports,require,module,__filename,__dirname){${source}\n})`, {
     filename,
@@ -60,11 +69,17 @@ function load(name: string): unknown {
   return module.exports;
 }
 
-function readIfThere(path: string): Buffer | undefined {
+/** Compiled code is run as it is, so it has to be ours, and nobody else's to write. */
+function readIfOurs(path: string): Buffer | undefined {
+  let fd: number | undefined;
   try {
-    return readFileSync(path);
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW);
+    const { uid, mode } = fstatSync(fd);
+    return uid === process.getuid?.() && (mode & 0o022) === 0 ? readFileSync(fd) : undefined;
   } catch {
     return undefined;
+  } finally {
+    if (fd !== undefined) closeSync(fd);
   }
 }
 
