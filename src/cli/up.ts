@@ -1,7 +1,7 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { ProjectSnapshot } from '../core/api.ts';
 import type { PlanStep, PlanView } from '../core/plan-view.ts';
-import { describeCause } from '../core/transition.ts';
+import { describeCause } from '../core/cause.ts';
 import { applyRequest, closing, locate, type Common, type LoadOptions } from './common.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { CHANGED_FURTHER_ON, SECRET_CHANGED } from './cause.ts';
 import { formatDuration } from './duration.ts';
 import type { FieldChange } from './event.ts';
 import { compareText } from './graph.ts';
@@ -133,12 +134,6 @@ export function diffFields(old: Fields, now: Fields): readonly FieldChange[] {
     return [{ field, from: before.shown, to: what }];
   });
 }
-
-/** Stands for the new value of a field whose old and new value look the same once masked. */
-export const SECRET_CHANGED = '(secret changed)';
-
-/** The same for values that differ behind where they are cut for display. */
-export const CHANGED_FURTHER_ON = '(changed further on)';
 
 function unmarked(value: string | undefined): { readonly shown: string; readonly mark?: string } {
   const { shown, mark } = MARKED.exec(value ?? '')?.groups ?? {};

@@ -1,5 +1,5 @@
-import type { Cause, FieldChange } from './event.ts';
-import { CHANGED_FURTHER_ON, SECRET_CHANGED } from './fingerprint.ts';
+import { describeChange } from './cause.ts';
+import type { Cause } from './event.ts';
 import { closure, reversed, topologicalBatches } from './graph.ts';
 import type { ActionKind, PlanStep, PlanView } from './plan-view.ts';
 import { escapeControl } from './redact.ts';
@@ -106,13 +106,6 @@ function describe(cause: Cause, backend: string): readonly string[] {
     default:
       return unreachable(cause);
   }
-}
-
-function describeChange({ field, from, to }: FieldChange): string {
-  if (from === undefined) return `${field} added: ${to ?? ''}`;
-  if (to === undefined) return `${field} removed, was ${from}`;
-  if (to === SECRET_CHANGED || to === CHANGED_FURTHER_ON) return `${field} ${to}`;
-  return `${field} ${from} -> ${to}`;
 }
 
 function summary(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string): string {

@@ -1,3 +1,4 @@
+import { describeCause } from './cause.ts';
 import type { Cause, HappeningBody } from './event.ts';
 import { describeExit, type Exit, type StartFailure } from './exit.ts';
 import { decide } from './restart.ts';
@@ -522,35 +523,4 @@ function adopted(machine: Machine, event: Extract<MachineEvent, { type: 'adopted
       }),
     ],
   };
-}
-
-/** A cause in a few words, for states and logs. */
-export function describeCause(cause: Cause): string {
-  switch (cause.kind) {
-    case 'added':
-      return 'added';
-    case 'removed':
-      return 'removed from the manifest';
-    case 'changed':
-      return cause.fields.map(describeChange).join(', ');
-    case 'dependency':
-      return `${cause.service} ${cause.what}`;
-    case 'user':
-      return cause.what;
-    case 'scaled':
-      return `scaled ${cause.from} -> ${cause.to}`;
-    case 'policy':
-    case 'shutdown':
-      return cause.reason;
-    case 'not-running':
-      return `was ${cause.was}`;
-    default:
-      return unreachable(cause);
-  }
-}
-
-function describeChange(change: { field: string; from?: string; to?: string }): string {
-  if (change.from === undefined) return `${change.field} ${change.to ?? ''} added`;
-  if (change.to === undefined) return `${change.field} removed`;
-  return `${change.field} ${change.from} -> ${change.to}`;
 }

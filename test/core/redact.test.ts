@@ -188,6 +188,30 @@ describe('argv', () => {
   });
 });
 
+describe('args', () => {
+  it('masks the argument that follows a secret flag, and leaves the others as they are', () => {
+    const redactor = createRedactor({});
+    expect(redactor.args(['run', '--password', 'a b', '--api-key=x y', "it's"])).toEqual([
+      'run',
+      '--password',
+      '***',
+      '--api-key=***',
+      "it's",
+    ]);
+  });
+});
+
+describe('line, of a YAML list of arguments', () => {
+  it('masks the argument after a secret flag in its place', () => {
+    const redactor = createRedactor({});
+    expect(redactor.line('command: [mysql, --password, hunter2, x]')).toBe(
+      'command: [mysql, --password, *******, x]',
+    );
+    expect(redactor.line('command: ["--token", "hunter2"]')).toBe('command: ["--token", "*******"]');
+    expect(redactor.line('command: [--password, --verbose]')).toBe('command: [--password, --verbose]');
+  });
+});
+
 describe('escapeControl', () => {
   it('makes visible what a terminal would act upon', () => {
     expect(escapeControl('a\tb\u0000\u007f\u009b\u202e\u2066\ud800\ufeff')).toBe(

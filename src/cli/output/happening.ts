@@ -2,7 +2,7 @@ import { formatSpan } from '../../core/duration.ts';
 import type { Cause, Happening } from '../../core/event.ts';
 import { describeExit } from '../../core/exit.ts';
 import { unreachable } from '../../core/result.ts';
-import { describeCause } from '../../core/transition.ts';
+import { describeCause } from '../../core/cause.ts';
 import { count, oneLine } from './text.ts';
 
 /** A happening in columns: what happened, with which facts, and why. */
