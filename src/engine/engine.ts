@@ -71,7 +71,8 @@ export class Engine implements SupervisorHost {
   #dependents: ReadonlyMap<ServiceId, readonly ServiceId[]> = new Map();
   #redactor: Redactor = createRedactor({});
   #record: ProjectRecord;
-  #runner: PlanRunner | undefined;
+  /** Plans under way. An apply supersedes all of them; what is asked of single services goes on beside them. */
+  #runners: readonly PlanRunner[] = [];
   #shutdown: Shutdown | undefined;
   #revision = 0;
   readonly #dirty = new Set<ServiceId>();
@@ -218,6 +219,7 @@ export class Engine implements SupervisorHost {
         .filter(({ action }) => action === 'start' || action === 'replace')
         .map(({ instance }) => ({ instanceDir: this.#ports.store.instanceDir(instance) })),
     );
+    this.#runners = [];
     this.#carryOut(plan);
     return plan;
   }
@@ -251,6 +253,7 @@ export class Engine implements SupervisorHost {
     const steps = plan.steps.filter((s) => s.service === service);
     const cause: Cause = { kind: 'scaled', from: spec.replicas, to: replicas };
     const own = { ...plan, steps: steps.map((s) => (s.action === 'none' ? s : { ...s, causes: [cause] })) };
+    for (const { instance } of own.steps) this.#giveUpOn(instance);
     this.#adoptProject(next);
     this.#remember({ scale: { ...this.#record.scale, [service]: replicas } });
     this.#carryOut(own);
@@ -402,11 +405,12 @@ export class Engine implements SupervisorHost {
   }
 
   #carryOut(plan: PlanView): void {
-    this.#runner = new PlanRunner(plan, {
+    const runner = new PlanRunner(plan, {
       perform: (step) => this.#perform(step),
       reached: (step) => this.#reached(step),
     });
-    this.#runner.advance();
+    this.#runners = [...this.#runners.filter((r) => !r.finished), runner];
+    runner.advance();
   }
 
   /** What runs with a reference to a port that is another now gets the new number, by being replaced. */
@@ -417,6 +421,11 @@ export class Engine implements SupervisorHost {
       const steps = plan.steps.filter((step) => step.action === 'replace');
       if (steps.length > 0 && this.#shutdown === undefined) this.#carryOut({ ...plan, steps });
     });
+  }
+
+  /** What a person now asks of an instance goes before what an earlier plan still had in mind for it. */
+  #giveUpOn(instance: InstanceId): void {
+    for (const runner of this.#runners) runner.cancel(instance);
   }
 
   #perform(step: PlanStep): void {
@@ -487,7 +496,7 @@ export class Engine implements SupervisorHost {
         supervisor.dispatch({ type: 'gate', verdict: this.gate(supervisor.ref) });
       }
     }
-    this.#runner?.advance();
+    for (const runner of this.#runners) runner.advance();
     this.#shutdown?.advance();
   }
 
@@ -508,6 +517,7 @@ export class Engine implements SupervisorHost {
         });
         break;
       case 'stop':
+        this.#giveUpOn(supervisor.ref.id);
         supervisor.dispatch({ type: 'want-down', cause: { kind: 'user', what: 'stopped by hand' } });
         break;
       case 'restart':
@@ -548,7 +558,7 @@ export class Engine implements SupervisorHost {
 
   #beginShutdown(request: DownRequest): Shutdown {
     const timeoutMs = request.timeoutMs ?? this.#loaded.project.shutdownTimeoutMs;
-    this.#runner = undefined;
+    this.#runners = [];
     const host = {
       clock: this.#ports.clock,
       supervisors: () => this.#supervisors.values(),

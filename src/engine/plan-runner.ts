@@ -1,4 +1,5 @@
 import type { PlanStep, PlanView } from '../core/plan-view.ts';
+import type { InstanceId } from '../core/service.ts';
 
 export interface StepExecutor {
   /** Begins the step. */
@@ -31,6 +32,18 @@ export class PlanRunner {
     } finally {
       this.#advancing = false;
     }
+  }
+
+  /** Gives up what is left to do for an instance; what waits for it goes on. */
+  cancel(instance: InstanceId): void {
+    for (const steps of [this.#pending, this.#begun]) {
+      for (const [id, step] of steps) if (step.instance === instance) steps.delete(id);
+    }
+    this.advance();
+  }
+
+  get finished(): boolean {
+    return this.#pending.size === 0 && this.#begun.size === 0;
   }
 
   #settle(): number {

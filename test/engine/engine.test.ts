@@ -114,6 +114,35 @@ describe('apply', () => {
     expect(await rig.drift(web('2'))).toEqual([]);
   });
 
+  test('goes on replacing one service while another one is scaled', async () => {
+    const rig = new EngineRig();
+    const wanted = (v: string) =>
+      project([spec('web', { replicas: 2, launch: { env: { V: v } } }), spec('other')]);
+    await rig.apply(wanted('1'));
+    for (const proc of rig.backend.procs) proc.ignores = ['SIGTERM'];
+    await rig.apply(wanted('2'));
+    await rig.engine.scale('other', 2);
+    rig.backend.of('web.1').end({ kind: 'code', code: 0 });
+    await settled();
+    rig.backend.of('web.2').end({ kind: 'code', code: 0 });
+    await settled();
+    expect([rig.backend.startsOf('web.1'), rig.backend.startsOf('web.2')]).toEqual([2, 2]);
+    expect(rig.backend.alive).toHaveLength(4);
+  });
+
+  test('does not replace what a person has stopped in the meantime', async () => {
+    const rig = new EngineRig();
+    const web = (v: string) => project([spec('web', { replicas: 2, launch: { env: { V: v } } })]);
+    await rig.apply(web('1'));
+    for (const proc of rig.backend.procs) proc.ignores = ['SIGTERM'];
+    await rig.apply(web('2'));
+    rig.backend.of('web.2').ignores = [];
+    rig.engine.act({ action: 'stop', select: { names: ['web.2'], labels: [] } });
+    rig.backend.of('web.1').end({ kind: 'code', code: 0 });
+    await settled();
+    expect(rig.states).toEqual(['web.1 running', 'web.2 stopped']);
+  });
+
   test('brings up the named services and what they depend on, nothing else', async () => {
     const rig = new EngineRig();
     const wanted = project([
