@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { connect } from '../client/client.ts';
-import { locateProject, findByName } from '../store/locate.ts';
+import { findByName, locateProject, recordedName } from '../store/locate.ts';
 import type { Result } from '../core/result.ts';
 import { daemonArguments } from './daemon-entry.ts';
 import type { LocateError, LocateRequest, Location, Services } from './services.ts';
@@ -56,10 +56,17 @@ export function realServices({ env, entry }: RealOptions): Services {
 function locateBoth(request: LocateRequest, env: RealOptions['env']): Result<Location, LocateError> {
   const { projectName, files } = request;
   const byManifest = locateProject({ ...request, env });
-  if (projectName === undefined || files.length > 0) return byManifest;
-  if (byManifest.ok && (request.manifestFirst || hasRecord(byManifest.value))) return byManifest;
+  if (projectName === undefined || files.length > 0) return named(byManifest);
+  if (byManifest.ok && (request.manifestFirst || hasRecord(byManifest.value))) return named(byManifest);
   const byName = findByName(projectName, env);
   return byName.ok || !byManifest.ok ? byName : byManifest;
+}
+
+/** A project that has run before goes by the name that its manifest gave it then. */
+function named(located: Result<Location, LocateError>): Result<Location, LocateError> {
+  if (!located.ok || !hasRecord(located.value)) return located;
+  const name = recordedName(located.value.stateDir);
+  return name === undefined ? located : { ok: true, value: { ...located.value, name } };
 }
 
 function hasRecord(location: Location): boolean {

@@ -15,7 +15,7 @@ import type { ProjectRecord, Store } from '../ports/store.ts';
 import { acquireLock } from '../store/lock.ts';
 import { prepareRuntimeDir } from '../store/runtime-dir.ts';
 import { openStore } from '../store/store.ts';
-import { createApiServer } from './api/server.ts';
+import { type ApiServer, createApiServer } from './api/server.ts';
 import { ProjectControl } from './control.ts';
 import { resumedRuns } from './resume.ts';
 import { systemClock } from './system-clock.ts';
@@ -36,8 +36,8 @@ export interface RunningDaemon {
   shutdown(reason: string, level: 0 | 1 | 2): void;
 }
 
-/** A daemon whose starter was killed before it applied anything ends by itself after this long. */
-const IDLE_MS = 60_000;
+/** How often the daemon looks whether its socket is still there: without it nobody could reach it, or replace it. */
+const REACHABLE_MS = 2_000;
 
 /** A daemon to which nobody has brought a manifest after this long is not waited for any more. */
 const UNNEEDED_MS = 5_000;
@@ -145,13 +145,11 @@ async function compose(
   }
   if (known?.phase === 'up' && known.shutdown !== undefined)
     void control.down({ reason: known.shutdown.reason, level: 0 });
-  const idle = setTimeout(() => {
-    if (engine.record.phase !== 'up' && engine.shutdown === undefined) end('nothing was applied');
-  }, IDLE_MS);
+  const look = setInterval(() => void keepReachable(server, paths.socketPath), REACHABLE_MS);
   const cancel = whenUnneeded(control, () => end('there was nothing to keep up'));
   const ended = wantedEnd.then(async (reason) => {
     cancel();
-    clearTimeout(idle);
+    clearInterval(look);
     await new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS));
     await server.close();
     engine.dispose();
@@ -177,6 +175,11 @@ function whenUnneeded(control: ProjectControl, end: () => void): () => void {
     else if (control.isUp) clearInterval(timer);
   }, UNNEEDED_MS);
   return () => clearInterval(timer);
+}
+
+/** Where it cannot be made now, such as while its folder is away, the next look tries again. */
+async function keepReachable(server: ApiServer, socketPath: string): Promise<void> {
+  if (prepareRuntimeDir(dirname(socketPath)).ok) await server.reopen();
 }
 
 async function resume(

@@ -98,6 +98,14 @@ export function findByName(projectName: string, env: Env): Result<ProjectLocatio
   });
 }
 
+/** The name that a project had when it was last applied; undefined where that is not known. */
+export function recordedName(stateDir: string): string | undefined {
+  const read = readText(join(stateDir, 'project.json'));
+  if (read.kind !== 'text') return undefined;
+  const parsed = parseProjectRecord(read.text);
+  return parsed.ok ? parsed.record.name : undefined;
+}
+
 /** All projects that have left a record, ordered by the path of their state directory. */
 export function listProjects(env: Env): ProjectList {
   const root = stateRoot(env);

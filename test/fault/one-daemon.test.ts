@@ -1,4 +1,4 @@
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { newProject, type TestProject } from '../rig/setpoint.ts';
@@ -61,6 +61,17 @@ test('a stale socket file and a stale lock file never have to be removed by hand
   expect(project.daemons()).toHaveLength(1);
   expect(sleepers(project)).toBe(2);
   expect(project.lines('started')).toEqual(['a', 'b']);
+  await project.ok('down');
+  await project.nothingIsLeft();
+});
+
+test('a daemon whose socket was removed makes it again, and is found by the next command', async (ctx) => {
+  const project = newProject(ctx, { 'setpoint.yaml': TWO });
+  await project.ok('up', '-d', '--wait');
+  const [daemon] = project.daemons();
+  unlinkSync(project.socket() ?? '');
+  await project.ok('status');
+  expect(project.daemons()).toEqual([daemon]);
   await project.ok('down');
   await project.nothingIsLeft();
 });

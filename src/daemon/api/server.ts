@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createNetServer, type Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { err, ok, type Result } from '../../core/result.ts';
 import type { Control } from '../../ports/control.ts';
@@ -27,6 +28,11 @@ export interface ApiServer {
   /** Resolves once clients can connect. The caller holds the lock of the project that the socket is for. */
   listen(socketPath: string): Promise<Result<void, Failure>>;
   /**
+   * Makes the socket again where somebody removed it, as when a session's runtime directory is cleared. Resolves with
+   * whether that was needed.
+   */
+  reopen(): Promise<Result<boolean, Failure>>;
+  /**
    * Takes no more requests, ends the streams, waits (a second at most) for the answers under way and cuts what is
    * left. Leases that are held are dropped without bringing the project down.
    */
@@ -52,6 +58,9 @@ class HttpApiServer implements ApiServer {
   /** The answer that each connection is at. */
   readonly #answering = new WeakMap<Duplex, ServerResponse>();
   #file: SocketFile | undefined;
+  #path = '';
+  /** What listens in place of `#server` since its socket was removed; what connects is handed to `#server`. */
+  readonly #doors: NetServer[] = [];
   #closing: Promise<void> | undefined;
 
   constructor(control: Control, options: ApiServerOptions) {
@@ -77,8 +86,20 @@ class HttpApiServer implements ApiServer {
     const file = await listenAt(this.#server, socketPath);
     if (!file.ok) return file;
     this.#file = file.value;
+    this.#path = socketPath;
     this.#server.on('error', (error) => this.#onBug(error, 'listening'));
     return ok(undefined);
+  }
+
+  async reopen(): Promise<Result<boolean, Failure>> {
+    if (this.#closing !== undefined || this.#file === undefined || this.#file.isThere()) return ok(false);
+    const door = createNetServer((socket) => this.#server.emit('connection', socket));
+    const file = await listenAt(door, this.#path);
+    if (!file.ok) return file;
+    door.on('error', (error) => this.#onBug(error, 'listening'));
+    this.#doors.push(door);
+    this.#file = file.value;
+    return ok(true);
   }
 
   close(): Promise<void> {
@@ -89,6 +110,7 @@ class HttpApiServer implements ApiServer {
   async #close(): Promise<void> {
     this.#file?.remove();
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    for (const door of this.#doors) door.close();
     this.#streams.stopAll();
     const cut = setTimeout(() => this.#server.closeAllConnections(), CLOSE_GRACE_MS);
     await closed;

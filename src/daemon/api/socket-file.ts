@@ -13,6 +13,8 @@ const BACKLOG = 1024;
 export interface SocketFile {
   /** Removes the file if it is still the one that was made. To be called before the server is closed. */
   remove(): void;
+  /** False once somebody has removed or replaced it: nobody can connect any more. */
+  isThere(): boolean;
 }
 
 /**
@@ -37,10 +39,18 @@ export async function listenAt(server: Server, path: string): Promise<Result<Soc
     await bind(server, beside);
     const { dev, ino } = lstatSync(beside);
     renameSync(beside, path);
-    return ok({
-      remove: () => {
+    const isThere = (): boolean => {
+      try {
         const now = lstatSync(path, { throwIfNoEntry: false });
-        if (now?.dev === dev && now.ino === ino) unlinkSync(path);
+        return now?.dev === dev && now.ino === ino;
+      } catch {
+        return false;
+      }
+    };
+    return ok({
+      isThere,
+      remove: () => {
+        if (isThere()) unlinkSync(path);
       },
     });
   } catch (error) {
