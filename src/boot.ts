@@ -8,12 +8,15 @@ import {
   fstatSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
+  statSync,
   writeFileSync,
 } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Script } from 'node:vm';
 
 declare const __dirname: string;
@@ -24,6 +27,8 @@ declare const BUILD_ID: string;
 
 /** A process that does not end soon keeps what it compiled after this long. */
 const KEEP_AFTER_MS = 3_000;
+
+const OLD_MS = 30 * 24 * 60 * 60 * 1_000;
 
 type Wrapper = (
   exports: object,
@@ -83,6 +88,16 @@ function readIfOurs(path: string): Buffer | undefined {
   }
 }
 
+/** Of builds that are not started any more. */
+function removeOldBuilds(): void {
+  const all = dirname(cacheDir);
+  for (const entry of readdirSync(all)) {
+    const folder = join(all, entry);
+    if (folder !== cacheDir && Date.now() - statSync(folder).mtimeMs > OLD_MS)
+      rmSync(folder, { recursive: true });
+  }
+}
+
 /** After the work is done, so that the functions that the work needed are among what is kept. */
 function keepLater(script: Script, path: string): void {
   const keep = (): void => {
@@ -93,6 +108,7 @@ function keepLater(script: Script, path: string): void {
       mkdirSync(cacheDir, { recursive: true, mode: 0o700 });
       writeFileSync(draft, script.createCachedData(), { mode: 0o600 });
       renameSync(draft, path);
+      removeOldBuilds();
     } catch {
       // Without a cache everything works, only slower to start.
     }

@@ -8,6 +8,12 @@ import type { Culprit } from './up-progress.ts';
 const TAIL_LINES = 10;
 const MAX_CULPRITS = 3;
 
+/** How many happenings are looked through for the begin of a run. */
+const RECENT = 500;
+
+/** The time of a line may be told this much before the process was known to have begun. */
+const SLACK_MS = 20;
+
 /** Says on stderr which instances are to blame, why, and what they wrote last. */
 export async function reportCulprits(
   context: CliContext,
@@ -15,10 +21,11 @@ export async function reportCulprits(
   culprits: readonly Culprit[],
 ): Promise<void> {
   for (const { name, instance, reason } of culprits.slice(0, MAX_CULPRITS)) {
-    const cause = instance.lastCause === undefined ? undefined : oneLine(instance.lastCause);
+    const cause = oneLine(instance.lastCause ?? '');
+    const said = oneLine(reason);
     const problem: Problem = {
-      message: `${name}: ${oneLine(reason)}`,
-      ...(cause === undefined || cause === '' ? {} : { where: cause }),
+      message: `${name}: ${said}`,
+      ...(said.includes(cause) ? {} : { where: cause }),
     };
     context.stderr.write(problemText(problem, context.color));
     const tail = await lastLines(client, instance.id);
@@ -35,11 +42,13 @@ export async function reportCulprits(
 async function lastLines(client: DaemonClient, instance: string): Promise<string[]> {
   const lines: string[] = [];
   try {
+    const since = await beginOfLastRun(client, instance);
     const query = {
       select: { names: [instance], labels: [] },
       tail: TAIL_LINES,
       follow: false,
       stream: 'stderr',
+      ...(since === undefined ? {} : { since }),
     } as const;
     for await (const { text } of client.logs(query)) lines.push(logText(text, false));
   } catch {
@@ -47,4 +56,15 @@ async function lastLines(client: DaemonClient, instance: string): Promise<string
     return lines;
   }
   return lines.slice(-TAIL_LINES);
+}
+
+/** Epoch ms; undefined where it is not among what happened lately. */
+async function beginOfLastRun(client: DaemonClient, instance: string): Promise<number | undefined> {
+  let ended: { readonly time: number; readonly ranMs: number } | undefined;
+  for await (const happening of client.events({ limit: RECENT, follow: false })) {
+    if (happening.type === 'instance-exited' && happening.instance === instance) {
+      ended = { time: happening.time, ranMs: happening.ranMs };
+    }
+  }
+  return ended === undefined ? undefined : ended.time - ended.ranMs - SLACK_MS;
 }

@@ -38,7 +38,9 @@ export function explainText(answer: ExplainResponse, color: boolean): string {
   if (lines.length === 0) lines.push(colours.bold(`${answer.service.id} has no instances`));
   if (answer.history.length > 0)
     lines.push('', ...historyLines(answer.history, answer.service.instances.length > 1, color));
+  const { description } = answer.service;
   const facts: (readonly [string, string])[] = [
+    ...(description === undefined ? [] : [['description', oneLine(description)] as const]),
     ...answer.dependencies.map(({ service, condition, now }): [string, string] => [
       'depends on',
       `${service} (${condition}; ${oneLine(now)})`,

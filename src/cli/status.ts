@@ -114,8 +114,11 @@ function lastWords({ state, lastCause, lastExit }: Shown['instance']): string {
   const cause = lastCause === undefined ? '' : `: ${oneLine(lastCause)}`;
   switch (state.kind) {
     case 'backoff':
-    case 'failed':
-      return oneLine(describeExit(state.exit)) + cause;
+    case 'failed': {
+      const end = oneLine(describeExit(state.exit));
+      // What kept a start from happening is its end and its cause at once.
+      return end.endsWith(cause) ? end : end + cause;
+    }
     case 'completed':
       return describeExit(state.exit);
     case 'stopped':

@@ -127,8 +127,8 @@ export function causeLines(plan: PlanView): string[] {
     lines.set(key, entry);
   }
   return [...lines.values()].map(({ service, instances, said }) => {
-    const all = steps.filter((step) => step.service === service).length === instances.length;
-    return `${all ? service : instances.join(', ')}: ${said}`;
+    const all = new Set(plan.steps.filter((step) => step.service === service).map((step) => step.instance));
+    return `${all.size === instances.length ? service : instances.join(', ')}: ${said}`;
   });
 }
 

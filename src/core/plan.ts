@@ -46,6 +46,8 @@ export interface PlanInput {
   readonly services: readonly Pick<ServiceSpec, 'id' | 'dependsOn'>[];
   readonly desired: readonly DesiredInstance[];
   readonly observed: readonly ObservedInstance[];
+  /** Services of the manifest that take no part because none of their profiles is active. */
+  readonly inactive?: readonly ServiceId[];
   /** What services that are no longer in the manifest depended on, where that is known: orders their stops. */
   readonly formerEdges?: Edges;
   /** Only these services and what they depend on; absent or empty: all, and what is no longer wanted is stopped. */
@@ -96,7 +98,7 @@ function byPlace(a: Draft, b: Draft): number {
   return compareText(a.service, b.service) || a.number - b.number || compareText(b.action, a.action);
 }
 
-function draftSteps({ services, desired, observed, only = [] }: PlanInput): Draft[] {
+function draftSteps({ services, desired, observed, only = [], inactive = [] }: PlanInput): Draft[] {
   const inManifest = new Set(services.map((service) => service.id));
   const scope = only.length === 0 ? undefined : closure(only, dependencyEdges(services));
   const inScope = ({ service }: { service: ServiceId }): boolean => scope?.has(service) ?? true;
@@ -117,8 +119,14 @@ function draftSteps({ services, desired, observed, only = [] }: PlanInput): Draf
   });
   const dropped = observed
     .filter((o) => inScope(o) && !wanted.has(instanceId(o.service, o.number)))
-    .flatMap((o) => drop(o, inManifest.has(o.service) ? scaled(o.service) : { kind: 'removed' }));
+    .flatMap((o) => drop(o, inManifest.has(o.service) ? scaled(o.service) : absent(o.service, inactive)));
   return [...kept, ...dropped];
+}
+
+function absent(service: ServiceId, inactive: readonly ServiceId[]): Cause {
+  return inactive.includes(service)
+    ? { kind: 'policy', reason: 'none of its profiles is active' }
+    : { kind: 'removed' };
 }
 
 function countByService(

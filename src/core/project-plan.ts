@@ -49,6 +49,7 @@ export function projectPlan(
     project: project.name,
     manifest: manifestName(project),
     services: project.services,
+    inactive: project.inactive,
     desired: project.services.flatMap((spec) => desiredInstances(spec, project.name, context)),
     ...input,
   });

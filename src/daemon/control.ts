@@ -43,7 +43,7 @@ export interface ControlParts {
 
 type Failure = ApiError['error'];
 
-const HISTORY = 40;
+const HISTORY = 15;
 
 /** What clients may ask, put together from the loader, the engine and the logs. */
 export class ProjectControl implements Control {

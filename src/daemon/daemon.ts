@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { createNativeBackend } from '../backends/native/native-backend.ts';
-import { commandRunner } from '../backends/native/commands.ts';
+import { createCommandRunner } from '../backends/native/commands.ts';
 import { findFreePort } from '../backends/native/ports.ts';
 import { API_VERSION, type DaemonInfo } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
@@ -50,7 +50,7 @@ const LAST_ANSWERS_MS = 100;
  * running has been taken over; or with why it could not start (`locked`: another one runs).
  */
 export async function startDaemon(options: DaemonOptions): Promise<Result<RunningDaemon, StartFailed>> {
-  process.umask(0o077);
+  const callersUmask = process.umask(0o077);
   const { paths } = options;
   const locking = acquireLock(paths.lockPath, paths.socketPath);
   // While another program takes the lock for us, there is time to load the YAML parser.
@@ -79,7 +79,7 @@ export async function startDaemon(options: DaemonOptions): Promise<Result<Runnin
     stateDir: paths.stateDir,
   };
   store.append({ type: 'daemon-started', pid: info.pid, version: info.version }, {});
-  return compose(options, { info, store, listeners, load }, () => {
+  return compose(options, { info, store, listeners, load, callersUmask }, () => {
     opened.value.close();
     lock.value.release();
   });
@@ -92,17 +92,19 @@ interface Parts {
   readonly store: Store;
   readonly listeners: Set<(happening: Happening) => void>;
   readonly load: Load;
+  /** The daemon's own files are for its owner alone; what services make is the caller's business. */
+  readonly callersUmask: number;
 }
 
 async function compose(
   options: DaemonOptions,
-  { info, store, listeners, load }: Parts,
+  { info, store, listeners, load, callersUmask }: Parts,
   unlock: () => void,
 ): Promise<Result<RunningDaemon, StartFailed>> {
   const { paths } = options;
   const known = store.readProject();
   const record = known ?? newRecord(options);
-  const backend = createNativeBackend({});
+  const backend = createNativeBackend({ umask: callersUmask });
   const logs = createLogStore({
     stateDir: paths.stateDir,
     onWarning: (message) => store.append({ type: 'warning', message }, {}),
@@ -115,7 +117,7 @@ async function compose(
       backend,
       store,
       logs,
-      commands: commandRunner,
+      commands: createCommandRunner(callersUmask),
       freePort: findFreePort,
     },
     record,

@@ -286,10 +286,11 @@ export class Engine implements SupervisorHost {
         { id: record.instance, service: record.service, number: record.number },
         this.#specs.get(record.service) ?? orphanSpec,
       );
-      if (proc !== undefined) supervisor.adopt(record, proc);
-      else if (record.ended !== undefined) supervisor.restore(record, record.ended.exit);
       const stopped = this.#record.stopped.includes(record.service);
-      if (record.stopping !== undefined || restoreWanted(supervisor.spec.restart, stopped) === 'down') {
+      const wanted = record.stopping === undefined ? restoreWanted(supervisor.spec.restart, stopped) : 'down';
+      if (proc !== undefined) supervisor.adopt(record, proc);
+      else if (record.ended !== undefined) supervisor.restore(record, record.ended.exit, wanted);
+      if (wanted === 'down') {
         const reason = record.stopping?.reason ?? 'stopped by a person';
         supervisor.dispatch({ type: 'want-down', cause: { kind: 'user', what: reason } });
       }

@@ -3,7 +3,7 @@ import type { Cause, HappeningBody, InstanceSnapshot } from '../core/event.ts';
 import type { Exit, StartFailure } from '../core/exit.ts';
 import { err, ok, type Result, unreachable } from '../core/result.ts';
 import type { Hook, ServiceSpec } from '../core/service.ts';
-import { type InstanceRef, type InstanceState, isLive, type RunId } from '../core/state.ts';
+import { type InstanceRef, type InstanceState, isLive, type RunId, type Wanted } from '../core/state.ts';
 import {
   type Effect,
   type GateVerdict,
@@ -168,11 +168,11 @@ export class Supervisor {
     this.#follow(active, proc);
   }
 
-  /** Brings back what an earlier daemon had seen to its end. */
-  restore(record: RunRecord, exit: Exit): void {
+  /** Brings back what an earlier daemon had seen to its end; where it is wanted down, that is all there is to it. */
+  restore(record: RunRecord, exit: Exit, wanted: Wanted): void {
     this.#record = record;
     this.#lastExit = exit;
-    this.dispatch({ type: 'restored', exit, restarts: record.restarts });
+    if (wanted === 'up') this.dispatch({ type: 'restored', exit, restarts: record.restarts });
   }
 
   snapshot(): InstanceSnapshot {

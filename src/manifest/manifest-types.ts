@@ -98,7 +98,7 @@ export interface Service {
   /** Free for your own use. */
   readonly [extra: `x-${string}`]: unknown;
   /**
-   * What the service is, in a few words; shown by `status`.
+   * What the service is, in a few words; shown by `explain` and `status --format json`.
    */
   description?: string;
   /**

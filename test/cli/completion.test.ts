@@ -2,7 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { FakeDaemon, project, run, running, service } from './fake.ts';
 
 describe('bash', () => {
@@ -82,7 +82,10 @@ describe.each(['zsh', 'fish'])('%s', (shell) => {
   const installed = spawnSync(shell, ['--version']).error === undefined;
   test.runIf(installed)('takes the script', async () => {
     const { out } = await run(['completion', shell]);
-    const { status, stderr } = spawnSync(shell, ['-n'], { input: out, encoding: 'utf8' });
+    const folder = mkdtempSync(join(tmpdir(), 'completion-'));
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+    writeFileSync(join(folder, 'script'), out);
+    const { status, stderr } = spawnSync(shell, ['-n', join(folder, 'script')], { encoding: 'utf8' });
     expect([status, stderr]).toEqual([0, '']);
   });
 

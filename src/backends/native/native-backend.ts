@@ -26,11 +26,13 @@ import { ProcessScanner } from './unit-scan.ts';
 interface NativeBackendOptions {
   /** This process's own environment: where helper programs are found, and what a service merely inherited. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** For services that say nothing of it; absent: this process's. */
+  readonly umask?: number;
 }
 
 /** Runs services as plain processes of this machine. */
 export function createNativeBackend(options: NativeBackendOptions): Backend {
-  return new NativeBackend(options.env ?? process.env);
+  return new NativeBackend(options.env ?? process.env, options.umask);
 }
 
 const SHELL = '/bin/sh';
@@ -44,6 +46,7 @@ class NativeBackend implements Backend {
   readonly #programs = new ProgramFinder();
   readonly #watch = new LauncherWatch();
   readonly #script = launcherScript();
+  readonly #umask: string;
   #scriptPath: string | undefined;
   /** Instance directories that hold what a launcher needs. */
   readonly #ready = new Set<string>();
@@ -52,8 +55,9 @@ class NativeBackend implements Backend {
   readonly #opens = new Limiter(16);
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(env: Readonly<Record<string, string | undefined>>) {
+  constructor(env: Readonly<Record<string, string | undefined>>, umask: number | undefined) {
     this.#env = env;
+    this.#umask = umask === undefined ? '' : umask.toString(8).padStart(4, '0');
   }
 
   available(): Promise<Availability> {
@@ -135,7 +139,7 @@ class NativeBackend implements Backend {
       for (const each of opening) if (each.status === 'rejected') throw each.reason;
       await this.#nextTurn();
       const scriptPath = join(instanceDir, FILES.script);
-      const umask = launch.umask ?? '';
+      const umask = launch.umask ?? this.#umask;
       const args = launcherArgs({
         scriptPath,
         run,
