@@ -13,6 +13,10 @@ export async function runDaemonProcess(argv: readonly string[]): Promise<ExitSta
   const location = readLocation(argv[0]);
   if (location === undefined) return EXIT.usage;
   dropInheritance();
+  // A promise that nobody waited for is a bug of ours; what runs is still better off with a daemon than without.
+  process.on('unhandledRejection', (reason) => {
+    process.stderr.write(`${reason instanceof Error ? (reason.stack ?? reason.message) : String(reason)}\n`);
+  });
   const started = await startDaemon({ paths: location, version: VERSION, env: definedEnv(process.env) });
   announce(started);
   if (!started.ok) return EXIT.failure;

@@ -1,7 +1,8 @@
 import { closing, locate, reach, type Common } from './common.ts';
 import { Display } from './display.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { bringDown, reportDown } from './stopping.ts';
+import type { Location } from './services.ts';
+import { bringDown, downToTheEnd, reportDown } from './stopping.ts';
 
 export interface DownOptions {
   readonly timeout?: number;
@@ -17,6 +18,7 @@ export async function down(common: Common, options: DownOptions): Promise<ExitSt
   // A daemon that crashed left its services running: one is started to take them over and stop them.
   const client = await reach(common, located.value);
   if (client === undefined) {
+    if (common.services.hasSocket(located.value)) await sweep(common, located.value);
     context.stdout.write(`${located.value.name} is not running\n`);
     return EXIT.ok;
   }
@@ -34,4 +36,10 @@ export async function down(common: Common, options: DownOptions): Promise<ExitSt
     }
     return status;
   });
+}
+
+/** Only the holder of the project's lock may remove a socket that was left behind: a daemon does, as it ends. */
+async function sweep({ services }: Common, location: Location): Promise<void> {
+  const { client } = await services.ensureDaemon(location);
+  await closing(client, () => downToTheEnd(client, { reason: 'nothing was running', level: 0 }));
 }

@@ -25,6 +25,7 @@ export function realServices({ env, entry }: RealOptions): Services {
       const { startForeground } = await import('./daemon-process.ts');
       return startForeground(location, env);
     },
+    hasSocket: (location) => existsSync(location.socketPath),
     async recordedPhase(location) {
       if (!hasRecord(location)) return undefined;
       const { recordedPhase } = await import('./offline.ts');

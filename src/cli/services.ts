@@ -61,6 +61,8 @@ export interface Services {
   foreground(location: Location): Promise<ForegroundDaemon>;
   /** What the project is meant to be, as an earlier daemon recorded it; undefined where it never ran. */
   recordedPhase(location: Location): Promise<'up' | 'down' | undefined>;
+  /** Whether a socket file is there; one that nobody serves was left by a daemon that was killed. */
+  hasSocket(location: Location): boolean;
   loadManifest(request: LoadRequest): Promise<LoadedManifest>;
   /** The journal without a daemon, oldest first. */
   journal(location: Location, limit: number, service?: ServiceId): Promise<readonly Happening[]>;

@@ -123,7 +123,14 @@ export class Engine implements SupervisorHost {
   async prepareLaunch(ref: InstanceRef): Promise<Result<PreparedLaunch, StartFailure>> {
     const spec = this.#specs.get(ref.service) ?? this.#supervisors.get(ref.id)?.spec;
     if (spec === undefined) throw new Error(`no specification of ${ref.id}`);
-    await this.#book.allot(spec, ref.number);
+    try {
+      await this.#book.allot(spec, ref.number);
+    } catch (cause) {
+      return err({
+        code: 'resource-shortage',
+        message: cause instanceof Error ? cause.message : String(cause),
+      });
+    }
     this.#replaceThoseWithMovedPorts();
     const name = this.#loaded.project.name;
     const context = this.#contextOf(this.#loaded);
@@ -418,10 +425,14 @@ export class Engine implements SupervisorHost {
   #replaceThoseWithMovedPorts(): void {
     if (!this.#portsMoved || this.#shutdown !== undefined) return;
     this.#portsMoved = false;
-    void this.plan(this.#loaded, []).then((plan) => {
-      const steps = plan.steps.filter((step) => step.action === 'replace');
-      if (steps.length > 0 && this.#shutdown === undefined) this.#carryOut({ ...plan, steps });
-    });
+    this.plan(this.#loaded, []).then(
+      (plan) => {
+        const steps = plan.steps.filter((step) => step.action === 'replace');
+        if (steps.length > 0 && this.#shutdown === undefined) this.#carryOut({ ...plan, steps });
+      },
+      // Without a free port nothing can be planned now; the next start tries again.
+      () => (this.#portsMoved = true),
+    );
   }
 
   /** What a person now asks of an instance goes before what an earlier plan still had in mind for it. */

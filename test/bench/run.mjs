@@ -29,7 +29,7 @@ const count = Number(values.count);
 const rounds = Number(values.rounds);
 const idleSeconds = Number(values['idle-seconds']);
 const only = values.only.split(',').filter(Boolean);
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 20_000;
 const SETPOINT = resolve(import.meta.dirname, '../../dist/setpoint.cjs');
 
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)] ?? NaN;

@@ -349,6 +349,7 @@ function fakeServices(options: RunOptions): Services {
         ? Promise.reject(new ClientError('no-daemon', 'the daemon did not start'))
         : Promise.resolve({ client: daemon.client, started: !isRunning }),
     foreground: () => Promise.reject(new ClientError('locked', 'another daemon runs')),
+    hasSocket: () => false,
     recordedPhase: () => Promise.resolve(options.phase),
     loadManifest: () => Promise.resolve({ diagnostics: [], services: [] }),
     journal: () => Promise.resolve([]),

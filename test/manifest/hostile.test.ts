@@ -169,7 +169,8 @@ describe('on a real disk', () => {
     expect(code('none.yaml/x')).toEqual(['missing-file']);
   });
 
-  test.skipIf(process.getuid?.() === 0)('a file without permission is told so', () => {
+  test('a file without permission is told so', (ctx) => {
+    if (process.getuid?.() === 0) ctx.skip('root may read every file');
     const file = join(dir, 'secret.yaml');
     writeFileSync(file, 'services: {}');
     chmodSync(file, 0o000);
