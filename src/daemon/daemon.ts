@@ -37,7 +37,7 @@ export interface RunningDaemon {
 }
 
 /** How often the daemon looks whether its socket is still there: without it nobody could reach it, or replace it. */
-const REACHABLE_MS = 2_000;
+const REACHABLE_MS = 5_000;
 
 /** A daemon to which nobody has brought a manifest after this long is not waited for any more. */
 const UNNEEDED_MS = 5_000;

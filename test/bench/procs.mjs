@@ -2,8 +2,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
-const TICKS_PER_SECOND = 100;
-
 const pids = () =>
   readdirSync('/proc')
     .filter((entry) => /^\d+$/.test(entry))
@@ -60,11 +58,16 @@ export function commandOf(pid) {
   return read(pid, 'cmdline').replaceAll('\0', ' ').trim();
 }
 
-/** User and system time in ms since the process began. */
+/** Time in ms that the process has run on a CPU since it began: nanoseconds in /proc/PID/task/TID/schedstat. */
 export function cpuMs(pid) {
-  const stat = read(pid, 'stat');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_SECOND;
+  try {
+    const tasks = readdirSync(`/proc/${pid}/task`);
+    return (
+      tasks.reduce((sum, task) => sum + Number(read(pid, `task/${task}/schedstat`).split(' ')[0]), 0) / 1e6
+    );
+  } catch {
+    return 0;
+  }
 }
 
 /** Memory in MiB: `Rss` counts shared pages in full, `Pss` in proportion. */
