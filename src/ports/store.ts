@@ -30,7 +30,7 @@ export interface Store {
   readProject(): ProjectRecord | undefined;
   /** Throws StoreError where the disk refuses. */
   writeProject(record: ProjectRecord): void;
-  /** All readable run records; what is unreadable is named in `damaged` and left alone. */
+  /** All readable run records; what is unreadable is named in `damaged` and set aside. */
   readRuns(): { readonly runs: readonly RunRecord[]; readonly damaged: readonly string[] };
   /** Throws StoreError where the disk refuses. */
   writeRun(record: RunRecord): void;

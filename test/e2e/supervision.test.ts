@@ -156,6 +156,27 @@ services:
   ]);
 });
 
+test('without a umask of its own a service and its hooks have that of the caller', async (ctx) => {
+  const project = newProject(ctx, {
+    'setpoint.yaml': `
+services:
+  a:
+    command: umask > service
+    hooks: { pre_start: umask > hook }
+    restart: never
+`,
+  });
+  const before = process.umask(0o027);
+  try {
+    await project.ok('up', '-d', '--wait');
+  } finally {
+    process.umask(before);
+  }
+  expect([project.read('service'), project.read('hook')].map((text) => Number.parseInt(text, 8))).toEqual([
+    0o027, 0o027,
+  ]);
+});
+
 test('umask, limits, cwd, path, env_append and inherit_env reach the process', async (ctx) => {
   const project = newProject(ctx, {
     'setpoint.yaml': `
