@@ -26,7 +26,7 @@ export interface ServiceSnapshot {
   readonly backend: string;
   readonly backendReason: string;
   readonly replicas: number;
-  readonly dependsOn: readonly { readonly service: ServiceId; readonly condition: string }[];
+  readonly dependsOn: readonly DependencyView[];
   /** False for one that the manifest no longer holds and that is being stopped. */
   readonly inManifest: boolean;
   readonly instances: readonly InstanceSnapshot[];
@@ -34,6 +34,23 @@ export interface ServiceSnapshot {
   readonly restart: string;
   /** The backoff in words, such as "500ms x2, jitter 0.2, max 30s". */
   readonly backoff: string;
+  /** The schedule in words, such as "every 5m" or "0 3 * * * (Europe/Berlin)". */
+  readonly schedule?: string;
+  /** Watched files and folders, absolute. */
+  readonly watch?: readonly string[];
+  /** What clients may type into; absent: nothing. */
+  readonly input?: 'pipe' | 'tty';
+}
+
+export interface DependencyView {
+  readonly service: ServiceId;
+  readonly condition: string;
+  /** Of condition `log`. */
+  readonly pattern?: string;
+  readonly timeoutMs?: number;
+  readonly required: boolean;
+  /** What its failure does to the dependent: "ignore", "restart" or "stop". */
+  readonly onFailure: string;
 }
 
 export interface ProjectSnapshot {
@@ -123,6 +140,8 @@ export interface LogLine {
   readonly stream: 'stdout' | 'stderr';
   /** Epoch ms at which the daemon saw it, as precise as the index allows. */
   readonly time: number;
+  /** Place of its first byte in the stream, counted from the first one ever written. */
+  readonly at: number;
   /** Without its newline; ANSI sequences kept as written. */
   readonly text: string;
   /** True for a piece of a longer line that goes on in the next one. */
@@ -141,6 +160,18 @@ export interface LogQuery {
   readonly stream?: 'stdout' | 'stderr';
   /** The run before the present one. */
   readonly previous?: boolean;
+  /**
+   * How far somebody has come who now goes on: a stream named here begins with the line after that place, whatever
+   * `tail` and `since` say. What has been cut off meanwhile is counted as skipped.
+   */
+  readonly after?: readonly LogPlace[];
+}
+
+/** Where a line of an instance's output is, as `LogLine` tells it. */
+export interface LogPlace {
+  readonly instance: string;
+  readonly stream: 'stdout' | 'stderr';
+  readonly at: number;
 }
 
 /** What `GET /v1/watch` streams: a snapshot first and after every change, the happenings as they come. */
@@ -152,6 +183,64 @@ export type WatchItem =
       /** Happenings before this one that the client was too slow for; only where more than 0. */
       readonly dropped?: number;
     };
+
+/** What one instance uses. */
+export interface InstanceStats {
+  readonly service: ServiceId;
+  readonly instance: string;
+  /** Share of one CPU since the last sample, in percent; may be above 100. Absent until there are two samples. */
+  readonly cpuPercent?: number;
+  /** CPU time in all, ms. */
+  readonly cpuMs: number;
+  readonly memoryBytes: number;
+  readonly processes: number;
+  readonly threads: number;
+  readonly openFiles?: number;
+  readonly uptimeMs: number;
+}
+
+/** What `GET /v1/stats` answers: a sample of every live instance, taken for this request or a moment before. */
+export interface StatsResponse {
+  /** Epoch ms. */
+  readonly at: number;
+  readonly instances: readonly InstanceStats[];
+  readonly daemon: {
+    readonly cpuPercent?: number;
+    readonly cpuMs: number;
+    readonly memoryBytes: number;
+    readonly openFiles?: number;
+  };
+}
+
+/** How one instance came up: what it waited for, and how long each part took. Points in time are epoch ms. */
+export interface TimelineRow {
+  readonly service: ServiceId;
+  readonly instance: string;
+  /** When it was first wanted. */
+  readonly wantedAt: number;
+  /** When its process was started; absent where it has not been. */
+  readonly startedAt?: number;
+  /** When it was ready, running (without a `ready` probe) or completed; absent where it is not. */
+  readonly doneAt?: number;
+  readonly doneAs?: 'ready' | 'running' | 'completed' | 'failed' | 'skipped';
+  /** What it waited for between `wantedAt` and `startedAt`, and until when each held it up. */
+  readonly waitedFor: readonly {
+    readonly service: ServiceId;
+    readonly condition: string;
+    readonly until: number;
+  }[];
+  /** Whether a later start of everything would be sooner if this one were faster. */
+  readonly critical: boolean;
+}
+
+/** What `GET /v1/timeline` answers: the last start of the project. */
+export interface TimelineResponse {
+  readonly beganAt: number;
+  /** When the last one was done; absent while some are not. */
+  readonly doneAt?: number;
+  readonly rows: readonly TimelineRow[];
+  readonly now: number;
+}
 
 export interface ExplainResponse {
   readonly service: ServiceSnapshot;

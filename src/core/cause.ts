@@ -25,6 +25,10 @@ export function describeCause(cause: Cause): string {
     case 'policy':
     case 'shutdown':
       return cause.reason;
+    case 'schedule':
+      return cause.what;
+    case 'files':
+      return `${cause.paths.join(', ')}${cause.more === 0 ? '' : ` and ${cause.more} more`} changed`;
     case 'not-running':
       return `was ${cause.was}`;
     default:

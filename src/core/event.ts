@@ -12,6 +12,9 @@ export type Cause =
   | { readonly kind: 'user'; readonly what: string }
   | { readonly kind: 'scaled'; readonly from: number; readonly to: number }
   | { readonly kind: 'policy'; readonly reason: string }
+  | { readonly kind: 'schedule'; readonly what: string }
+  /** Watched files changed; a few of them, relative to the watched folder where they are in it. */
+  | { readonly kind: 'files'; readonly paths: readonly string[]; readonly more: number }
   | { readonly kind: 'shutdown'; readonly reason: string }
   | { readonly kind: 'not-running'; readonly was: string };
 
@@ -49,6 +52,18 @@ export type HappeningBody =
       /** What its last lines on stderr say, by the service's `errors` or as they are; bounded, masked. */
       readonly cause?: string;
     }
+  /** `tookMs`: from the start of the run. */
+  | { readonly type: 'instance-ready'; readonly run: RunId; readonly tookMs: number }
+  | { readonly type: 'instance-unready'; readonly run: RunId; readonly reason: string }
+  | { readonly type: 'instance-unhealthy'; readonly run: RunId; readonly reason: string }
+  /** A time of its schedule at which nothing was started, and why. */
+  | { readonly type: 'schedule-missed'; readonly reason: string }
+  | {
+      readonly type: 'instance-signalled';
+      readonly run: RunId;
+      readonly signal: string;
+      readonly cause: Cause;
+    }
   | {
       readonly type: 'instance-backing-off';
       readonly attempt: number;
@@ -81,6 +96,24 @@ export type Happening = HappeningBody & {
   readonly instance?: InstanceId;
 };
 
+/** What a probe last saw. */
+export interface ProbeView {
+  /** What it looks at, in words: "http http://127.0.0.1:8080/health"; masked. */
+  readonly what: string;
+  /** Absent until the first look is through. */
+  readonly last?: {
+    readonly ok: boolean;
+    /** Epoch ms. */
+    readonly at: number;
+    readonly tookMs: number;
+    /** What it answered: the last of a command's output, a status, an error; bounded, masked. */
+    readonly output: string;
+  };
+  /** Results like the last one, in a row. */
+  readonly inARow: number;
+  readonly retries: number;
+}
+
 /** What an instance does, with what people want to know beside it. */
 export interface InstanceSnapshot {
   readonly id: InstanceId;
@@ -96,6 +129,15 @@ export interface InstanceSnapshot {
   readonly lastCause?: string;
   /** How the previous run ended. */
   readonly lastExit?: Exit;
+  /** What its probes last saw; only for a live run. */
+  readonly ready?: ProbeView;
+  readonly live?: ProbeView;
+  /** What it last said of itself by sd_notify's STATUS; masked. */
+  readonly statusText?: string;
+  /** When its schedule is due next, epoch ms. */
+  readonly nextRun?: number;
+  /** Restarts by policy within the present window; only where `max_restarts` counts them. */
+  readonly recentRestarts?: { readonly count: number; readonly max: number; readonly windowMs: number };
   /** The main process and how many more processes the unit has; only while live and where known. */
   readonly children?: number;
 }

@@ -6,6 +6,10 @@ export type Exit =
   | { readonly kind: 'spawn-error'; readonly failure: StartFailure }
   /** The longest allowed run time passed and the run was stopped for it. */
   | { readonly kind: 'timeout'; readonly afterMs: number }
+  /** Killed by the kernel for lack of memory; `evidence` says what tells so. */
+  | { readonly kind: 'oom'; readonly evidence: string }
+  /** Its `live` probe failed and the run was stopped for it. */
+  | { readonly kind: 'unhealthy'; readonly reason: string }
   | { readonly kind: 'unknown'; readonly why: string };
 
 /** Why a run could not begin, told apart so that each gets its own message and retry rule. */
@@ -42,6 +46,10 @@ export function describeExit(exit: Exit): string {
       return `could not start: ${exit.failure.message}`;
     case 'timeout':
       return `stopped after its timeout of ${exit.afterMs} ms`;
+    case 'oom':
+      return `killed for lack of memory (${exit.evidence})`;
+    case 'unhealthy':
+      return `stopped as unhealthy (${exit.reason})`;
     case 'unknown':
       return `ended, status unknown (${exit.why})`;
   }

@@ -5,7 +5,19 @@ import type { FieldChange } from './event.ts';
 import { compareText } from './graph.ts';
 import type { DeclaredLaunch } from './launch.ts';
 import { escapeControl, type Redactor } from './redact.ts';
-import type { Command, Hook, ServiceSpec, Text } from './service.ts';
+import { unreachable } from './result.ts';
+import type {
+  Command,
+  Dependency,
+  Hook,
+  Probe,
+  ProbeCheck,
+  RestartSpec,
+  ScheduleSpec,
+  ServiceSpec,
+  Text,
+  WatchSpec,
+} from './service.ts';
 
 /**
  * A service's settings one by one, as shown to people: texts in quotes, secrets masked. A value that is not shown
@@ -43,7 +55,7 @@ export function canonicalJson(value: unknown): string {
 export function launchFields(view: DeclaredLaunch, redactor: Redactor, salt: string): Fields {
   const show = shower(redactor, salt);
   const { command, inherit } = view;
-  const fields: [string, string | undefined][] = [
+  const fields: Entry[] = [
     ['backend', view.backend],
     ['command', show.words('command', command.kind === 'exec' ? command.argv : command.script)],
     ['shell', command.kind === 'exec' ? undefined : show.words('shell', command.shell)],
@@ -67,6 +79,11 @@ export function launchFields(view: DeclaredLaunch, redactor: Redactor, salt: str
     ['user', view.user === undefined ? undefined : show.text('user', view.user)],
     ['umask', view.umask],
     ...prefixed('limits', { ...view.limits }, (_, limit) => String(limit)),
+    ['tty', view.tty === undefined ? undefined : 'true'],
+    ['log.stderr', view.mergeStderr === undefined ? undefined : 'merge'],
+    ['stdin', view.stdin],
+    ['notify', view.notify === undefined ? undefined : 'true'],
+    ['notify.watchdog', optional(view.notify?.watchdogMs, formatDuration)],
   ];
   return sortedFields(fields);
 }
@@ -86,8 +103,14 @@ export function policyFields(spec: ServiceSpec, redactor: Redactor, salt: string
           [key, command(of.command, key)],
           [`${key}.timeout`, formatDuration(of.timeoutMs)],
         ];
-  const fields: [string, string | undefined][] = [
-    ['restart', spec.restart],
+  const fields: Entry[] = [
+    ...restartFields(spec.restart),
+    ...probeFields('ready', spec.ready, command, show),
+    ...probeFields('live', spec.live, command, show),
+    ...scheduleFields(spec.schedule),
+    ...watchFields(spec.watch, show),
+    ['log.max_size', String(spec.log.maxSize)],
+    ['log.keep', String(spec.log.keep)],
     ['backoff.initial', formatDuration(backoff.initialMs)],
     ['backoff.max', formatDuration(backoff.maxMs)],
     ['backoff.multiplier', String(backoff.multiplier)],
@@ -113,10 +136,113 @@ export function policyFields(spec: ServiceSpec, redactor: Redactor, salt: string
     ],
     ['description', spec.description === undefined ? undefined : show.text('description', spec.description)],
     ...prefixed('labels', spec.labels, (name, value) => show.value(name, value)),
-    ...spec.dependsOn.map(({ service, condition }): [string, string] => [`depends_on.${service}`, condition]),
+    ...spec.dependsOn.flatMap(dependencyFields),
     ['requires', spec.requires.length === 0 ? undefined : show.words('requires', spec.requires)],
   ];
   return sortedFields(fields);
+}
+
+type Entry = readonly [string, string | undefined];
+
+function optional<T>(value: T | undefined, show: (value: T) => string): string | undefined {
+  return value === undefined ? undefined : show(value);
+}
+
+function restartFields({ policy, maxRestarts, windowMs, successExitCodes, onCodes }: RestartSpec): Entry[] {
+  return [
+    ['restart', policy],
+    ['restart.max_restarts', String(maxRestarts)],
+    ['restart.window', formatDuration(windowMs)],
+    ['restart.success_exit_codes', successExitCodes.join(', ')],
+    ['restart.on_codes', onCodes?.join(', ')],
+  ];
+}
+
+function dependencyFields(dependency: Dependency): Entry[] {
+  const { service, condition, pattern, timeoutMs, required, onFailure } = dependency;
+  const at = `depends_on.${service}`;
+  return [
+    [at, condition],
+    [`${at}.pattern`, pattern],
+    [`${at}.timeout`, optional(timeoutMs, formatDuration)],
+    [`${at}.required`, String(required)],
+    [`${at}.on_failure`, onFailure],
+  ];
+}
+
+function probeFields(
+  key: string,
+  probe: Probe | undefined,
+  command: (of: Command, key: string) => string | undefined,
+  show: Shower,
+): Entry[] {
+  if (probe === undefined) return [];
+  const { check } = probe;
+  return [
+    ...checkFields(`${key}.${check.kind}`, check, command, show),
+    [`${key}.interval`, formatDuration(probe.intervalMs)],
+    [`${key}.timeout`, formatDuration(probe.timeoutMs)],
+    [`${key}.retries`, String(probe.retries)],
+    [`${key}.start_period`, formatDuration(probe.startPeriodMs)],
+    [`${key}.success`, String(probe.success)],
+  ];
+}
+
+function checkFields(
+  key: string,
+  check: ProbeCheck,
+  command: (of: Command, key: string) => string | undefined,
+  show: Shower,
+): Entry[] {
+  switch (check.kind) {
+    case 'exec':
+      return [[key, command(check.command, key)]];
+    case 'http':
+      return [
+        [key, show.text(key, `${check.method} ${template(check.url)}`)],
+        [
+          `${key}.status`,
+          check.status.map(({ from, to }) => (from === to ? from : `${from}-${to}`)).join(', '),
+        ],
+        ...Object.entries(check.headers).map(([name, value]): Entry => [
+          `${key}.headers.${name}`,
+          show.value(name, template(value)),
+        ]),
+      ];
+    case 'tcp':
+      return [[key, show.text(key, `${template(check.host)}:${template(check.port)}`)]];
+    case 'log':
+      return [
+        [key, show.text(key, check.pattern)],
+        [`${key}.stream`, check.stream],
+      ];
+    case 'notify':
+      return [[key, 'true']];
+    default:
+      return unreachable(check);
+  }
+}
+
+function scheduleFields(schedule: ScheduleSpec | undefined): Entry[] {
+  if (schedule === undefined) return [];
+  const { when, overlap, onStart, missed } = schedule;
+  return [
+    ['schedule', when.kind === 'cron' ? when.expression : `every ${formatDuration(when.everyMs)}`],
+    ['schedule.timezone', when.kind === 'cron' ? when.timezone : undefined],
+    ['schedule.overlap', overlap],
+    ['schedule.on_start', String(onStart)],
+    ['schedule.missed', missed],
+  ];
+}
+
+function watchFields(watch: WatchSpec | undefined, show: Shower): Entry[] {
+  if (watch === undefined) return [];
+  return [
+    ['watch.paths', show.words('watch.paths', watch.paths)],
+    ['watch.ignore', show.words('watch.ignore', watch.ignore)],
+    ['watch.debounce', formatDuration(watch.debounceMs)],
+    ['watch.action', watch.action.kind === 'signal' ? watch.action.signal : 'restart'],
+  ];
 }
 
 /** What differs, sorted by field. */
@@ -218,7 +344,7 @@ function prefixed<T>(
   ]);
 }
 
-function sortedFields(fields: readonly [string, string | undefined][]): Fields {
-  const present = fields.filter((field): field is [string, string] => field[1] !== undefined);
+function sortedFields(fields: readonly Entry[]): Fields {
+  const present = fields.filter((field): field is readonly [string, string] => field[1] !== undefined);
   return Object.fromEntries(present.sort(([a], [b]) => compareText(a, b)));
 }

@@ -1,8 +1,9 @@
+import { formatDuration } from './duration.ts';
 import { describeExit } from './exit.ts';
+import type { GateVerdict } from './machine.ts';
 import { unreachable } from './result.ts';
 import type { Dependency } from './service.ts';
-import type { InstanceState, WaitingOn } from './state.ts';
-import type { GateVerdict } from './transition.ts';
+import { type InstanceState, isReady, type WaitingOn } from './state.ts';
 
 /** How the gate sees a dependency: the states of its instances; `undefined` where there is no such service any more. */
 export type Lookup = (service: string) => readonly DependencyInstance[] | undefined;
@@ -10,6 +11,8 @@ export type Lookup = (service: string) => readonly DependencyInstance[] | undefi
 export interface DependencyInstance {
   readonly state: InstanceState;
   readonly wanted: 'up' | 'down';
+  /** Patterns that the present run's output has matched, of those that dependents wait for. */
+  readonly seen: readonly string[];
 }
 
 type OneVerdict =
@@ -17,36 +20,87 @@ type OneVerdict =
   | { readonly kind: 'blocked'; readonly now: string }
   | { readonly kind: 'never'; readonly reason: string };
 
-/**
- * Whether a service's dependencies let it start. Asked again whenever the state of one of them changes, so it looks
- * at states only, never at what happened on the way. A service without instances (`replicas: 0`) holds nobody up.
- */
-export function gate(dependsOn: readonly Dependency[], lookup: Lookup): GateVerdict {
-  const on: WaitingOn[] = [];
-  for (const { service, condition } of dependsOn) {
-    for (const instance of lookup(service) ?? []) {
-      const verdict = judge(condition, instance);
-      if (verdict.kind === 'never') return { kind: 'never', reason: `${service} ${verdict.reason}` };
-      if (verdict.kind === 'blocked') {
-        on.push({ service, condition, now: verdict.now });
-        break;
-      }
-    }
-  }
-  return on.length === 0 ? { kind: 'open' } : { kind: 'blocked', on };
+const OPEN: OneVerdict = { kind: 'open' };
+
+/** How long the instance has waited for its gate, ms, and the epoch ms that stands for now. */
+export interface Waited {
+  readonly forMs: number;
+  readonly wallNow: number;
 }
 
-function judge(condition: Dependency['condition'], { state, wanted }: DependencyInstance): OneVerdict {
+/**
+ * Whether a service's dependencies let it start. Asked again whenever the state of one of them changes, so it looks
+ * at states only, never at what happened on the way. A service without instances (`replicas: 0`) holds nobody up, and
+ * neither does one that is not required and missing, failed or late.
+ */
+export function gate(dependsOn: readonly Dependency[], lookup: Lookup, waited: Waited): GateVerdict {
+  const on: WaitingOn[] = [];
+  let askAgainInMs: number | undefined;
+  for (const dependency of dependsOn) {
+    const verdict = judgeAll(dependency, lookup(dependency.service) ?? []);
+    if (verdict.kind === 'open' || (verdict.kind === 'never' && !dependency.required)) continue;
+    const { service, condition, timeoutMs } = dependency;
+    if (verdict.kind === 'never') return { kind: 'never', reason: `${service} ${verdict.reason}` };
+    const leftMs = timeoutMs === undefined ? Infinity : timeoutMs - waited.forMs;
+    if (leftMs > 0) {
+      const until = leftMs === Infinity ? {} : { until: waited.wallNow + leftMs };
+      on.push({ service, condition, now: verdict.now, ...until });
+      if (leftMs < (askAgainInMs ?? Infinity)) askAgainInMs = leftMs;
+    } else if (dependency.required) {
+      return { kind: 'never', reason: late(dependency, verdict.now) };
+    }
+  }
+  if (on.length === 0) return { kind: 'open' };
+  return { kind: 'blocked', on, ...(askAgainInMs === undefined ? {} : { askAgainInMs }) };
+}
+
+function late({ service, condition, timeoutMs }: Dependency, now: string): string {
+  return `${service} was not ${describeCondition(condition)} within ${formatDuration(timeoutMs ?? 0)}, it is ${now}`;
+}
+
+/** A condition as part of a sentence: "db to be ready", "db was not ready". */
+export function describeCondition(condition: Dependency['condition']): string {
+  switch (condition) {
+    case 'started':
+    case 'ready':
+    case 'completed':
+      return condition;
+    case 'completed-successfully':
+      return 'completed successfully';
+    case 'log':
+      return 'far enough by its log';
+    default:
+      return unreachable(condition);
+  }
+}
+
+/** All instances must hold; the first that does not speaks for them. */
+function judgeAll(dependency: Dependency, instances: readonly DependencyInstance[]): OneVerdict {
+  let blocked: OneVerdict | undefined;
+  for (const instance of instances) {
+    const verdict = judge(dependency, instance);
+    if (verdict.kind === 'never') return verdict;
+    if (verdict.kind === 'blocked') blocked ??= verdict;
+  }
+  return blocked ?? OPEN;
+}
+
+function judge(dependency: Dependency, instance: DependencyInstance): OneVerdict {
+  const { condition } = dependency;
+  const { state, wanted } = instance;
   switch (state.kind) {
     case 'completed':
-      return { kind: 'open' };
+      if (condition !== 'log' || hasSaid(dependency, instance)) return OPEN;
+      return { kind: 'never', reason: 'completed without the line that is waited for' };
     case 'running':
-      return condition === 'started' ? { kind: 'open' } : { kind: 'blocked', now: 'running' };
+      return judgeRunning(dependency, instance);
+    case 'scheduled':
+      return judgeScheduled(condition, state);
     case 'failed':
-      if (condition === 'completed' && state.exit.kind !== 'spawn-error') return { kind: 'open' };
+      if (condition === 'completed' && state.exit.kind !== 'spawn-error') return OPEN;
       return { kind: 'never', reason: `failed (${describeExit(state.exit)})` };
     case 'skipped':
-      return { kind: 'never', reason: `was skipped (${state.reason})` };
+      return { kind: 'never', reason: `was skipped: ${state.reason}` };
     case 'stopped':
       return { kind: 'blocked', now: wanted === 'down' ? 'stopped' : 'about to start' };
     case 'backoff':
@@ -58,4 +112,36 @@ function judge(condition: Dependency['condition'], { state, wanted }: Dependency
     default:
       return unreachable(state);
   }
+}
+
+function hasSaid({ pattern }: Dependency, { seen }: DependencyInstance): boolean {
+  return pattern !== undefined && seen.includes(pattern);
+}
+
+function judgeRunning(dependency: Dependency, instance: DependencyInstance): OneVerdict {
+  switch (dependency.condition) {
+    case 'started':
+      return OPEN;
+    case 'ready':
+      return isReady(instance.state) ? OPEN : { kind: 'blocked', now: 'running, not ready' };
+    case 'log':
+      return hasSaid(dependency, instance) ? OPEN : { kind: 'blocked', now: 'running' };
+    case 'completed':
+    case 'completed-successfully':
+      return { kind: 'blocked', now: 'running' };
+    default:
+      return unreachable(dependency.condition);
+  }
+}
+
+/** A job between two runs: whoever waits for its end has it in the last one. */
+function judgeScheduled(
+  condition: Dependency['condition'],
+  { exit }: Extract<InstanceState, { kind: 'scheduled' }>,
+): OneVerdict {
+  if (condition === 'started' || condition === 'ready') return OPEN;
+  if (exit === undefined) return { kind: 'blocked', now: 'waiting for its schedule' };
+  const succeeded = exit.kind === 'code' && exit.code === 0;
+  if (condition === 'completed' || (condition === 'completed-successfully' && succeeded)) return OPEN;
+  return { kind: 'blocked', now: `waiting for its schedule after ${describeExit(exit)}` };
 }

@@ -23,6 +23,10 @@ export interface ConcreteLaunch {
   readonly user?: string;
   readonly umask?: string;
   readonly limits: Limits;
+  readonly tty?: true;
+  readonly mergeStderr?: true;
+  readonly stdin?: 'pipe';
+  readonly notify?: { readonly watchdogMs?: number };
 }
 
 /** What late references are filled in from. */
@@ -68,6 +72,10 @@ export interface DeclaredLaunch {
   readonly user?: string;
   readonly umask?: string;
   readonly limits: Limits;
+  readonly tty?: true;
+  readonly mergeStderr?: true;
+  readonly stdin?: 'pipe';
+  readonly notify?: { readonly watchdogMs?: number };
 }
 
 /** Taken as PATH where the service has none and something is to be put beside it. */
@@ -80,6 +88,10 @@ const OWN_VARIABLES = [
   'SETPOINT_INSTANCE',
   'SETPOINT_RUN',
   'SETPOINT_HOOK',
+  // The service manager's own, where it runs as a unit of another one.
+  'NOTIFY_SOCKET',
+  'WATCHDOG_USEC',
+  'WATCHDOG_PID',
 ];
 
 const MAX_PORT = 65_535;
@@ -127,14 +139,22 @@ export function concreteCommand(command: Command, context: TextContext): Result<
 export function concreteLaunch(spec: ServiceSpec, context: LaunchContext): Result<ConcreteLaunch, string> {
   const declared = declaredView(spec, context);
   if (!declared.ok) return declared;
-  const { command, cwd, ports, socket, user, umask, limits } = declared.value;
+  const { command, cwd, ports, socket, user, umask, limits, ...rest } = declared.value;
   return ok({
     argv: command.kind === 'exec' ? command.argv : [...command.shell, command.script],
     cwd,
     env: wholeEnv(spec, declared.value, context),
     ports,
     limits,
-    ...present({ socket, user, umask }),
+    ...present({
+      socket,
+      user,
+      umask,
+      tty: rest.tty,
+      mergeStderr: rest.mergeStderr,
+      stdin: rest.stdin,
+      notify: rest.notify,
+    }),
   });
 }
 
@@ -163,7 +183,15 @@ export function declaredView(spec: ServiceSpec, context: LaunchContext): Result<
     path: launch.path,
     ports: record(ports.value),
     limits: launch.limits,
-    ...present({ socket: socket.value, user: launch.user, umask: launch.umask }),
+    ...present({
+      socket: socket.value,
+      user: launch.user,
+      umask: launch.umask,
+      tty: launch.tty,
+      mergeStderr: launch.mergeStderr,
+      stdin: launch.stdin,
+      notify: launch.notify,
+    }),
   });
 }
 
@@ -258,7 +286,7 @@ function record<T>(entries: Iterable<readonly [string, T]>): Record<string, T> {
   return Object.fromEntries(entries);
 }
 
-function present<T extends Record<string, string | undefined>>(
+function present<T extends Record<string, unknown>>(
   values: T,
 ): { [K in keyof T]?: Exclude<T[K], undefined> } {
   const kept = Object.entries(values).filter(([, value]) => value !== undefined);

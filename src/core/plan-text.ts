@@ -1,4 +1,4 @@
-import { describeChange } from './cause.ts';
+import { describeCause, describeChange } from './cause.ts';
 import type { Cause } from './event.ts';
 import { closure, reversed, topologicalBatches } from './graph.ts';
 import type { ActionKind, PlanStep, PlanView } from './plan-view.ts';
@@ -100,6 +100,9 @@ function describe(cause: Cause, backend: string): readonly string[] {
       return [`scaled ${cause.from} -> ${cause.to}`];
     case 'not-running':
       return [`was ${cause.was}`];
+    case 'schedule':
+    case 'files':
+      return [describeCause(cause)];
     case 'policy':
     case 'shutdown':
       return [cause.reason];

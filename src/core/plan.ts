@@ -4,7 +4,7 @@ import { closure, compareText, type Edges, topologicalBatches } from './graph.ts
 import { stepOrder } from './plan-order.ts';
 import type { ActionKind, PlanStep, PlanView } from './plan-view.ts';
 import { unreachable } from './result.ts';
-import { instanceId, type ServiceId, type ServiceSpec } from './service.ts';
+import { type Dependency, instanceId, type ServiceId } from './service.ts';
 import type { InstanceStateKind, Wanted } from './state.ts';
 
 /** An instance that the manifest asks for. */
@@ -43,7 +43,10 @@ export interface PlanInput {
   /** As shown in the heading. */
   readonly manifest: string;
   /** The services of the manifest, those without instances too. Free of cycles; unknown dependencies do not matter. */
-  readonly services: readonly Pick<ServiceSpec, 'id' | 'dependsOn'>[];
+  readonly services: readonly {
+    readonly id: ServiceId;
+    readonly dependsOn: readonly Pick<Dependency, 'service'>[];
+  }[];
   readonly desired: readonly DesiredInstance[];
   readonly observed: readonly ObservedInstance[];
   /** Services of the manifest that take no part because none of their profiles is active. */
@@ -170,6 +173,9 @@ function compare(desired: DesiredInstance, observed: ObservedInstance): Draft {
       return observed.wanted === 'up' ? inPlace(desired, policy, 'restarting') : start();
     case 'waiting':
       return observed.wanted === 'up' ? inPlace(desired, policy, observed.state) : start();
+    case 'scheduled':
+      // Nothing runs, and the next run has the new launch.
+      return inPlace(desired, [...launch, ...policy], observed.state);
     case 'backoff':
     case 'skipped':
       // Wanted up and unchanged, it is being seen to: by its next retry, by its gate.

@@ -1,11 +1,13 @@
 import { formatDuration, formatSpan } from './duration.ts';
 import { describeExit, type Exit } from './exit.ts';
 import { unreachable } from './result.ts';
-import type { Backoff, RestartPolicy } from './service.ts';
+import type { Backoff, RestartPolicy, RestartSpec } from './service.ts';
 import type { Wanted } from './state.ts';
 
 export interface Ended {
-  readonly policy: RestartPolicy;
+  readonly restart: RestartSpec;
+  /** Restarts by policy that its window still holds. */
+  readonly recentRestarts: number;
   readonly exit: Exit;
   readonly wanted: Wanted;
   /** Failures in a row before this end. */
@@ -21,7 +23,7 @@ export interface Ended {
 export type Verdict =
   | { readonly kind: 'stay-stopped'; readonly reason: string }
   | { readonly kind: 'complete'; readonly reason: string }
-  | { readonly kind: 'fail'; readonly reason: string }
+  | { readonly kind: 'fail'; readonly reason: string; readonly code?: 'E_MAX_RESTARTS' }
   /** `attempt` counts retries in a row from 1. */
   | { readonly kind: 'retry'; readonly attempt: number; readonly delayMs: number; readonly reason: string };
 
@@ -32,34 +34,84 @@ export type Verdict =
  * - `on-failure`: success completes, everything else is retried.
  * - `always` and `unless-stopped`: every end is retried, success too. They differ in `restoreWanted` only.
  *
- * A start that failed for the machine's shortage is retried under every policy: the service is not to blame.
+ * A start that failed for the machine's shortage is retried under every policy: the service is not to blame. Where
+ * `max_restarts` restarts lie within the window, the next failure is the last.
  */
 export function decide(ended: Ended): Verdict {
-  const { policy, exit } = ended;
+  const { restart, exit } = ended;
+  const { policy } = restart;
   const end = describeExit(exit);
   if (ended.wanted === 'down') return { kind: 'stay-stopped', reason: `${end}; it is not wanted` };
   if (exit.kind === 'spawn-error' && exit.failure.code === 'resource-shortage') {
     return retry(ended, `${end}, the machine's shortage`);
   }
-  const success = exit.kind === 'code' && exit.code === 0;
+  const success = isSuccess(exit, restart);
+  if (!success && !isOnList(exit, restart)) {
+    return { kind: 'fail', reason: `${end}, which \`on_codes\` does not hold` };
+  }
   switch (policy) {
     case 'never':
       return { kind: success ? 'complete' : 'fail', reason: `${end}, restart is ${policy}` };
     case 'on-failure':
-      return success ? { kind: 'complete', reason: `${end}, ${policy}` } : retry(ended, `${end}, ${policy}`);
+      return success ? { kind: 'complete', reason: `${end}, ${policy}` } : retryWithin(ended, end);
     case 'always':
     case 'unless-stopped':
-      return retry(ended, `${end}, ${policy}`);
+      return retryWithin(ended, end);
     default:
       return unreachable(policy);
   }
 }
 
-function retry(ended: Ended, why: string): Verdict {
+/** Whether an end is what the service's `success_exit_codes` call a success. */
+export function isSuccess(exit: Exit, { successExitCodes }: Pick<RestartSpec, 'successExitCodes'>): boolean {
+  return exit.kind === 'code' && successExitCodes.includes(exit.code);
+}
+
+/** 128 + n stands for signal n, as in a shell; ends without a status (a start that failed, unknown) are always on it. */
+function isOnList(exit: Exit, { onCodes }: RestartSpec): boolean {
+  if (onCodes === undefined) return true;
+  if (exit.kind === 'code') return onCodes.includes(exit.code);
+  if (exit.kind === 'signal') return onCodes.includes(128 + (SIGNAL_NUMBERS[exit.signal] ?? -128));
+  return true;
+}
+
+/** Of POSIX, the same on every system; those that differ between systems are not listed. */
+const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
+  SIGHUP: 1,
+  SIGINT: 2,
+  SIGQUIT: 3,
+  SIGILL: 4,
+  SIGTRAP: 5,
+  SIGABRT: 6,
+  SIGFPE: 8,
+  SIGKILL: 9,
+  SIGSEGV: 11,
+  SIGPIPE: 13,
+  SIGALRM: 14,
+  SIGTERM: 15,
+};
+
+/** The window's count is of restarts done; this one would come on top of them. */
+function retryWithin(ended: Ended, end: string): Verdict {
+  const { policy, maxRestarts, windowMs } = ended.restart;
+  if (maxRestarts > 0 && ended.recentRestarts >= maxRestarts) {
+    const count = `${maxRestarts} ${maxRestarts === 1 ? 'restart' : 'restarts'}`;
+    const reason = `${count} in ${formatSpan(windowMs)}: giving up (last: ${end})`;
+    return { kind: 'fail', reason, code: 'E_MAX_RESTARTS' };
+  }
+  return retry(ended, `${end}, ${policy}`, maxRestarts > 0 ? ` of ${maxRestarts}` : '');
+}
+
+function retry(ended: Ended, why: string, of = ''): Verdict {
   const before = ended.ranMs >= ended.backoff.resetAfterMs ? 0 : ended.consecutiveFailures;
   const attempt = before + 1;
   const delayMs = backoffDelayMs(ended.backoff, attempt, ended.random);
-  return { kind: 'retry', attempt, delayMs, reason: `${why}: retry ${attempt} in ${formatSpan(delayMs)}` };
+  return {
+    kind: 'retry',
+    attempt,
+    delayMs,
+    reason: `${why}: retry ${attempt}${of} in ${formatSpan(delayMs)}`,
+  };
 }
 
 /** `initial * multiplier^(attempt - 1)`, varied by the jitter either way; whole ms, never negative, never above `max`. */

@@ -53,6 +53,10 @@ export interface Limits {
   readonly address_space?: number;
   /** Seconds of CPU time. */
   readonly cpu_time?: number;
+  /** Bytes that the whole unit may hold, by a control group. */
+  readonly memory?: number;
+  /** CPUs that the whole unit may keep busy, by a control group; 0.5 is half of one. */
+  readonly cpus?: number;
 }
 
 /**
@@ -77,9 +81,29 @@ export interface LaunchSpec {
   /** Octal digits, such as `0027`. */
   readonly umask?: string;
   readonly limits: Limits;
+  /** Run under a pseudo-terminal; only present where true. */
+  readonly tty?: true;
+  /** Standard error goes where standard output goes, in the order they were written; only present where true. */
+  readonly mergeStderr?: true;
+  /** Standard input is a pipe that clients may write to; absent: /dev/null (or the terminal, with `tty`). */
+  readonly stdin?: 'pipe';
+  /** The service is given a socket for sd_notify(3) messages; `watchdogMs`: and told to send keep-alives that often. */
+  readonly notify?: { readonly watchdogMs?: number };
 }
 
 export type RestartPolicy = 'never' | 'on-failure' | 'always' | 'unless-stopped';
+
+/** What follows the end of a run. */
+export interface RestartSpec {
+  readonly policy: RestartPolicy;
+  /** Restarts allowed within the window; 0: any number. */
+  readonly maxRestarts: number;
+  readonly windowMs: number;
+  /** Exit codes that count as success. */
+  readonly successExitCodes: readonly number[];
+  /** Where given, only failures with these codes are retried (128 + n stands for signal n); absent: all of them. */
+  readonly onCodes?: readonly number[];
+}
 
 export interface Backoff {
   readonly initialMs: number;
@@ -101,11 +125,90 @@ export interface StopSpec {
   readonly killTree: boolean;
 }
 
-export type DependencyCondition = 'started' | 'completed' | 'completed-successfully';
+export type DependencyCondition = 'started' | 'ready' | 'completed' | 'completed-successfully' | 'log';
+
+/**
+ * What a dependent does when a dependency that it runs on fails: its run ends by itself, or is ended as unhealthy, or
+ * because of what it depends on in turn.
+ */
+export type OnDependencyFailure = 'ignore' | 'restart' | 'stop';
 
 export interface Dependency {
   readonly service: ServiceId;
   readonly condition: DependencyCondition;
+  /** Of condition `log`: source of a regular expression that a line of the service's output must match. */
+  readonly pattern?: string;
+  /** The longest wait, in ms; absent: for ever. */
+  readonly timeoutMs?: number;
+  /** False: one that is missing, fails or takes longer than its timeout holds nobody up. */
+  readonly required: boolean;
+  readonly onFailure: OnDependencyFailure;
+}
+
+/** What a probe looks at. */
+export type ProbeCheck =
+  /** Succeeds with exit status 0. Runs in the service's environment and folder. */
+  | { readonly kind: 'exec'; readonly command: Command }
+  | {
+      readonly kind: 'http';
+      /** Absolute, `http:` or `https:`. */
+      readonly url: Text;
+      readonly method: string;
+      readonly headers: Readonly<Record<string, Text>>;
+      /** Statuses that count as success, both ends included. */
+      readonly status: readonly { readonly from: number; readonly to: number }[];
+    }
+  /** Succeeds when a connection is accepted. */
+  | { readonly kind: 'tcp'; readonly host: Text; readonly port: Text }
+  /** Succeeds for good once a line of the run's output matches. */
+  | { readonly kind: 'log'; readonly pattern: string; readonly stream?: 'stdout' | 'stderr' }
+  /** As `ready`: sd_notify's READY=1. As `live`: its WATCHDOG=1 at least every `interval`. */
+  | { readonly kind: 'notify' };
+
+export interface Probe {
+  readonly check: ProbeCheck;
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  /** Failures in a row until a success is taken back. */
+  readonly retries: number;
+  /** After the start of a run, failures count for nothing this long. */
+  readonly startPeriodMs: number;
+  /** Successes in a row until it counts as one. */
+  readonly success: number;
+}
+
+export interface ScheduleSpec {
+  readonly when:
+    | {
+        readonly kind: 'cron';
+        readonly expression: string;
+        /** IANA name; absent: the machine's. */ readonly timezone?: string;
+      }
+    | { readonly kind: 'every'; readonly everyMs: number };
+  /** What happens when it is due while a run is still under way. */
+  readonly overlap: 'skip' | 'queue' | 'replace';
+  /** Also run once when the service is started. */
+  readonly onStart: boolean;
+  /** What becomes of times that passed while nobody was there to see them: nothing, or one run for all of them. */
+  readonly missed: 'skip' | 'run';
+}
+
+/** Files whose change makes the service restart, or sends it a signal. */
+export interface WatchSpec {
+  /** Absolute paths of files and folders. */
+  readonly paths: readonly string[];
+  /** Glob patterns, relative to the watched folder, besides the built-in ones. */
+  readonly ignore: readonly string[];
+  readonly debounceMs: number;
+  readonly action: { readonly kind: 'restart' } | { readonly kind: 'signal'; readonly signal: string };
+}
+
+/** How much of a service's output is kept. */
+export interface LogSpec {
+  /** Bytes of each stream that are kept at most, archives left out of account; 0: all. */
+  readonly maxSize: number;
+  /** Archives of `maxSize` each that are kept of what was cut off; 0: none. */
+  readonly keep: number;
 }
 
 export interface Hook {
@@ -136,12 +239,17 @@ export interface ServiceSpec {
   readonly backendReason: string;
   readonly launch: LaunchSpec;
   readonly dependsOn: readonly Dependency[];
-  readonly restart: RestartPolicy;
+  readonly ready?: Probe;
+  readonly live?: Probe;
+  readonly restart: RestartSpec;
   readonly backoff: Backoff;
   readonly stop: StopSpec;
   /** The longest run, in ms; then the run is stopped and counts as failed. */
   readonly timeoutMs?: number;
   readonly replicas: number;
+  readonly schedule?: ScheduleSpec;
+  readonly watch?: WatchSpec;
+  readonly log: LogSpec;
   readonly hooks: Hooks;
   readonly errors: readonly ErrorPattern[];
   /** Programs that must be found on the service's PATH before it is started. */

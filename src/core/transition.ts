@@ -1,119 +1,10 @@
 import { describeCause } from './cause.ts';
 import type { Cause, HappeningBody } from './event.ts';
 import { describeExit, type Exit, type StartFailure } from './exit.ts';
-import { decide } from './restart.ts';
+import type { Effect, GateVerdict, Machine, MachineContext, MachineEvent, Step } from './machine.ts';
+import { decide, isSuccess } from './restart.ts';
 import { unreachable } from './result.ts';
-import type { Backoff, RestartPolicy } from './service.ts';
-import type { AfterStop, InstanceState, RunId, WaitingOn, Wanted } from './state.ts';
-
-/*
- * The life of one instance.
- *
- *              want-up            gate open           started
- *   stopped ────────────> waiting ─────────> starting ───────> running
- *      ^                   │  ^ │               │                │ exited, want-down,
- *      │         gate never│  │ │want-down      │start-failed    │ restart, timed-out
- *      │                   v  │ └──> stopped    v                v
- *      │               skipped│            [policy] <───────── stopping ──(gone)──> stopped | waiting | [policy]
- *      │                      │              │ │ │                 │
- *      │                      │  retry-due   │ │ └─> completed     └─ grace-over: SIGKILL, and on waiting for `gone`
- *      │                      └── backoff <──┘ └───> failed
- *      └── want-down, from any state; from a live one by way of `stopping`
- *
- * A run is over for the machine when its unit is gone: the main process's end alone (`exited` with something left)
- * leads to `stopping`, so that there are never two live units of one instance.
- */
-
-/** Everything the machine keeps of an instance. */
-export interface Machine {
-  readonly wanted: Wanted;
-  readonly state: InstanceState;
-  /** Failures in a row; a run of at least `backoff.reset_after` sets it back. */
-  readonly failures: number;
-  /** Restarts by policy since a person or a change last started it. */
-  readonly restarts: number;
-  /** Why the next start, if there is one, happens. */
-  readonly cause: Cause;
-}
-
-export const NEW_MACHINE: Machine = {
-  wanted: 'down',
-  state: { kind: 'stopped' },
-  failures: 0,
-  restarts: 0,
-  cause: { kind: 'added' },
-};
-
-/** What the gate says of an instance's dependencies. */
-export type GateVerdict =
-  | { readonly kind: 'open' }
-  | { readonly kind: 'blocked'; readonly on: readonly WaitingOn[] }
-  /** Cannot open any more unless something is started anew. */
-  | { readonly kind: 'never'; readonly reason: string };
-
-export type MachineEvent =
-  /** `afresh` also starts one that has completed, failed or is backing off, with its counts set back. */
-  | { readonly type: 'want-up'; readonly afresh: boolean; readonly cause: Cause }
-  | { readonly type: 'want-down'; readonly cause: Cause }
-  | { readonly type: 'restart'; readonly cause: Cause }
-  | { readonly type: 'gate'; readonly verdict: GateVerdict }
-  | { readonly type: 'started'; readonly run: RunId; readonly pid?: number }
-  | { readonly type: 'start-failed'; readonly run: RunId; readonly failure: StartFailure }
-  | { readonly type: 'pid-known'; readonly run: RunId; readonly pid: number }
-  /** The main process ended. `unfinished`: why the run is not over for all that, such as others of its unit. */
-  | {
-      readonly type: 'exited';
-      readonly run: RunId;
-      readonly exit: Exit;
-      readonly ranMs: number;
-      readonly unfinished?: string;
-      readonly lastWords?: string;
-    }
-  /** Nothing but zombies is left of the unit. */
-  | { readonly type: 'gone'; readonly run: RunId; readonly ranMs: number }
-  | { readonly type: 'retry-due' }
-  | { readonly type: 'grace-over'; readonly run: RunId }
-  | { readonly type: 'timed-out'; readonly run: RunId; readonly afterMs: number }
-  /** Stop waiting politely: kill what is being stopped. */
-  | { readonly type: 'escalate'; readonly reason: string }
-  /** A run that an earlier daemon started was found, alive or ended. */
-  | {
-      readonly type: 'adopted';
-      readonly run: RunId;
-      readonly pid?: number;
-      readonly since: number;
-      readonly restarts: number;
-    }
-  /** A run whose end an earlier daemon had already handled: the policy is asked what that end means. */
-  | { readonly type: 'restored'; readonly exit: Exit; readonly restarts: number };
-
-export type Effect =
-  /** Run the hooks and preflight, spawn, and answer with `started` or `start-failed`. */
-  | { readonly do: 'start'; readonly run: RunId; readonly cause: Cause }
-  /** Ask the unit to end (or, while it is only starting, give the start up), arm the grace timer. */
-  | { readonly do: 'stop'; readonly run: RunId }
-  | { readonly do: 'kill'; readonly run: RunId }
-  | { readonly do: 'arm-retry'; readonly delayMs: number }
-  | { readonly do: 'disarm-retry' }
-  /** Ask the gate, which answers with `gate`. */
-  | { readonly do: 'ask-gate' }
-  | { readonly do: 'tell'; readonly happening: HappeningBody };
-
-export interface MachineContext {
-  /** Epoch ms. */
-  readonly wallNow: number;
-  readonly random: () => number;
-  /** The id that the next run gets if one is begun. */
-  readonly nextRun: RunId;
-  readonly restart: RestartPolicy;
-  readonly backoff: Backoff;
-  readonly stop: { readonly signal: string; readonly graceMs: number };
-}
-
-export interface Step {
-  readonly machine: Machine;
-  readonly effects: readonly Effect[];
-}
+import type { AfterStop, InstanceState, Readiness, RunId, WaitingOn } from './state.ts';
 
 /**
  * Decides what an event makes of an instance. Pure: everything that happens is in the effects, in order. An event of
@@ -148,12 +39,34 @@ export function transition(machine: Machine, event: MachineEvent, context: Machi
       return timedOut(machine, event.afterMs, context);
     case 'escalate':
       return escalate(machine, event.reason);
+    case 'ready':
+      return becameReady(machine, event, context);
+    case 'unready':
+      return lostReadiness(machine, event, context);
+    case 'unhealthy':
+      return unhealthy(machine, event.reason, context);
+    case 'probed':
+      return probed(machine, event.probed);
+    case 'due':
+      return due(machine, event.cause, context);
+    case 'dependency-failed':
+      return dependencyFailed(machine, event.then, event.cause, context);
     case 'adopted':
-      return adopted(machine, event);
+      return adopted(machine, event, context);
     case 'restored':
       return machine.state.kind === 'stopped'
-        ? settle({ ...machine, wanted: 'up', restarts: event.restarts }, event.exit, 0, context)
+        ? settle(
+            { ...machine, wanted: 'up', restarts: event.restarts, recent: event.recent },
+            event.exit,
+            0,
+            context,
+          )
         : stay(machine);
+    case 'unbegun': {
+      if (machine.state.kind !== 'stopped') return stay(machine);
+      const { restarts, recent, cause } = event;
+      return toWaiting({ ...machine, wanted: 'up', restarts, recent, cause }, context);
+    }
     default:
       return unreachable(event);
   }
@@ -184,15 +97,26 @@ function retry(machine: Machine, context: MachineContext): Step {
   if (state.kind !== 'backoff') return stay(machine);
   const reason = `retry ${state.attempt} after ${describeExit(state.exit)}`;
   const cause: Cause = { kind: 'policy', reason };
-  return toWaiting({ ...machine, restarts: machine.restarts + 1, cause }, context);
+  const recent = withinWindow({ ...machine, recent: [...machine.recent, context.now] }, context);
+  return toWaiting({ ...machine, restarts: machine.restarts + 1, recent, cause }, context);
+}
+
+/** Bounded by what the policy can still tell apart. */
+function withinWindow({ recent }: Machine, { now, restart }: MachineContext): readonly number[] {
+  return recent.filter((at) => at > now - restart.windowMs).slice(-Math.max(1, restart.maxRestarts));
 }
 
 function wantUp(machine: Machine, afresh: boolean, cause: Cause, context: MachineContext): Step {
   const up: Machine = { ...machine, wanted: 'up' };
-  const fresh: Machine = { ...up, failures: 0, restarts: 0, cause };
+  const fresh: Machine = { ...up, failures: 0, restarts: 0, recent: [], cause };
+  const byHand = cause.kind === 'user';
   switch (machine.state.kind) {
     case 'stopped':
-      return toWaiting(fresh, context);
+      if (context.schedule === undefined || context.schedule.onStart || byHand)
+        return toWaiting(fresh, context);
+      return toScheduled(fresh, machine.state.exit, context);
+    case 'scheduled':
+      return afresh && byHand ? toWaiting(fresh, context) : stay(up);
     case 'completed':
     case 'failed':
     case 'skipped':
@@ -212,8 +136,122 @@ function wantUp(machine: Machine, afresh: boolean, cause: Cause, context: Machin
   }
 }
 
+function toScheduled(machine: Machine, exit: Exit | undefined, context: MachineContext): Step {
+  const { queued, ...rest } = machine;
+  if (queued !== undefined) return toWaiting({ ...rest, cause: queued }, context);
+  const state: InstanceState = {
+    kind: 'scheduled',
+    since: context.wallNow,
+    ...(exit === undefined ? {} : { exit }),
+  };
+  return stay({ ...rest, state });
+}
+
+function due(machine: Machine, cause: Cause, context: MachineContext): Step {
+  const { state } = machine;
+  if (machine.wanted === 'down' || context.schedule === undefined) return stay(machine);
+  const fresh: Machine = { ...machine, failures: 0, cause };
+  switch (state.kind) {
+    case 'stopped':
+    case 'scheduled':
+    case 'completed':
+    case 'failed':
+    case 'skipped':
+      return toWaiting(fresh, context);
+    case 'backoff':
+      return toWaiting(fresh, context, { do: 'disarm-retry' });
+    case 'waiting':
+    case 'starting':
+    case 'running':
+    case 'stopping':
+      break;
+    default:
+      return unreachable(state);
+  }
+  switch (context.schedule.overlap) {
+    case 'queue':
+      return stay({ ...machine, queued: cause });
+    case 'replace':
+      if (state.kind === 'starting' || state.kind === 'running')
+        return beginStop(fresh, 'start-again', cause, context);
+      return stay(state.kind === 'stopping' ? { ...fresh, state: { ...state, then: 'start-again' } } : fresh);
+    case 'skip': {
+      const reason = `${describeCause(cause)}: it was ${state.kind} since the last time, and overlap is skip`;
+      return { machine, effects: [tell({ type: 'schedule-missed', reason })] };
+    }
+    default:
+      return unreachable(context.schedule.overlap);
+  }
+}
+
+function dependencyFailed(
+  machine: Machine,
+  then: 'restart' | 'stop',
+  cause: Cause,
+  context: MachineContext,
+): Step {
+  const { kind } = machine.state;
+  if (machine.wanted === 'down' || (kind !== 'starting' && kind !== 'running')) return stay(machine);
+  const step =
+    then === 'stop'
+      ? beginStop({ ...machine, wanted: 'down' }, 'stopped', cause, context)
+      : beginStop({ ...machine, cause }, 'start-again', cause, context);
+  return { machine: step.machine, effects: [...step.effects, { do: 'pass-on-failure', cause }] };
+}
+
+function becameReady(
+  machine: Machine,
+  { run, tookMs }: Extract<MachineEvent, { type: 'ready' }>,
+  context: MachineContext,
+): Step {
+  const { state } = machine;
+  if (state.kind !== 'running' || state.readiness === undefined || state.readiness.kind === 'ready')
+    return stay(machine);
+  return {
+    machine: {
+      ...machine,
+      state: { ...state, readiness: { kind: 'ready', since: context.wallNow, tookMs } },
+    },
+    effects: [tell({ type: 'instance-ready', run, tookMs })],
+  };
+}
+
+function lostReadiness(
+  machine: Machine,
+  { run, reason }: Extract<MachineEvent, { type: 'unready' }>,
+  context: MachineContext,
+): Step {
+  const { state } = machine;
+  if (state.kind !== 'running' || state.readiness?.kind !== 'ready') return stay(machine);
+  return {
+    machine: {
+      ...machine,
+      state: { ...state, readiness: { kind: 'lost', since: context.wallNow, reason } },
+    },
+    effects: [tell({ type: 'instance-unready', run, reason })],
+  };
+}
+
+function unhealthy(machine: Machine, reason: string, context: MachineContext): Step {
+  const { state } = machine;
+  if (state.kind !== 'running') return stay(machine);
+  const exit: Exit = { kind: 'unhealthy', reason };
+  const cause: Cause = { kind: 'policy', reason: `its live probe failed: ${reason}` };
+  const step = beginStop(machine, 'decide', cause, context, exit);
+  const seen = tell({ type: 'instance-unhealthy', run: state.run, reason });
+  return { machine: step.machine, effects: [seen, ...step.effects, { do: 'report-failure', exit }] };
+}
+
+function probed(machine: Machine, has: boolean): Step {
+  const { state } = machine;
+  if (state.kind !== 'running' || has === (state.readiness !== undefined)) return stay(machine);
+  const { readiness: _gone, ...rest } = state;
+  return stay({ ...machine, state: has ? { ...rest, readiness: { kind: 'pending' } } : rest });
+}
+
 function wantDown(machine: Machine, cause: Cause, context: MachineContext): Step {
-  const down: Machine = { ...machine, wanted: 'down' };
+  const { queued: _queued, ...rest } = machine;
+  const down: Machine = { ...rest, wanted: 'down' };
   const { state } = machine;
   switch (state.kind) {
     case 'stopped':
@@ -224,6 +262,11 @@ function wantDown(machine: Machine, cause: Cause, context: MachineContext): Step
     case 'completed':
     case 'failed':
       return stay({ ...down, state: { kind: 'stopped', exit: state.exit } });
+    case 'scheduled':
+      return stay({
+        ...down,
+        state: state.exit === undefined ? { kind: 'stopped' } : { kind: 'stopped', exit: state.exit },
+      });
     case 'backoff':
       return {
         machine: { ...down, state: { kind: 'stopped', exit: state.exit } },
@@ -240,7 +283,7 @@ function wantDown(machine: Machine, cause: Cause, context: MachineContext): Step
 }
 
 function restart(machine: Machine, cause: Cause, context: MachineContext): Step {
-  const up: Machine = { ...machine, wanted: 'up', failures: 0, restarts: 0, cause };
+  const up: Machine = { ...machine, wanted: 'up', failures: 0, restarts: 0, recent: [], cause };
   const { state } = machine;
   switch (state.kind) {
     case 'starting':
@@ -253,6 +296,11 @@ function restart(machine: Machine, cause: Cause, context: MachineContext): Step 
     case 'backoff':
       return toWaiting(up, context, { do: 'disarm-retry' });
     case 'stopped':
+    case 'scheduled':
+      // A changed schedule is no reason to run now; a person who asks for it is.
+      if (context.schedule !== undefined && cause.kind !== 'user')
+        return toScheduled(up, state.exit, context);
+      return toWaiting(up, context);
     case 'completed':
     case 'failed':
     case 'skipped':
@@ -305,7 +353,9 @@ function passGate(machine: Machine, verdict: GateVerdict, context: MachineContex
         effects: [{ do: 'start', run: context.nextRun, cause: machine.cause }],
       };
     case 'blocked': {
-      if (state.kind === 'waiting' && sameWaiting(state.on, verdict.on)) return stay(machine);
+      const later: readonly Effect[] =
+        verdict.askAgainInMs === undefined ? [] : [{ do: 'ask-gate', inMs: verdict.askAgainInMs }];
+      if (state.kind === 'waiting' && sameWaiting(state.on, verdict.on)) return { machine, effects: later };
       const since = state.kind === 'waiting' ? state.since : context.wallNow;
       const news =
         state.kind === 'waiting' && state.on.length > 0
@@ -313,7 +363,7 @@ function passGate(machine: Machine, verdict: GateVerdict, context: MachineContex
           : [tell({ type: 'instance-waiting', on: verdict.on.map(describeWaiting).join(', ') })];
       return {
         machine: { ...machine, state: { kind: 'waiting', since, on: verdict.on } },
-        effects: news,
+        effects: [...news, ...later],
       };
     }
     case 'never':
@@ -350,8 +400,14 @@ function describeWaiting(on: WaitingOn): string {
 function started(machine: Machine, run: RunId, pid: number | undefined, context: MachineContext): Step {
   const { state } = machine;
   if (state.kind === 'starting') {
-    const running = { kind: 'running', run, since: context.wallNow } as const;
-    return stay({ ...machine, state: pid === undefined ? running : { ...running, pid } });
+    const running: InstanceState = {
+      kind: 'running',
+      run,
+      since: context.wallNow,
+      ...(pid === undefined ? {} : { pid }),
+      ...(context.probed ? { readiness: { kind: 'pending' } } : {}),
+    };
+    return stay({ ...machine, state: running });
   }
   // Asked to stop while it was starting: now there is something to stop.
   if (state.kind === 'stopping') {
@@ -395,13 +451,20 @@ function exited(
     return { machine: { ...machine, state: { ...state, exit } }, effects: [seen] };
   }
   if (state.kind !== 'running' && state.kind !== 'starting') return stay(machine);
-  if (event.unfinished !== undefined) {
-    const cause: Cause = { kind: 'policy', reason: `${describeExit(event.exit)}, but ${event.unfinished}` };
-    const step = beginStop(machine, 'decide', cause, context, event.exit);
-    return { machine: step.machine, effects: [seen, ...step.effects] };
-  }
-  const step = settle(machine, event.exit, event.ranMs, context);
-  return { machine: step.machine, effects: [seen, ...step.effects] };
+  const step = ranOut(machine, event, context);
+  const failed = !isSuccess(event.exit, context.restart);
+  const report: readonly Effect[] = failed ? [{ do: 'report-failure', exit: event.exit }] : [];
+  return { machine: step.machine, effects: [seen, ...step.effects, ...report] };
+}
+
+function ranOut(
+  machine: Machine,
+  event: Extract<MachineEvent, { type: 'exited' }>,
+  context: MachineContext,
+): Step {
+  if (event.unfinished === undefined) return settle(machine, event.exit, event.ranMs, context);
+  const cause: Cause = { kind: 'policy', reason: `${describeExit(event.exit)}, but ${event.unfinished}` };
+  return beginStop(machine, 'decide', cause, context, event.exit);
 }
 
 function gone(machine: Machine, ranMs: number, context: MachineContext): Step {
@@ -435,7 +498,8 @@ function afterStop(
 function settle(machine: Machine, exit: Exit, ranMs: number, context: MachineContext): Step {
   const healthy = ranMs >= context.backoff.resetAfterMs;
   const verdict = decide({
-    policy: context.restart,
+    restart: context.restart,
+    recentRestarts: withinWindow(machine, context).length,
     exit,
     wanted: machine.wanted,
     consecutiveFailures: healthy ? 0 : machine.failures,
@@ -447,18 +511,26 @@ function settle(machine: Machine, exit: Exit, ranMs: number, context: MachineCon
     case 'stay-stopped':
       return stay({ ...machine, state: { kind: 'stopped', exit } });
     case 'complete':
-      return {
-        machine: { ...machine, failures: 0, state: { kind: 'completed', exit, at: context.wallNow } },
-        effects: [tell({ type: 'instance-completed', exit })],
-      };
+      return over(
+        { ...machine, failures: 0, state: { kind: 'completed', exit, at: context.wallNow } },
+        tell({ type: 'instance-completed', exit }),
+        context,
+      );
     case 'fail':
-      return {
-        machine: {
+      return over(
+        {
           ...machine,
-          state: { kind: 'failed', exit, reason: verdict.reason, at: context.wallNow },
+          state: {
+            kind: 'failed',
+            exit,
+            reason: verdict.reason,
+            at: context.wallNow,
+            ...(verdict.code === undefined ? {} : { code: verdict.code }),
+          },
         },
-        effects: [tell({ type: 'instance-failed', exit, reason: verdict.reason })],
-      };
+        tell({ type: 'instance-failed', exit, reason: verdict.reason }),
+        context,
+      );
     case 'retry':
       return {
         machine: {
@@ -489,6 +561,14 @@ function settle(machine: Machine, exit: Exit, ranMs: number, context: MachineCon
   }
 }
 
+/** The end of a scheduled run, however it was, is not the service's. */
+function over(ended: Machine, news: Effect, context: MachineContext): Step {
+  if (context.schedule === undefined) return { machine: ended, effects: [news] };
+  const exit = 'exit' in ended.state ? ended.state.exit : undefined;
+  const step = toScheduled(ended, exit, context);
+  return { machine: step.machine, effects: [news, ...step.effects] };
+}
+
 function escalate(machine: Machine, reason: string): Step {
   const { state } = machine;
   if (state.kind !== 'stopping' || state.escalated) return stay(machine);
@@ -504,16 +584,25 @@ function timedOut(machine: Machine, afterMs: number, context: MachineContext): S
   return beginStop(machine, 'decide', cause, context, { kind: 'timeout', afterMs });
 }
 
-function adopted(machine: Machine, event: Extract<MachineEvent, { type: 'adopted' }>): Step {
+function adopted(
+  machine: Machine,
+  event: Extract<MachineEvent, { type: 'adopted' }>,
+  context: MachineContext,
+): Step {
   if (machine.state.kind !== 'stopped') return stay(machine);
-  const running = { kind: 'running', run: event.run, since: event.since } as const;
+  const readiness: Readiness =
+    event.readyAt === undefined
+      ? { kind: 'pending' }
+      : { kind: 'ready', since: event.readyAt, tookMs: Math.max(0, event.readyAt - event.since) };
+  const running: InstanceState = {
+    kind: 'running',
+    run: event.run,
+    since: event.since,
+    ...(event.pid === undefined ? {} : { pid: event.pid }),
+    ...(context.probed ? { readiness } : {}),
+  };
   return {
-    machine: {
-      ...machine,
-      restarts: event.restarts,
-      wanted: 'up',
-      state: event.pid === undefined ? running : { ...running, pid: event.pid },
-    },
+    machine: { ...machine, restarts: event.restarts, recent: event.recent, wanted: 'up', state: running },
     effects: [
       tell({
         type: 'instance-adopted',

@@ -1,9 +1,10 @@
 import type { Place } from '../core/diagnostic.ts';
-import type { Text } from '../core/service.ts';
+import type { ServiceId, Text } from '../core/service.ts';
 import type { EnvFileEntry } from './manifest-types.ts';
 import type { MapEntry, Node } from './node.ts';
 import { child, itemsOf } from './reader.ts';
 import type { Reader } from './reader.ts';
+import type { Report } from './report.ts';
 import type { EnvLevel } from './services.ts';
 import type { EnvFiles } from './variables.ts';
 
@@ -11,6 +12,8 @@ export interface EnvValue {
   readonly value: Text;
   /** Where it was said last: `file:line`. */
   readonly origin: string;
+  /** Where the manifest says it, or names the file that does. */
+  readonly place: Place;
 }
 
 /** What the environment of a service is read with. */
@@ -18,6 +21,27 @@ export interface EnvSources {
   readonly reader: Reader;
   readonly envFiles: EnvFiles;
   readonly hostEnv: Readonly<Record<string, string>>;
+}
+
+/** Set by Setpoint after everything else. */
+const OVERWRITTEN = ['SETPOINT_PROJECT', 'SETPOINT_SERVICE', 'SETPOINT_INSTANCE', 'SETPOINT_RUN'];
+/** Of sd_notify(3) and sd_watchdog_enabled(3): set where the service is listened to. */
+const NOTIFY = ['NOTIFY_SOCKET', 'WATCHDOG_USEC'];
+
+/** Warns of variables that the manifest sets to no avail. */
+export function warnOfOverwritten(
+  id: ServiceId,
+  env: ReadonlyMap<string, EnvValue>,
+  notify: boolean,
+  report: Report,
+): void {
+  for (const name of notify ? [...OVERWRITTEN, ...NOTIFY] : OVERWRITTEN) {
+    const place = env.get(name)?.place;
+    if (place === undefined) continue;
+    report.warning('reserved-variable', place, `\`${name}\` of service \`${id}\` has no effect`, {
+      note: NOTIFY.includes(name) ? 'setpoint sets it itself, for `notify`' : 'setpoint sets it itself',
+    });
+  }
 }
 
 /** The environment that the manifests declare for one service; later levels win. */
@@ -52,7 +76,7 @@ function readFile(
     reader.report.error(name, node.place, message, { help: code === 'missing-file' ? hint : help });
   });
   for (const [name, value] of Object.entries(values))
-    env.set(name, { value, origin: envFiles.whereIs(path, name) });
+    env.set(name, { value, origin: envFiles.whereIs(path, name), place: node.place });
 }
 
 function readMap(entries: Iterable<MapEntry>, sources: EnvSources, env: Map<string, EnvValue>): void {
@@ -81,7 +105,7 @@ function readPair(item: Node, sources: EnvSources, env: Map<string, EnvValue>): 
 }
 
 function set(key: string, value: Text | undefined, place: Place, env: Map<string, EnvValue>): void {
-  if (value !== undefined) env.set(key, { value, origin: `${place.file}:${place.line}` });
+  if (value !== undefined) env.set(key, { value, origin: `${place.file}:${place.line}`, place });
 }
 
 function passOn(

@@ -1,9 +1,13 @@
 import type { Place } from '../core/diagnostic.ts';
-import type { DependencyCondition, PortNumber, RestartPolicy, ServiceId } from '../core/service.ts';
-import type { DependencyEntry, Service } from './manifest-types.ts';
+import type { PortNumber, RestartSpec, ServiceId } from '../core/service.ts';
+import { dependencyFacts } from './dependencies.ts';
+import type { DependencyFact } from './dependencies.ts';
+import type { Service } from './manifest-types.ts';
 import { parsePortItem } from './port-forms.ts';
-import { child, itemsOf } from './reader.ts';
+import { readyFact } from './probes.ts';
+import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
+import { restartOf } from './restart.ts';
 import type { RawService } from './services.ts';
 
 /** What other services, and the checks across services, need to know of a service. */
@@ -13,7 +17,9 @@ export interface Facts {
   readonly active: boolean;
   readonly profiles: readonly string[];
   readonly replicas: number;
-  readonly restart: RestartPolicy;
+  readonly restart: RestartSpec;
+  /** Of its `ready` probe, where it has one; `pattern` where that waits for a line. */
+  readonly ready?: { readonly pattern?: string };
   /** By name, in the order of the manifest. */
   readonly ports: ReadonlyMap<string, PortFact>;
   readonly dependsOn: readonly DependencyFact[];
@@ -24,15 +30,6 @@ export interface PortFact {
   readonly place: Place;
 }
 
-export interface DependencyFact {
-  readonly service: ServiceId;
-  readonly condition: DependencyCondition;
-  readonly place: Place;
-}
-
-const CONDITIONS: readonly DependencyCondition[] = ['started', 'completed', 'completed-successfully'];
-const POLICIES: readonly RestartPolicy[] = ['never', 'on-failure', 'always', 'unless-stopped'];
-
 export function profilesOf(service: RawService, reader: Reader): string[] {
   return reader.strings(child<Service>(service.node, 'profiles'));
 }
@@ -40,16 +37,17 @@ export function profilesOf(service: RawService, reader: Reader): string[] {
 /** `reader` knows nothing of other services: what is read here is what they will be known by. */
 export function factsOf(service: RawService, reader: Reader, active: boolean): Facts {
   const { id, place, node } = service;
-  const restart = reader.string(child<Service>(node, 'restart'));
+  const ready = readyFact(child<Service>(node, 'ready'), reader);
   return {
     id,
     place,
     active,
     profiles: profilesOf(service, reader),
     replicas: reader.number(child<Service>(node, 'replicas')) ?? 1,
-    restart: POLICIES.find((policy) => policy === restart) ?? 'on-failure',
+    restart: restartOf(child<Service>(node, 'restart'), reader),
+    ...(ready === undefined ? {} : { ready }),
     ports: portsOf(service, reader),
-    dependsOn: dependenciesOf(service, reader),
+    dependsOn: dependencyFacts(service, reader),
   };
 }
 
@@ -67,19 +65,4 @@ function portsOf({ node }: RawService, reader: Reader): Map<string, PortFact> {
     if (parsed.ok) ports.set(String(parsed.value), { port: parsed.value, place: item.place });
   }
   return ports;
-}
-
-function dependenciesOf({ node }: RawService, reader: Reader): DependencyFact[] {
-  const value = child<Service>(node, 'depends_on');
-  if (value?.kind !== 'map') {
-    return itemsOf(value).flatMap((item) => {
-      const service = reader.string(item);
-      return service === undefined ? [] : [{ service, condition: 'started', place: item.place } as const];
-    });
-  }
-  return [...value.entries.values()].map(({ key, keyPlace, value: entry }) => {
-    const written = reader.string(entry.kind === 'map' ? child<DependencyEntry>(entry, 'condition') : entry);
-    const condition = CONDITIONS.find((known) => known === written) ?? 'started';
-    return { service: key, condition, place: keyPlace };
-  });
 }

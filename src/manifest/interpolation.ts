@@ -67,11 +67,17 @@ function inService(at: NodePath): NodePath {
 }
 
 function modeFor(at: NodePath) {
-  const [key, below] = inService(at);
+  const [key, below, last] = inService(at);
   if (at[0]?.startsWith('x-') === true || key?.startsWith('x-') === true) return 'none';
   // Regular expressions and their `$1` have a meaning of their own for the dollar sign.
-  if (key === 'errors') return 'none';
+  if (key === 'errors' || (isProbe(key) && below === 'log')) return 'none';
+  if (key === 'depends_on' && last === 'pattern') return 'none';
+  if (isProbe(key) && below === 'exec') return 'braces';
   return key === 'command' || key === 'hooks' || (key === 'stop' && below === 'command') ? 'braces' : 'full';
+}
+
+function isProbe(key: string | undefined): boolean {
+  return key === 'ready' || key === 'live';
 }
 
 function wants(at: NodePath): Wanted {

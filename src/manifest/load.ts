@@ -18,12 +18,13 @@ import { shortPath } from './paths.ts';
 import { checkProject } from './project-check.ts';
 import { child, Reader } from './reader.ts';
 import { Report } from './report.ts';
-import { ResolvedBuilder } from './resolved.ts';
+import { effectiveNode, ResolvedBuilder } from './resolved.ts';
 import type { ResolvedManifest } from './resolved.ts';
 import { collectServices } from './services.ts';
 import type { RawService } from './services.ts';
 import type { ManifestIo } from './source.ts';
 import { didYouMean } from './suggest.ts';
+import { watchedNodes } from './watch.ts';
 
 export { nodeManifestIo } from './source.ts';
 export type { ManifestIo } from './source.ts';
@@ -155,10 +156,12 @@ class Loading {
       hostEnv: this.#io.hostEnv,
     });
     for (const [name, { value }] of env) if (typeof value === 'string') this.#noteSecret(name, value);
-    const values = Object.fromEntries([...env].map(([name, { value }]) => [name, value]));
-    const spec = normaliseService(service, own, values, this.#origin(service.place), reader);
+    const known = { facts: own, services: facts, env, origin: this.#origin(service.place) };
+    const spec = normaliseService(service, known, reader);
     if (spec === undefined) return undefined;
+    for (const [name, value] of headersOf(spec)) this.#noteSecret(name, value);
     this.#checkCwd(service, spec);
+    this.#checkWatched(service, reader);
     return { service, spec, env };
   }
 
@@ -176,6 +179,26 @@ class Loading {
     }
   }
 
+  #checkWatched(service: RawService, reader: Reader): void {
+    for (const node of watchedNodes(service)) {
+      const path = reader.path(node);
+      if (path === undefined || this.#exists(path)) continue;
+      this.#report.warning('missing-watch-path', node.place, `${path} does not exist`, {
+        note: 'it is watched for once it does',
+        help: /[*?[{]/.test(path) ? 'a path is no pattern: name its folder, and use `ignore`' : undefined,
+      });
+    }
+  }
+
+  #exists(path: string): boolean {
+    try {
+      this.#io.stat(path);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   #resolve(
     root: MapNode,
     project: Project,
@@ -184,9 +207,9 @@ class Loading {
   ): ResolvedManifest {
     const values = createRedactor({ values: [...this.#secrets] });
     const builder = new ResolvedBuilder(this.#redactor, values, project.dir);
-    const entries = services.map(({ service: { id, node, place }, env }) => {
+    const entries = services.map(({ service: { id, node, place }, spec, env }) => {
       const link = linkerFor(id, facts, true, this.#report);
-      return [id, builder.service(id, node, env, (text) => link(text, place))] as const;
+      return [id, builder.service(id, effectiveNode(node, spec), env, (text) => link(text, place))] as const;
     });
     const manifest = {
       name: project.name,
@@ -222,6 +245,17 @@ class Loading {
   #origin(place: Place): string {
     return `${shortPath(place.file, dirname(this.#request.files[0] ?? place.file))}:${place.line}`;
   }
+}
+
+/** The headers of its probes that are known now. */
+function headersOf({ ready, live }: ServiceSpec): [name: string, value: string][] {
+  return [ready, live].flatMap((probe) =>
+    probe?.check.kind === 'http'
+      ? Object.entries(probe.check.headers).flatMap(([name, value]): [string, string][] =>
+          typeof value === 'string' ? [[name, value]] : [],
+        )
+      : [],
+  );
 }
 
 function topValue(root: MapNode, key: 'redact' | 'shutdown'): Node | undefined {

@@ -13,8 +13,22 @@ export type Command = string | [Scalar, ...Scalar[]];
 export type Text = string;
 export type Port = number | 'auto';
 export type Dependency = Condition | DependencyEntry;
-export type Condition = 'started' | 'completed' | 'completed-successfully';
+export type Condition = 'started' | 'ready' | 'completed' | 'completed-successfully' | 'log';
 export type Duration = string;
+export type Regex = string;
+export type HttpCheck = Text | HttpCheckEntry;
+export type PortRef = number | string;
+export type Statuses = Status | [Status, ...Status[]];
+export type Status = number | string;
+export type TcpCheck = PortRef | TcpCheckEntry;
+export type LogCheck = Regex | LogCheckEntry;
+export type Count = number;
+export type Restart = RestartPolicy | RestartEntry;
+export type RestartPolicy = 'never' | 'on-failure' | 'always' | 'unless-stopped';
+/**
+ * @minItems 1
+ */
+export type ExitCodes = [number, ...number[]];
 export type Signal =
   | 'SIGTERM'
   | 'SIGINT'
@@ -28,11 +42,12 @@ export type Signal =
   | 'SIGCONT'
   | 'SIGPIPE'
   | 'SIGWINCH';
+export type Schedule = Text | ScheduleEntry;
+export type Watch = Path | [Path, ...Path[]] | WatchEntry;
+export type WatchAction = 'restart' | WatchSignal;
 export type Umask = string | number;
-export type Count = number;
 export type Size = string | number;
 export type Hook = Command | HookEntry;
-export type Regex = string;
 
 /**
  * A Setpoint manifest: the services that shall run, and how.
@@ -172,9 +187,17 @@ export interface Service {
         [k: string]: Dependency;
       };
   /**
-   * What follows an end of the process. `never`: nothing. `on-failure` (default): a failed one is started again. `always`: started again in any case. `unless-stopped`: like `always`, but one that a person stopped stays so when the daemon comes back.
+   * Tells when the service is ready: those that depend on it being `ready` start then. One of `exec`, `http`, `tcp`, `log`, `notify`.
    */
-  restart?: 'never' | 'on-failure' | 'always' | 'unless-stopped';
+  ready?: Probe;
+  /**
+   * Tells whether the service still works: one that fails is stopped, and started again under its `restart` policy. One of `exec`, `http`, `tcp`, `notify`.
+   */
+  live?: Probe;
+  /**
+   * What follows an end of the process. `never`: nothing. `on-failure` (default): a failed one is started again. `always`: started again in any case. `unless-stopped`: like `always`, but one that a person stopped stays so when the daemon comes back. A map also says how often, and which exit statuses count.
+   */
+  restart?: Restart;
   /**
    * The growing delay between restarts.
    */
@@ -188,6 +211,14 @@ export interface Service {
    */
   timeout?: Duration;
   /**
+   * The service is a job that runs at these times: a cron expression, or a map with `cron` or `every`.
+   */
+  schedule?: Schedule;
+  /**
+   * Files and folders whose change restarts the service, or sends it a signal.
+   */
+  watch?: Watch;
+  /**
    * How many instances run. Default 1.
    */
   replicas?: number;
@@ -196,13 +227,25 @@ export interface Service {
    */
   umask?: Umask;
   /**
-   * Resource limits of each process, set with setrlimit(2).
+   * Resource limits: of each process, set with setrlimit(2); `memory` and `cpus` of the service as a whole, by a control group.
    */
   limits?: Limits;
   /**
    * The user to run as, by name or number. Needs the right to change the user.
    */
   user?: string | number;
+  /**
+   * Run the service under a pseudo-terminal: it writes colours, and `setpoint attach` types into it. What it writes to stderr joins its stdout. Default false.
+   */
+  tty?: Boolean;
+  /**
+   * What the service reads from: `null` (default), which is empty, or `pipe`, into which `setpoint attach` writes.
+   */
+  stdin?: ('pipe' | 'null') | null;
+  /**
+   * How much of what the service writes is kept.
+   */
+  log?: Log;
   /**
    * The service takes part only when one of these profiles is active (`--profile`, SETPOINT_PROFILES) or when it is named on the command line. `--profile "*"` makes all active.
    */
@@ -251,6 +294,142 @@ export interface DependencyEntry {
    * What must be true of the dependency. Default `started`.
    */
   condition?: Condition;
+  /**
+   * The longest wait; after it the service is skipped, and still starts if the dependency gets there later. Default: none.
+   */
+  timeout?: Duration;
+  /**
+   * What the service does when the dependency fails later: `ignore` (default), `restart` once the condition holds again, or `stop`.
+   */
+  on_failure?: 'ignore' | 'restart' | 'stop';
+  /**
+   * Whether the service needs it (`true`, the default). With `false` a dependency that is not defined, takes no part, fails or is late holds nobody up.
+   */
+  required?: Boolean;
+  /**
+   * Of condition `log`: a JavaScript regular expression that a line of the dependency must match. Default: that of its `ready: {log}`.
+   */
+  pattern?: Regex;
+}
+export interface Probe {
+  /**
+   * A command that succeeds with exit status 0. It runs in the environment and folder of the service; a string is run by the shell, a list is executed as it is.
+   */
+  exec?: Command;
+  /**
+   * A request that succeeds by its status. A string is the URL.
+   */
+  http?: HttpCheck;
+  /**
+   * A connection that is accepted: a port, the name of one of the ports of the service, `host:port`, or a map of both.
+   */
+  tcp?: TcpCheck;
+  /**
+   * A regular expression: ready once a line of the output matches. Only for `ready`.
+   */
+  log?: LogCheck;
+  /**
+   * The service says so itself, by the protocol of sd_notify(3). As `ready`: READY=1. As `live`: WATCHDOG=1 at least every `interval`.
+   */
+  notify?: boolean;
+  /**
+   * Time from one look to the next, at least 10ms. Default 2s.
+   */
+  interval?: Duration;
+  /**
+   * A look that takes longer has failed. Default 1s.
+   */
+  timeout?: Duration;
+  /**
+   * Failures in a row that count as one. Default 3.
+   */
+  retries?: Count;
+  /**
+   * For this long after a start failures count for nothing. Default 0s.
+   */
+  start_period?: Duration;
+  /**
+   * Successes in a row that count as one. Default 1.
+   */
+  success?: Count;
+}
+export interface HttpCheckEntry {
+  /**
+   * The whole URL, instead of `scheme`, `host`, `port` and `path`.
+   */
+  url?: Text;
+  /**
+   * A port, or the name of one of the ports of the service.
+   */
+  port?: PortRef;
+  /**
+   * What is asked for. Default `/`.
+   */
+  path?: string;
+  /**
+   * Default 127.0.0.1.
+   */
+  host?: Text;
+  /**
+   * Default `http`.
+   */
+  scheme?: 'http' | 'https';
+  /**
+   * Default GET.
+   */
+  method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
+  /**
+   * Headers of the request.
+   */
+  headers?: {
+    [k: string]: Scalar;
+  };
+  /**
+   * Statuses that count as success: one, a class, a range, or a list of these. Default `200-399`.
+   */
+  status?: Statuses;
+}
+export interface TcpCheckEntry {
+  /**
+   * Default 127.0.0.1.
+   */
+  host?: Text;
+  /**
+   * A port, or the name of one of the ports of the service.
+   */
+  port?: PortRef;
+}
+export interface LogCheckEntry {
+  /**
+   * A JavaScript regular expression, matched line by line.
+   */
+  pattern?: Regex;
+  /**
+   * Where the line must stand. Default: in either of them.
+   */
+  stream?: 'stdout' | 'stderr';
+}
+export interface RestartEntry {
+  /**
+   * When it is started again. Default `on-failure`.
+   */
+  policy?: RestartPolicy;
+  /**
+   * Restarts allowed within the window; the next failure is then the last. 0 (default): any number.
+   */
+  max_restarts?: number;
+  /**
+   * How far back restarts count for `max_restarts`. Default 60s.
+   */
+  window?: Duration;
+  /**
+   * Exit statuses that count as success. Default `[0]`.
+   */
+  success_exit_codes?: ExitCodes;
+  /**
+   * Only failures with these exit statuses are followed by a restart; 128 + n stands for signal n. Default: all.
+   */
+  on_codes?: ExitCodes;
 }
 export interface Backoff {
   /**
@@ -292,6 +471,56 @@ export interface Stop {
    */
   kill_tree?: Boolean;
 }
+export interface ScheduleEntry {
+  /**
+   * A cron expression: minute, hour, day of the month, month, day of the week; a sixth field in front stands for seconds. Also `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
+   */
+  cron?: Text;
+  /**
+   * Time from the begin of one run to that of the next, instead of `cron`; at least 100ms.
+   */
+  every?: Duration;
+  /**
+   * IANA name of the time zone that `cron` is meant in. Default: that of the machine.
+   */
+  timezone?: Text;
+  /**
+   * What happens when it is due while it still runs: `skip` (default) that time, `queue` one run for afterwards, or `replace` the run.
+   */
+  overlap?: 'skip' | 'queue' | 'replace';
+  /**
+   * Also run once when the project comes up. Default false.
+   */
+  on_start?: Boolean;
+  /**
+   * What becomes of times that passed while nobody was there to see them: `skip` (default), or `run` once for all of them.
+   */
+  missed?: 'skip' | 'run';
+}
+export interface WatchEntry {
+  /**
+   * Files and folders, relative to the file that names them.
+   */
+  paths?: Path | [Path, ...Path[]];
+  /**
+   * Patterns of paths below a watched folder that do not count, besides the usual ones.
+   */
+  ignore?: Text[];
+  /**
+   * Nothing is done until the files have been quiet for this long. Default 300ms.
+   */
+  debounce?: Duration;
+  /**
+   * `restart` (default), or `{signal}`.
+   */
+  action?: WatchAction;
+}
+export interface WatchSignal {
+  /**
+   * The signal that the service gets.
+   */
+  signal: Signal;
+}
 export interface Limits {
   /**
    * Open file descriptors (RLIMIT_NOFILE).
@@ -325,6 +554,28 @@ export interface Limits {
    * CPU time of each process (RLIMIT_CPU), in whole seconds.
    */
   cpu_time?: Duration;
+  /**
+   * Memory that all processes of the service may hold together. Needs a control group that may be written.
+   */
+  memory?: Size;
+  /**
+   * CPUs that all processes of the service may keep busy together; 0.5 is half of one. Needs a control group that may be written.
+   */
+  cpus?: number;
+}
+export interface Log {
+  /**
+   * Size of each of its two files at most. What goes beyond is cut off at the head. Default 64MiB; 0: no bound.
+   */
+  max_size?: Size;
+  /**
+   * How many pieces of that size are kept of what was cut off. Default 3.
+   */
+  keep?: number;
+  /**
+   * `separate` (default) from stdout, or `merge`: into stdout, in the order in which it was written.
+   */
+  stderr?: 'separate' | 'merge';
 }
 export interface Hooks {
   /**

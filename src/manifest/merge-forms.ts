@@ -56,10 +56,18 @@ export function dependencyOf(item: Node): KeyValue | undefined {
   return { key: item.value, value: scalar(item, 'started') };
 }
 
-export function conditionMap(node: Node): MapNode | undefined {
-  if (node.kind !== 'scalar') return node.kind === 'map' ? node : undefined;
-  const entry: MapEntry = { key: 'condition', keyPlace: node.place, value: node };
-  return { kind: 'map', place: node.place, entries: new Map([[entry.key, entry]]) };
+/** A map as it is, a scalar as one with it under `key`; undefined for a list. */
+export function keyMap(node: Node, key: string): MapNode | undefined {
+  if (node.kind === 'scalar') return entryMap(key, node);
+  return node.kind === 'map' ? node : undefined;
+}
+
+export function entryMap(key: string, value: Node): MapNode {
+  return {
+    kind: 'map',
+    place: value.place,
+    entries: new Map([[key, { key, keyPlace: value.place, value }]]),
+  };
 }
 
 /** A listed port as a named one. Only a port that needs no mapping becomes a number; the rest is left for the check. */

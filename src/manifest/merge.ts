@@ -9,6 +9,10 @@
  * | `env`, `labels` | by key, whether map or `KEY=VALUE` list |
  * | `ports` | by name in a map, by container port in a list |
  * | `mounts` | by target |
+ * | `ready`, `live` | by key; another check than the earlier one replaces it, as `url` and `port` of `http` do each other |
+ * | `schedule` | by key; `cron` and `every` replace each other; a text is its `cron` where forms meet |
+ * | `restart` | by key; a text is its `policy` where forms meet; lists of exit statuses are replaced |
+ * | `watch` | by key, paths by path; a path or a list of them is its `paths` where forms meet |
  * | `depends_on` | by service; `- db` is `db: started` and `db: ready` is `db: {condition: ready}`, where forms meet |
  * | `env_file`, `include` | by path; one, or a list of them |
  * | `requires`, `profiles`, `redact`, `inherit_env`, `errors` | append what is not in the list yet |
@@ -22,10 +26,11 @@
 import {
   asItems,
   asMap,
-  conditionMap,
   containerPort,
   dependencyOf,
+  entryMap,
   isEmpty,
+  keyMap,
   listOf,
   mountTarget,
   pathOf,
@@ -52,7 +57,23 @@ const APPEND_NEW: Rules = { merge: appendNew };
 const BY_PATH: Rules = { merge: mergeByPath };
 const KEYED: Rules = { merge: mergeKeyed };
 const HOOK: Rules = { merge: deepOrReplace, keys: { command: REPLACE } };
-const PROBE: Rules = { keys: { exec: HOOK } };
+const HTTP: Rules = {
+  merge: alternatives({ url: [], port: ['path', 'host', 'scheme'] }),
+  keys: { status: REPLACE },
+};
+const PROBE: Rules = {
+  merge: alternatives({ exec: [], http: [], tcp: [], log: [], notify: [] }),
+  keys: { exec: REPLACE, http: HTTP },
+};
+const RESTART: Rules = {
+  merge: inForm('policy', mergeByKind),
+  keys: { success_exit_codes: REPLACE, on_codes: REPLACE },
+};
+const SCHEDULE: Rules = { merge: inForm('cron', alternatives({ cron: ['timezone'], every: [] })) };
+const WATCH: Rules = {
+  merge: mergeWatch,
+  keys: { paths: BY_PATH, ignore: APPEND_NEW, action: { merge: deepOrReplace } },
+};
 
 const SERVICE: Rules = {
   keys: {
@@ -73,6 +94,9 @@ const SERVICE: Rules = {
     hooks: { rest: HOOK },
     ready: PROBE,
     live: PROBE,
+    restart: RESTART,
+    schedule: SCHEDULE,
+    watch: WATCH,
     docker: { keys: { entrypoint: REPLACE, labels: KEYED, healthcheck: { keys: { test: REPLACE } } } },
   },
 };
@@ -137,6 +161,72 @@ function mergeByKind(base: Node, over: Node, rules: Rules): Node {
 
 function deepOrReplace(base: Node, over: Node, rules: Rules): Node {
   return base.kind === 'map' && over.kind === 'map' ? mergeMaps(base, over, rules) : over;
+}
+
+/**
+ * For maps that say one of several things: `companions` names, for each, the keys that go with it alone. Where `over`
+ * says another one than `base`, that takes the place of all that `base` says of it, and nothing from below comes back
+ * through it, neither what was replaced nor what that had already kept out.
+ */
+function alternatives(companions: Readonly<Record<string, readonly string[]>>): Merger {
+  const names = Object.keys(companions);
+  const withCompanions = (name: string) => [name, ...(companions[name] ?? [])];
+  return (base, over, rules) => {
+    if (base.kind !== 'map' || over.kind !== 'map') return mergeByKind(base, over, rules);
+    const theirs = names.filter((name) => states(over, name));
+    const others = names.filter((name) => !theirs.includes(name));
+    const gone = others.flatMap(withCompanions).filter((key) => states(base, key));
+    if (theirs.length === 0 || gone.length === 0) return mergeMaps(base, over, rules);
+    const dropped = [...gone, ...theirs.filter((name) => states(base, name))];
+    const keptOut = names
+      .filter((name) => gone.some((key) => key !== name && names.includes(key)))
+      .flatMap((name) => companions[name] ?? [])
+      .filter((key) => !states(base, key));
+    return mergeMaps(without(base, dropped, theirs[0]), sealed(over, theirs, keptOut), rules);
+  };
+}
+
+function states(node: MapNode, key: string): boolean {
+  const entry = node.entries.get(key);
+  return entry !== undefined && entry.value.tag !== 'reset';
+}
+
+/** Without these keys; the first of them leaves its position to `heir`, by something for that to replace. */
+function without(node: MapNode, keys: readonly string[], heir: string | undefined): MapNode {
+  const entries = new Map<string, MapEntry>();
+  let placed = heir === undefined;
+  for (const [key, entry] of node.entries) {
+    if (!keys.includes(key)) entries.set(key, entry);
+    else if (!placed && heir !== undefined) {
+      placed = true;
+      entries.set(heir, entry);
+    }
+  }
+  return { ...node, entries };
+}
+
+/** With `keys` as if tagged `!override`, and `absent` as if tagged `!reset` where they are not there. */
+function sealed(node: MapNode, keys: readonly string[], absent: readonly string[]): MapNode {
+  const entries = new Map(node.entries);
+  for (const key of keys) {
+    const entry = entries.get(key);
+    if (entry !== undefined) entries.set(key, { ...entry, value: { ...entry.value, tag: 'override' } });
+  }
+  for (const key of absent.filter((name) => !entries.has(name))) {
+    const { place } = node;
+    entries.set(key, { key, keyPlace: place, value: { kind: 'scalar', place, value: null, tag: 'reset' } });
+  }
+  return { ...node, entries };
+}
+
+/** A scalar stands for a map with it under `key` where it meets a map. */
+function inForm(key: string, merge: Merger): Merger {
+  return (base, over, rules) => {
+    if (base.kind === over.kind) return merge(base, over, rules);
+    const left = keyMap(base, key);
+    const right = keyMap(over, key);
+    return left === undefined || right === undefined ? over : merge(left, right, rules);
+  };
 }
 
 /** The place of a merged map is where it stands first; that of each value where it was said last. */
@@ -209,9 +299,16 @@ function mergeDependencies(base: Node, over: Node, rules: Rules): Node {
 
 function mergeDependency(base: Node, over: Node): Node {
   if (base.kind === 'scalar' && over.kind === 'scalar') return over;
-  const left = conditionMap(base);
-  const right = conditionMap(over);
+  const left = keyMap(base, 'condition');
+  const right = keyMap(over, 'condition');
   return left === undefined || right === undefined ? over : mergeMaps(left, right, NONE);
+}
+
+function mergeWatch(base: Node, over: Node, rules: Rules): Node {
+  if (base.kind !== 'map' && over.kind !== 'map') return mergeByPath(base, over);
+  const left = base.kind === 'list' ? entryMap('paths', base) : keyMap(base, 'paths');
+  const right = over.kind === 'list' ? entryMap('paths', over) : keyMap(over, 'paths');
+  return left === undefined || right === undefined ? over : mergeMaps(left, right, rules);
 }
 
 function mergePorts(base: Node, over: Node, rules: Rules): Node {

@@ -33,3 +33,8 @@ export interface MapEntry {
   readonly keyPlace: Place;
   readonly value: Node;
 }
+
+/** Whether a value is written as a text: not as a number, `true`, or nothing. */
+export function isText(node: Node | undefined): node is ScalarNode {
+  return node?.kind === 'scalar' && (node.text !== undefined || typeof node.value === 'string');
+}

@@ -1,32 +1,46 @@
 import { isSafePattern } from '../core/errors.ts';
 import type {
   Backoff,
-  Command,
-  Dependency,
-  EnvAppend,
   ErrorPattern,
   Hook,
   Hooks,
-  LaunchSpec,
-  Limits,
-  PortSpec,
+  LogSpec,
+  Probe,
+  ServiceId,
   ServiceSpec,
   StopSpec,
-  Text,
 } from '../core/service.ts';
+import { dependenciesOf } from './dependencies.ts';
+import { warnOfOverwritten } from './environment.ts';
+import type { EnvValue } from './environment.ts';
 import type { Facts } from './facts.ts';
+import { launchOf, mergesStderr } from './launch.ts';
 import type * as Manifest from './manifest-types.ts';
 import type { Node } from './node.ts';
 import { errorPreset } from './presets.ts';
+import { probeOf } from './probes.ts';
 import { child, itemsOf } from './reader.ts';
 import type { Reader } from './reader.ts';
+import { scheduleOf } from './schedule.ts';
 import type { RawService } from './services.ts';
 import { closest } from './suggest.ts';
+import { watchOf } from './watch.ts';
 
 const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
 const DEFAULT_HOOK_TIMEOUT_MS = 30_000;
+const DEFAULT_LOG_SIZE = 64 * 1024 ** 2;
+const DEFAULT_LOG_ARCHIVES = 3;
 
 type Service = Manifest.Service;
+
+/** What is known of a service before it is normalised. */
+interface Known {
+  readonly facts: Facts;
+  /** Of all services, itself included. */
+  readonly services: ReadonlyMap<ServiceId, Facts>;
+  readonly env: ReadonlyMap<string, EnvValue>;
+  readonly origin: string;
+}
 
 /**
  * Fills in the defaults and turns everything into the units of the core. Undefined where the service cannot be
@@ -34,9 +48,7 @@ type Service = Manifest.Service;
  */
 export function normaliseService(
   service: RawService,
-  facts: Facts,
-  env: Readonly<Record<string, Text>>,
-  origin: string,
+  { facts, services, env, origin }: Known,
   reader: Reader,
 ): ServiceSpec | undefined {
   const { id, node } = service;
@@ -53,18 +65,31 @@ export function normaliseService(
   const description = reader.string(child<Service>(node, 'description'));
   const timeoutMs = reader.durationMs(child<Service>(node, 'timeout'));
   const stated = reader.string(child<Service>(node, 'backend')) === 'native';
+  const mergeStderr = mergesStderr(service, reader);
+  const scope = { service, facts, shell, mergeStderr, reader };
+  const ready = probeOf('ready', scope);
+  const live = probeOf('live', scope);
+  const notify = notifyOf(ready, live);
+  const schedule = scheduleOf(service, facts.restart, reader);
+  const watch = watchOf(service, reader);
+  warnOfOverwritten(id, env, notify !== undefined, reader.report);
   const spec: ServiceSpec = {
     id,
     ...(description === undefined ? {} : { description }),
     labels: labelsOf(child<Service>(node, 'labels'), reader),
     backendReason: stated ? 'the manifest says so' : 'nothing asks for another backend',
-    launch: launchOf(service, facts, command, env, reader),
-    dependsOn: dependenciesOf(facts),
+    launch: launchOf(service, { facts, command, env, mergeStderr, notify }, reader),
+    dependsOn: dependenciesOf(facts, services),
+    ...(ready === undefined ? {} : { ready }),
+    ...(live === undefined ? {} : { live }),
     restart: facts.restart,
     backoff: backoffOf(child<Service>(node, 'backoff'), reader),
     stop: stopOf(child<Service>(node, 'stop'), shell, reader),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     replicas: facts.replicas,
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(watch === undefined ? {} : { watch }),
+    log: logOf(child<Service>(node, 'log'), reader),
     hooks: hooksOf(child<Service>(node, 'hooks'), shell, reader),
     errors: itemsOf(child<Service>(node, 'errors')).flatMap((item) => errorsOf(item, reader)),
     requires: reader.strings(child<Service>(node, 'requires')),
@@ -81,30 +106,10 @@ function isMeantAsCommand(key: string): boolean {
   return others.includes(key) || closest(key, ['command']) !== undefined;
 }
 
-function launchOf(
-  { node, dir }: RawService,
-  facts: Facts,
-  command: Command,
-  env: Readonly<Record<string, Text>>,
-  reader: Reader,
-): LaunchSpec {
-  const socket = reader.pathText(child<Service>(node, 'socket'));
-  const user = reader.string(child<Service>(node, 'user'));
-  const umask = reader.string(child<Service>(node, 'umask'));
-  return {
-    backend: 'native',
-    command,
-    cwd: reader.path(child<Service>(node, 'cwd')) ?? dir,
-    env,
-    envAppend: envAppendOf(child<Service>(node, 'env_append'), reader),
-    inheritEnv: inheritedOf(child<Service>(node, 'inherit_env'), reader),
-    path: itemsOf(child<Service>(node, 'path')).flatMap((item) => reader.path(item) ?? []),
-    ports: [...facts.ports].map(([name, { port }]): PortSpec => ({ name, port })),
-    ...(socket === undefined ? {} : { socket }),
-    ...(user === undefined ? {} : { user }),
-    ...(umask === undefined ? {} : { umask: umask.padStart(4, '0') }),
-    limits: limitsOf(child<Service>(node, 'limits'), reader),
-  };
+/** The service is given a socket for its messages where a probe listens to them. */
+function notifyOf(ready: Probe | undefined, live: Probe | undefined): { watchdogMs?: number } | undefined {
+  if (live?.check.kind === 'notify') return { watchdogMs: live.intervalMs };
+  return ready?.check.kind === 'notify' ? {} : undefined;
 }
 
 function shellOf(node: Node | undefined, reader: Reader): readonly string[] {
@@ -121,10 +126,14 @@ function warnOfUnusedShell({ own, id }: RawService, spec: ServiceSpec, reader: R
   const entry = own.entries.get('shell');
   if (entry === undefined || entry.value.tag === 'reset') return;
   const hooks = Object.values(spec.hooks as Record<string, Hook>).map((hook) => hook.command);
+  const probes = [spec.ready, spec.live].flatMap((probe) =>
+    probe?.check.kind === 'exec' ? [probe.check.command] : [],
+  );
   const commands = [
     spec.launch.command,
     ...(spec.stop.command === undefined ? [] : [spec.stop.command]),
     ...hooks,
+    ...probes,
   ];
   if (commands.some((command) => command.kind === 'shell')) return;
   reader.report.warning('unused-shell', entry.keyPlace, `\`shell\` of service \`${id}\` has no effect`, {
@@ -144,48 +153,6 @@ function labelsOf(node: Node | undefined, reader: Reader): Record<string, string
   return Object.fromEntries(labels);
 }
 
-function dependenciesOf({ dependsOn }: Facts): Dependency[] {
-  const byService = new Map(dependsOn.map(({ service, condition }) => [service, { service, condition }]));
-  return [...byService.values()];
-}
-
-function envAppendOf(node: Node | undefined, reader: Reader): EnvAppend[] {
-  if (node?.kind !== 'map') return [];
-  return [...node.entries.values()].flatMap(({ key, value: entry }): EnvAppend[] => {
-    const value = reader.text(child<Manifest.EnvAppendEntry>(entry, 'value'));
-    if (value === undefined) return [];
-    const separator = reader.string(child<Manifest.EnvAppendEntry>(entry, 'separator')) ?? ':';
-    const prepend = reader.boolean(child<Manifest.EnvAppendEntry>(entry, 'prepend')) ?? false;
-    return [{ name: key, value, separator, prepend }];
-  });
-}
-
-function inheritedOf(node: Node | undefined, reader: Reader): boolean | readonly string[] {
-  return node?.kind === 'list' ? reader.strings(node) : (reader.boolean(node) ?? true);
-}
-
-function limitsOf(node: Node | undefined, reader: Reader): Limits {
-  const cpuTime = child<Manifest.Limits>(node, 'cpu_time');
-  const cpuTimeMs = reader.durationMs(cpuTime);
-  if (cpuTime !== undefined && cpuTimeMs !== undefined && (cpuTimeMs < 1000 || cpuTimeMs % 1000 !== 0)) {
-    reader.report.error('bad-duration', cpuTime.place, '`limits.cpu_time` counts whole seconds', {
-      note: 'expected at least 1s',
-      same: '',
-    });
-  }
-  const values: Readonly<Record<keyof Limits, number | undefined>> = {
-    open_files: reader.number(child<Manifest.Limits>(node, 'open_files')),
-    processes: reader.number(child<Manifest.Limits>(node, 'processes')),
-    core_size: reader.bytes(child<Manifest.Limits>(node, 'core_size')),
-    file_size: reader.bytes(child<Manifest.Limits>(node, 'file_size')),
-    stack_size: reader.bytes(child<Manifest.Limits>(node, 'stack_size')),
-    locked_memory: reader.bytes(child<Manifest.Limits>(node, 'locked_memory')),
-    address_space: reader.bytes(child<Manifest.Limits>(node, 'address_space')),
-    cpu_time: cpuTimeMs === undefined ? undefined : cpuTimeMs / 1000,
-  };
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
-}
-
 function backoffOf(node: Node | undefined, reader: Reader): Backoff {
   return {
     initialMs: reader.durationMs(child<Manifest.Backoff>(node, 'initial')) ?? 500,
@@ -193,6 +160,13 @@ function backoffOf(node: Node | undefined, reader: Reader): Backoff {
     multiplier: reader.number(child<Manifest.Backoff>(node, 'multiplier')) ?? 2,
     jitter: reader.number(child<Manifest.Backoff>(node, 'jitter')) ?? 0.2,
     resetAfterMs: reader.durationMs(child<Manifest.Backoff>(node, 'reset_after')) ?? 30_000,
+  };
+}
+
+function logOf(node: Node | undefined, reader: Reader): LogSpec {
+  return {
+    maxSize: reader.bytes(child<Manifest.Log>(node, 'max_size')) ?? DEFAULT_LOG_SIZE,
+    keep: reader.number(child<Manifest.Log>(node, 'keep')) ?? DEFAULT_LOG_ARCHIVES,
   };
 }
 

@@ -7,7 +7,7 @@ import type { MapEntry, MapNode, Node, ScalarNode } from './node.ts';
 import type { Report } from './report.ts';
 import type { SourceText } from './source.ts';
 import { didYouMean } from './suggest.ts';
-import { syntaxMessage } from './syntax-message.ts';
+import { syntaxHelp, syntaxMessage } from './syntax-message.ts';
 
 /** Nodes that may come out of aliases; 300 uses of a set of defaults are far below, a bomb is far above. */
 const MAX_ALIASED_NODES = 100_000;
@@ -64,7 +64,8 @@ function compose(source: SourceText, report: Report): Document.Parsed | undefine
       // What follows on the same line is nearly always a consequence.
       if (lines.has(place.line)) continue;
       lines.add(place.line);
-      report.error('syntax', place, syntaxMessage(error.code, error.message));
+      const help = syntaxHelp(source.line(place.line));
+      report.error('syntax', place, syntaxMessage(error.code, error.message), { help });
     }
     for (const { code, pos } of warnings) {
       if (code === 'TAG_RESOLVE_FAILED') reportTag(source, report, pos);

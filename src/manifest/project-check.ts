@@ -1,7 +1,8 @@
 import type { Label } from '../core/diagnostic.ts';
 import { findCycles } from '../core/graph.ts';
 import type { ServiceId } from '../core/service.ts';
-import type { DependencyFact, Facts } from './facts.ts';
+import type { DependencyFact } from './dependencies.ts';
+import type { Facts } from './facts.ts';
 import type { Report } from './report.ts';
 import { didYouMean } from './suggest.ts';
 
@@ -21,28 +22,58 @@ export function checkProject(services: ReadonlyMap<ServiceId, Facts>, report: Re
 
 function checkDependency(
   { id, active }: Facts,
-  { service, condition, place }: DependencyFact,
+  dependency: DependencyFact,
   services: ReadonlyMap<ServiceId, Facts>,
   report: Report,
 ): void {
+  const { service, required, place } = dependency;
   const target = services.get(service);
   if (service === id) {
     report.error('self-dependency', place, `\`${id}\` depends on itself`, { same: '' });
   } else if (target === undefined) {
-    reportUnknownService(service, place, ` in \`depends_on\` of service \`${id}\``, services, report);
+    if (required)
+      reportUnknownService(service, place, ` in \`depends_on\` of service \`${id}\``, services, report);
   } else if (active && !target.active) {
-    reportInactive(`\`${id}\` depends on \`${service}\``, target, place, report);
+    if (required) reportInactive(`\`${id}\` depends on \`${service}\``, target, place, report);
+  } else {
+    checkCondition(id, dependency, target, report);
+  }
+}
+
+/** Conditions that cannot come true, or that mean something else than they say. */
+function checkCondition(
+  id: ServiceId,
+  { service, condition, place, pattern, patternPlace }: DependencyFact,
+  target: Facts,
+  report: Report,
+): void {
+  const { policy } = target.restart;
+  const also = (note: string) => [{ place: target.place, note: `\`${service}\` is defined here, ${note}` }];
+  if (patternPlace !== undefined && condition !== 'log') {
+    const message = `the \`pattern\` of \`depends_on.${service}\` in service \`${id}\` has no effect`;
+    report.warning('unused-key', patternPlace, message, { note: 'it goes with `condition: log`' });
+  }
+  if (condition === 'ready' && target.ready === undefined) {
+    const message = `\`${id}\` waits for \`${service}\` to be ready, but nothing tells when it is`;
+    report.warning('no-ready-probe', place, message, {
+      note: 'this waits until it runs, as `started` does',
+      also: also('without `ready`'),
+    });
+  } else if (condition === 'log' && pattern === undefined && target.ready?.pattern === undefined) {
+    const message = `\`${id}\` waits for a line of \`${service}\`, but nothing says which`;
+    report.error('missing-key', place, message, {
+      note: 'expected `{condition: log, pattern: ...}`',
+      also: also('without `ready: {log: ...}`'),
+    });
   } else if (
-    condition !== 'started' &&
-    (target.restart === 'always' || target.restart === 'unless-stopped')
+    (condition === 'completed' || condition === 'completed-successfully') &&
+    (policy === 'always' || policy === 'unless-stopped')
   ) {
     report.warning(
       'never-completes',
       place,
       `\`${id}\` waits for \`${service}\` to complete, which never does`,
-      {
-        note: `\`${service}\` has \`restart: ${target.restart}\``,
-      },
+      { note: `\`${service}\` has \`restart: ${policy}\`` },
     );
   }
 }
@@ -72,10 +103,14 @@ export function reportInactive(what: string, target: Facts, place: Label['place'
 function checkCycles(services: ReadonlyMap<ServiceId, Facts>, report: Report): void {
   const edges = new Map<ServiceId, ServiceId[]>();
   for (const { id, dependsOn } of services.values()) {
-    const known = dependsOn.map((dependency) => dependency.service);
+    // One that need not be there and takes no part is no edge: nothing waits for it.
+    const known = dependsOn.filter(({ service, required }) => {
+      const target = services.get(service);
+      return service !== id && target !== undefined && (required || target.active);
+    });
     edges.set(
       id,
-      known.filter((service) => service !== id && services.has(service)),
+      known.map(({ service }) => service),
     );
   }
   for (const cycle of findCycles([...services.keys()], edges)) {

@@ -1,9 +1,9 @@
-import { parseDuration, parseSize } from '../core/duration.ts';
+import { formatDuration, formatSize, parseDuration, parseSize } from '../core/duration.ts';
 import type { Place } from '../core/diagnostic.ts';
 import type { Result } from '../core/result.ts';
 import type { Command, Text } from '../core/service.ts';
 import { retype } from './interpolate.ts';
-import type { Node } from './node.ts';
+import type { MapNode, Node } from './node.ts';
 import { absolutePath, absoluteText } from './paths.ts';
 import type { Report } from './report.ts';
 
@@ -19,6 +19,11 @@ export function child<T>(node: Node | undefined, key: KeyOf<T>): Node | undefine
 export function itemsOf(node: Node | undefined): readonly Node[] {
   if (node === undefined) return [];
   return node.kind === 'list' ? node.items : [node];
+}
+
+/** Whether a map has a key that is none of these, which the check against the schema has then reported. */
+export function hasUnknownKey(node: MapNode, known: readonly string[]): boolean {
+  return [...node.entries.keys()].some((key) => !known.includes(key));
 }
 
 /**
@@ -50,7 +55,7 @@ export class Reader {
     if (typeof text === 'string') return text;
     this.report.error('late-reference', node.place, 'this value must be known before anything starts', {
       note: 'holds what is known only when an instance starts',
-      help: 'automatic ports, hosts and instance numbers can be used in commands, `env`, `env_append` and `socket`',
+      help: 'automatic ports, hosts and instance numbers can be used in commands, probes, `env`, `env_append` and `socket`',
     });
     return undefined;
   }
@@ -69,12 +74,26 @@ export class Reader {
     return node?.kind === 'scalar' && typeof node.value === 'boolean' ? node.value : undefined;
   }
 
-  durationMs(node: Node | undefined): number | undefined {
-    return this.#parsed(node, 'bad-duration', parseDuration);
+  /** `least` is the shortest that makes sense, such as `10ms`. */
+  durationMs(node: Node | undefined, least = '0s'): number | undefined {
+    const ms = this.#parsed(node, 'bad-duration', parseDuration);
+    const bound = parseDuration(least);
+    if (node === undefined || ms === undefined || !bound.ok || ms >= bound.value) return ms;
+    this.report.error('bad-duration', node.place, `${formatDuration(ms)} is too short`, {
+      note: `expected at least ${least}`,
+    });
+    return undefined;
   }
 
-  bytes(node: Node | undefined): number | undefined {
-    return this.#parsed(node, 'bad-size', parseSize);
+  /** `least` is the smallest that makes sense, such as `1MiB`. */
+  bytes(node: Node | undefined, least = '0'): number | undefined {
+    const bytes = this.#parsed(node, 'bad-size', parseSize);
+    const bound = parseSize(least);
+    if (node === undefined || bytes === undefined || !bound.ok || bytes >= bound.value) return bytes;
+    this.report.error('bad-size', node.place, `${formatSize(bytes)} is too little`, {
+      note: `expected at least ${least}; a number without a unit counts bytes`,
+    });
+    return undefined;
   }
 
   path(node: Node | undefined): string | undefined {

@@ -1,9 +1,10 @@
 import type { Redactor } from '../core/redact.ts';
-import type { LateRef, Text } from '../core/service.ts';
+import type { LateRef, ServiceSpec, Text } from '../core/service.ts';
 import type { EnvValue } from './environment.ts';
 import { isOwnName } from './interpolation.ts';
 import type { MapNode, Node } from './node.ts';
 import { shortPath } from './paths.ts';
+import { unusedTimings } from './probes.ts';
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
@@ -12,6 +13,27 @@ export interface ResolvedManifest {
   readonly manifest: { readonly [key: string]: Json };
   /** Of each value, by its path such as `services.api.env.PORT`: where it was said last, as `file:line`. */
   readonly origins: Readonly<Record<string, string>>;
+}
+
+/** A service's node without the settings of probes, schedules and the like that defaults give to those who have one. */
+export function effectiveNode(node: MapNode, spec: ServiceSpec): MapNode {
+  const entries = new Map(node.entries);
+  for (const key of ['ready', 'live', 'schedule', 'watch'] as const) {
+    if (spec[key] === undefined) entries.delete(key);
+  }
+  const drop = (key: string, unused: readonly string[]): void => {
+    const entry = entries.get(key);
+    if (entry?.value.kind !== 'map') return;
+    const kept = new Map(entry.value.entries);
+    for (const name of unused) kept.delete(name);
+    entries.set(key, { ...entry, value: { ...entry.value, entries: kept } });
+  };
+  for (const key of ['ready', 'live'] as const) {
+    const kind = spec[key]?.check.kind;
+    if (kind !== undefined) drop(key, unusedTimings(key, kind));
+  }
+  if (spec.launch.tty === true) drop('log', ['stderr']);
+  return { ...node, entries };
 }
 
 /** Builds the resolved form, value by value, with their origins beside them. */

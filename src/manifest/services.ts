@@ -34,6 +34,12 @@ interface Surroundings {
   readonly defaults: readonly { readonly node: MapNode; readonly lookup: LookUp }[];
 }
 
+/** Where a service itself states a key; undefined where it only has it from the defaults. */
+export function statedAt({ own }: RawService, key: string): Place | undefined {
+  const entry = own.entries.get(key);
+  return entry === undefined || entry.value.tag === 'reset' ? undefined : entry.keyPlace;
+}
+
 /** The services of a group and of what it includes, in the order of the manifests. */
 export function collectServices(group: Group, report: Report): ReadonlyMap<ServiceId, RawService> {
   const services = new Map<ServiceId, RawService>();

@@ -151,9 +151,7 @@ function reportKey(path: Path, key: string, place: Place, shape: Shape, report: 
     report.error('bad-service-id', place, `\`${shown}\` cannot be the id of a service`, { note, same: '' });
     return;
   }
-  const about =
-    path.length === 0 ? 'top' : shape.is === 'limits' || shape.is === 'service' ? shape.is : undefined;
-  const special = about === undefined ? undefined : hint(about, key);
+  const special = hint(path.length === 0 ? 'top' : shape.is, key);
   const note = special ?? (report.full ? undefined : didYouMean(key, Object.keys(shape.keys ?? {})));
   report.error('unknown-key', place, `unknown key \`${shown}\`${within(path)}`, { note, same: '' });
 }
@@ -167,7 +165,7 @@ function reportValue({ path, node, shape, errors }: Problem, report: Report): vo
   const expected = shape.expected ?? 'expected something else';
   if (word === undefined || !rightKind) {
     report.error('wrong-type', node.place, `${subject(path)} is ${kindOf(node)}`, {
-      note: expected,
+      note: commandInside(path, node) ?? expected,
       same: '',
     });
     return;
@@ -178,21 +176,24 @@ function reportValue({ path, node, shape, errors }: Problem, report: Report): vo
     return;
   }
   const near = shape.values === undefined || report.full ? undefined : didYouMean(word, shape.values);
-  const note = specialHint(path, shape, word) ?? near ?? expected;
+  const note = hint(shape.is, word) ?? near ?? expected;
   report.error(codeOf(shape), node.place, `\`${word}\` is not valid for ${subject(path)}`, {
     note,
     same: '',
   });
 }
 
-function specialHint(path: Path, shape: Shape, word: string): string | undefined {
-  if (path.at(-1) === 'restart') return hint('restart', word);
-  return shape.is === 'condition' || shape.is === 'dependency' ? hint('condition', word) : undefined;
+/** Elsewhere the command of a probe stands a level deeper. */
+function commandInside(path: Path, node: Node): string | undefined {
+  if (path.at(-1) !== 'exec' || node.kind !== 'map' || !node.entries.has('command')) return undefined;
+  return 'the command stands right here, as in `exec: pg_isready`';
 }
 
 const CODES: ReadonlyMap<string, string> = new Map([
   ['signal', 'bad-signal'],
   ['port', 'bad-port'],
+  ['portRef', 'bad-port'],
+  ['tcpCheck', 'bad-port'],
   ['condition', 'unknown-condition'],
   ['dependency', 'unknown-condition'],
 ]);

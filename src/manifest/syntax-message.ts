@@ -38,3 +38,10 @@ export function syntaxMessage(code: string, original: string): string {
   const missing = MISSING.find(([prefix]) => original.startsWith(prefix));
   return missing?.[1] ?? MESSAGES[code] ?? 'something is missing here';
 }
+
+/** A cron expression often begins with what is an alias to YAML. */
+export function syntaxHelp(line: string): string | undefined {
+  return /(?:[:-]|[[{,])\s+\*(?![A-Za-z_])/.test(line)
+    ? 'to YAML a `*` begins an alias; put a value that begins with it in quotes'
+    : undefined;
+}

@@ -4,13 +4,22 @@ import { resolveShape, shape as manifestShape } from './generated/validator.js';
 import type { Shape } from './generated/validator.js';
 import type { ListNode, MapNode, Node, ScalarNode } from './node.ts';
 import { parsePortItem } from './port-forms.ts';
+import { parseStatus } from './probe-forms.ts';
 import type { Report } from './report.ts';
 import { shapeBelow } from './shape.ts';
 import { subject } from './words.ts';
 import type { Path } from './words.ts';
 
+interface Check {
+  readonly code: string;
+  why(text: string): string | undefined;
+}
+
+const REGEX: Check = { code: 'bad-regex', why: (text) => reason(isSafePattern(text)) };
+const STATUS: Check = { code: 'bad-status', why: (text) => reason(parseStatus(text)) };
+
 /** Why a text of some definition of the schema is wrong, in words. */
-const CHECKS: Readonly<Record<string, { readonly code: string; why(text: string): string | undefined }>> = {
+const CHECKS: Readonly<Record<string, Check>> = {
   duration: { code: 'bad-duration', why: (text) => reason(parseDuration(text)) },
   size: { code: 'bad-size', why: (text) => reason(parseSize(text)) },
   umask: {
@@ -18,7 +27,10 @@ const CHECKS: Readonly<Record<string, { readonly code: string; why(text: string)
     why: (text) =>
       /^0?[0-7]{3}$/.test(text) ? undefined : 'expected three or four octal digits such as 027',
   },
-  regex: { code: 'bad-regex', why: (text) => reason(isSafePattern(text)) },
+  regex: REGEX,
+  logCheck: REGEX,
+  status: STATUS,
+  statuses: STATUS,
 };
 
 function reason(
@@ -47,6 +59,7 @@ function walk(node: Node, given: Shape, path: Path, report: Report): void {
       return;
     case 'list':
       if (shape.is === 'env' || path.at(-1) === 'labels') checkPairs(node, path, report);
+      else if (path.at(-1) === 'exec' && shape.is === 'command') checkProbeCommand(node, path, report);
       else if (path.at(-1) === 'ports' && shape.items !== undefined) checkPortList(node, path, report);
       for (const [index, item] of node.items.entries())
         walk(item, shape.items ?? {}, [...path, index], report);
@@ -91,6 +104,19 @@ function checkPairs(node: ListNode, path: Path, report: Report): void {
       report.error('bad-env-entry', item.place, `${what} holds a NUL character`, { same: '' });
     }
   }
+}
+
+/** Compose's way to say which kind of command it is; here the form of the value says so. */
+function checkProbeCommand({ items: [first] }: ListNode, path: Path, report: Report): void {
+  const word = first?.kind === 'scalar' ? first.value : undefined;
+  if (first === undefined || (word !== 'CMD' && word !== 'CMD-SHELL' && word !== 'NONE')) return;
+  const note =
+    word === 'CMD'
+      ? 'leave it out: a list is executed as it is'
+      : word === 'NONE'
+        ? 'leave the probe out, or take an earlier one back by `!reset null`'
+        : 'write the command as one string: the shell runs it';
+  report.error('bad-value', first.place, `\`${word}\` in ${subject(path)} is no program`, { note, same: '' });
 }
 
 function checkNames(node: MapNode, path: Path, report: Report): void {

@@ -33,8 +33,21 @@ export interface RunRecord {
   readonly fields: Readonly<Record<string, string>>;
   readonly ports: Readonly<Record<string, number>>;
   readonly stop: { readonly signal: string; readonly graceMs: number; readonly killTree: boolean };
+  /** What the launch had beside its output: how a later daemon speaks to it. */
+  readonly tty?: true;
+  readonly stdin?: 'pipe';
+  readonly notify?: true;
+  /** Absolute path of the run's control group, where it has one of its own. */
+  readonly cgroup?: string;
+  /** Set once the run was ready, epoch ms; and the `log` patterns that dependents asked for and that were seen. */
+  readonly readyAt?: number;
+  readonly seen?: readonly string[];
   /** Restarts by policy so far. */
   readonly restarts: number;
+  /** When those were that the policy's window counted at the run's start, epoch ms, oldest first. */
+  readonly recentRestarts?: readonly number[];
+  /** How the run before ended; absent where there was none. */
+  readonly lastExit?: Exit;
   /** The launcher, once spawned. */
   readonly launcher?: ProcessIdentity;
   /** Absolute path of the Unix socket the service serves. */
@@ -59,6 +72,54 @@ export interface UnitMember {
   readonly command: string;
 }
 
+/** What a unit uses at one moment. */
+export interface UnitStats {
+  /** CPU time of all its processes since they began, those that ended included where the system tells; ms. */
+  readonly cpuMs: number;
+  /** Resident memory of all its processes, in bytes. Pages they share count once where a control group counts. */
+  readonly memoryBytes: number;
+  readonly processes: number;
+  readonly threads: number;
+  /** Open file descriptors; undefined where they may not be looked at. */
+  readonly openFiles?: number;
+}
+
+/** What a service said by sd_notify(3), as it stands. Counts go up with every message of that kind. */
+export interface NotifyState {
+  /** READY=1 was sent, and no RELOADING=1 or STOPPING=1 after it. */
+  readonly ready: boolean;
+  readonly reloading: boolean;
+  readonly stopping: boolean;
+  readonly status?: string;
+  readonly errno?: number;
+  readonly mainPid?: number;
+  /** WATCHDOG=1 messages so far. */
+  readonly pings: number;
+  /** WATCHDOG=trigger messages so far: the service itself asks to be treated as hung. */
+  readonly triggers: number;
+  /** The last WATCHDOG_USEC it asked for, in ms. */
+  readonly watchdogMs?: number;
+  /** The last EXTEND_TIMEOUT_USEC it asked for, in ms, and how many there were. */
+  readonly extendMs?: number;
+  readonly extensions: number;
+}
+
+/** The messages of one run. They are kept on disk by a process of their own, so that none is lost without a daemon. */
+export interface NotifyFeed {
+  /** As it is now. Never throws. */
+  current(): NotifyState;
+  /** Calls `listener` after each change, until the answer is called. */
+  subscribe(listener: () => void): () => void;
+}
+
+/** A service's standard input. */
+export interface ProcInput {
+  /** Resolves once all was handed to the system; rejects where nobody can read it any more. Order is kept. */
+  write(data: Uint8Array): Promise<void>;
+  /** Only for a terminal: sets its size; the service gets SIGWINCH. Resolves with whether that could be done. */
+  resize?(columns: number, rows: number): Promise<boolean>;
+}
+
 /** A running unit: the main process and everything it has started. */
 export interface Proc {
   readonly run: RunId;
@@ -75,6 +136,12 @@ export interface Proc {
   signal(signal: string, scope: 'unit' | 'main'): Promise<number>;
   /** The unit's processes besides the launcher, zombies left out. */
   members(): Promise<readonly UnitMember[]>;
+  /** What it uses now; undefined where nothing of it is left or nothing can be told. Never rejects. */
+  stats(): Promise<UnitStats | undefined>;
+  /** Only where the launch asked for it. */
+  readonly notify?: NotifyFeed;
+  /** Only where the launch has a pipe or a terminal as standard input. */
+  readonly input?: ProcInput;
 }
 
 export interface Availability {
@@ -93,7 +160,7 @@ export interface Backend {
   start(request: StartRequest): Promise<Result<StartedProc, StartFailure>>;
   /**
    * Finds the units of runs that an earlier daemon started. One that has ended in between is there too: its `exited`
-   * is resolved with what the records tell. Signals nothing.
+   * is resolved with what the records tell. One whose process was never made has none, and is left out. Signals nothing.
    */
   adopt(records: readonly AdoptRequest[]): Promise<readonly Proc[]>;
 }
@@ -101,9 +168,20 @@ export interface Backend {
 export interface StartedProc {
   readonly proc: Proc;
   readonly launcher?: ProcessIdentity;
+  /** Absolute path of the run's control group, where it has one of its own. */
+  readonly cgroup?: string;
 }
+
+/**
+ * Points at which a test can have the daemon die (environment variable `SETPOINT_FAILPOINT`), to prove that what is on
+ * disk then is enough to go on.
+ */
+export type Failpoint = 'before-spawn' | 'after-spawn' | 'after-record' | 'before-ended-record';
 
 export interface AdoptRequest {
   readonly record: RunRecord;
   readonly instanceDir: string;
+  /** Absolute paths of the run's output files: whoever writes to them belongs to it. */
+  readonly stdoutPath?: string;
+  readonly stderrPath?: string;
 }

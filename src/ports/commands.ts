@@ -12,6 +12,8 @@ export interface CommandRequest {
   readonly env: Readonly<Record<string, string>>;
   /** After this long the command and what it started are killed. */
   readonly timeoutMs: number;
+  /** Aborting kills the command and what it started at once; its result is then of no interest. */
+  readonly signal?: AbortSignal;
 }
 
 /** Runs hooks, stop commands and the like: things that end soon. Never rejects. */

@@ -12,11 +12,13 @@ import type {
   LogQuery,
   PlanResponse,
   ProjectSnapshot,
+  StatsResponse,
+  TimelineResponse,
   WatchItem,
 } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
 import type { Result } from '../core/result.ts';
-import type { ServiceId } from '../core/service.ts';
+import type { InstanceId, ServiceId } from '../core/service.ts';
 
 export type ControlResult<T> = Promise<Result<T, ApiError['error']>>;
 
@@ -36,6 +38,21 @@ export interface Control {
   happenings(limit: number, service?: ServiceId): readonly Happening[];
   /** Ends when all was read, or, following, when `signal` aborts. */
   logs(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>;
+  /** `atOnce`: with the share of a CPU left out where an earlier sample to compare with is missing. */
+  stats(atOnce: boolean): ControlResult<StatsResponse>;
+  timeline(): ControlResult<TimelineResponse>;
+  /** Writes to an instance's standard input. */
+  input(instance: InstanceId, data: Uint8Array): ControlResult<void>;
+  /** Sets the size of an instance's terminal. */
+  resize(instance: InstanceId, columns: number, rows: number): ControlResult<void>;
+  /** The raw bytes an instance writes to its standard output (its terminal), from a little before now on. */
+  output(
+    instance: InstanceId,
+    backlogBytes: number,
+    signal: AbortSignal,
+  ): Result<AsyncIterable<Uint8Array>, ApiError['error']>;
+  /** Ends the daemon and leaves everything running, for another one to take over. */
+  handOver(reason: string): void;
   /** Takes the lease if it is free; `release(false)` brings the project down, `release(true)` leaves it running. */
   lease(): LeaseHold | undefined;
 }

@@ -11,6 +11,7 @@ import { declaredView } from '../../src/core/launch.ts';
 import { createRedactor } from '../../src/core/redact.ts';
 import type { LaunchSpec, ServiceSpec } from '../../src/core/service.ts';
 import { serviceSpec } from './spec.ts';
+import { restartSpec } from '../rig/spec.ts';
 
 const redactor = createRedactor({ values: ['hunter2-the-secret'] });
 
@@ -127,7 +128,7 @@ describe('diffFields', () => {
 describe('policyFields', () => {
   it('shows what is changed in place as the manifest writes it', () => {
     const changed = policy({
-      restart: 'always',
+      restart: restartSpec('always'),
       backoff: { initialMs: 500, maxMs: 60_000, multiplier: 2, jitter: 0.2, resetAfterMs: 30_000 },
       stop: {
         signal: 'SIGINT',
@@ -140,7 +141,7 @@ describe('policyFields', () => {
       errors: [{ match: 'a', message: 'b' }],
       description: 'The API',
       labels: { tier: 'web' },
-      dependsOn: [{ service: 'db', condition: 'started' }],
+      dependsOn: [{ service: 'db', condition: 'started', required: true, onFailure: 'ignore' }],
       requires: ['git'],
     });
     expect(
@@ -148,6 +149,8 @@ describe('policyFields', () => {
     ).toEqual([
       'backoff.max 30s -> 1m',
       'depends_on.db  -> started',
+      'depends_on.db.on_failure  -> ignore',
+      'depends_on.db.required  -> true',
       'description  -> "The API"',
       'errors  -> ["a => b"]',
       'hooks.pre_start  -> ["setup", "--token=***"]',

@@ -9,6 +9,7 @@ import {
   restoreWanted,
 } from '../../src/core/restart.ts';
 import type { RestartPolicy } from '../../src/core/service.ts';
+import { restartSpec } from '../rig/spec.ts';
 
 const BACKOFF = { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0.2, resetAfterMs: 30_000 };
 const OK: Exit = { kind: 'code', code: 0 };
@@ -20,7 +21,8 @@ const SHORTAGE: Exit = {
 
 function ended(change: Partial<Ended>): Ended {
   return {
-    policy: 'on-failure',
+    restart: restartSpec(),
+    recentRestarts: 0,
     exit: BAD,
     wanted: 'up',
     consecutiveFailures: 0,
@@ -43,6 +45,8 @@ describe('decide', () => {
     shortage: SHORTAGE,
     timeout: { kind: 'timeout', afterMs: 5 },
     unknown: { kind: 'unknown', why: 'the launcher was killed' },
+    oom: { kind: 'oom', evidence: 'memory.events' },
+    unhealthy: { kind: 'unhealthy', reason: 'HTTP 500' },
   };
   const table: [RestartPolicy, Record<string, string>][] = [
     ['never', { 'exit 0': 'complete', shortage: 'retry', else: 'fail' }],
@@ -53,14 +57,18 @@ describe('decide', () => {
   for (const [policy, expected] of table) {
     for (const [name, exit] of Object.entries(ends)) {
       it(`under ${policy} makes of ${name}: ${expected[name] ?? expected['else'] ?? ''}`, () => {
-        expect(decide(ended({ policy, exit })).kind).toBe(expected[name] ?? expected['else']);
+        expect(decide(ended({ restart: restartSpec(policy), exit })).kind).toBe(
+          expected[name] ?? expected['else'],
+        );
       });
     }
   }
 
   it('leaves alone what is not wanted, whatever the policy and the end', () => {
     for (const exit of Object.values(ends)) {
-      expect(decide(ended({ policy: 'always', exit, wanted: 'down' })).kind).toBe('stay-stopped');
+      expect(decide(ended({ restart: restartSpec('always'), exit, wanted: 'down' })).kind).toBe(
+        'stay-stopped',
+      );
     }
   });
 
@@ -72,7 +80,38 @@ describe('decide', () => {
       delayMs: 1_900,
       reason: 'exit 3, on-failure: retry 2 in 1.9 s',
     });
-    expect(decide(ended({ policy: 'never' })).reason).toBe('exit 3, restart is never');
+    expect(decide(ended({ restart: restartSpec('never') })).reason).toBe('exit 3, restart is never');
+  });
+
+  it('takes the codes that are declared a success for one', () => {
+    const restart = restartSpec({ policy: 'on-failure', successExitCodes: [0, 3] });
+    expect(decide(ended({ restart })).kind).toBe('complete');
+    expect(decide(ended({ restart, exit: { kind: 'code', code: 4 } })).kind).toBe('retry');
+    expect(decide(ended({ restart: restartSpec({ successExitCodes: [7] }), exit: OK })).kind).toBe('retry');
+  });
+
+  it.each<[string, Exit, string]>([
+    ['a listed code', BAD, 'retry'],
+    ['a code that is not listed', { kind: 'code', code: 4 }, 'fail'],
+    ['a listed signal', { kind: 'signal', signal: 'SIGKILL' }, 'retry'],
+    ['a signal that is not listed', { kind: 'signal', signal: 'SIGSEGV' }, 'fail'],
+    ['an end that nobody saw', { kind: 'unknown', why: 'x' }, 'retry'],
+    ['success', OK, 'complete'],
+  ])('with on_codes makes of %s', (_name, exit, kind) => {
+    const restart = restartSpec({ onCodes: [3, 128 + 9] });
+    expect(decide(ended({ restart, exit })).kind).toBe(kind);
+  });
+
+  it('gives up once the window holds as many restarts as are allowed, and keeps the last cause', () => {
+    const restart = restartSpec({ maxRestarts: 5, windowMs: 60_000 });
+    expect(decide(ended({ restart, recentRestarts: 4 })).reason).toMatch(/retry 1 of 5 in/);
+    expect(decide(ended({ restart, recentRestarts: 5 }))).toEqual({
+      kind: 'fail',
+      code: 'E_MAX_RESTARTS',
+      reason: '5 restarts in 1m: giving up (last: exit 3)',
+    });
+    expect(decide(ended({ restart, recentRestarts: 5, exit: SHORTAGE })).kind).toBe('retry');
+    expect(decide(ended({ recentRestarts: 1_000 })).kind).toBe('retry');
   });
 
   it('counts from the first again after a run of at least reset_after', () => {

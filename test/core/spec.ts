@@ -5,7 +5,7 @@ import { spec } from '../rig/spec.ts';
 export function serviceSpec(
   id: string,
   launch: Partial<LaunchSpec> = {},
-  rest: Partial<Omit<ServiceSpec, 'id' | 'launch'>> = {},
+  rest: Omit<NonNullable<Parameters<typeof spec>[1]>, 'launch'> = {},
 ): ServiceSpec {
   return spec(id, {
     backoff: { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0.2, resetAfterMs: 30_000 },

@@ -1,7 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { InstanceSnapshot } from '../../src/core/event.ts';
 import type { InstanceState } from '../../src/core/state.ts';
-import { describeState, verdict } from '../../src/core/status-text.ts';
+import fc from 'fast-check';
+import type { ProbeView } from '../../src/core/event.ts';
+import type { Exit } from '../../src/core/exit.ts';
+import {
+  describeProbe,
+  describeRestartLimit,
+  describeState,
+  stateWord,
+  unnested,
+  verdict,
+} from '../../src/core/status-text.ts';
 
 const NOW = 1_000_000;
 const SERVICE = { restart: 'on-failure', backoff: '500ms x2, jitter 0.2, max 30s', replicas: 1 };
@@ -97,6 +107,132 @@ describe('an instance', () => {
   it('never counts below nothing where the clocks differ', () => {
     expect(describeState(instance({ ...stopping, deadline: NOW - 5_000 }), NOW)).toBe(
       'stopping, SIGKILL in 0s',
+    );
+  });
+});
+
+describe('readiness', () => {
+  const running = { kind: 'running', run: 'r', since: NOW - 10_000 } as const;
+  const failing: ProbeView = {
+    what: 'http http://127.0.0.1:80/',
+    last: { ok: false, at: NOW - 2_000, tookMs: 12, output: 'HTTP 503' },
+    inARow: 3,
+    retries: 3,
+  };
+  const cases: [InstanceState, Partial<InstanceSnapshot>, string, string, string][] = [
+    [
+      { ...running, readiness: { kind: 'pending' } },
+      {},
+      'not ready',
+      'running (not ready)',
+      'worker has been running for 10s and is not ready yet; restart is on-failure',
+    ],
+    [
+      { ...running, readiness: { kind: 'pending' } },
+      { ready: failing },
+      'not ready',
+      'running (not ready)',
+      'worker has been running for 10s and is not ready yet (http http://127.0.0.1:80/: failed 3 times in a row, 2s ago, took 12 ms: HTTP 503); restart is on-failure',
+    ],
+    [
+      { ...running, pid: 7, readiness: { kind: 'ready', since: NOW - 9_000, tookMs: 1_000 } },
+      {},
+      'ready',
+      'ready',
+      'worker has been ready for 9s, 1s after its start (pid 7); restart is on-failure',
+    ],
+    [
+      { ...running, readiness: { kind: 'lost', since: NOW - 1_000, reason: 'http failed: HTTP 503' } },
+      { ready: failing },
+      'not ready',
+      'running (not ready: HTTP 503)',
+      'worker has been running for 10s and lost its readiness 1s ago: http failed: HTTP 503; restart is on-failure',
+    ],
+    [
+      { ...running, readiness: { kind: 'lost', since: NOW - 1_000, reason: `says ${'x'.repeat(60)}` } },
+      {},
+      'not ready',
+      `running (not ready: says ${'x'.repeat(26)}…)`,
+      `worker has been running for 10s and lost its readiness 1s ago: says ${'x'.repeat(60)}; restart is on-failure`,
+    ],
+  ];
+  it.each(cases)('%j %j', (state, more, word, short, long) => {
+    expect(stateWord(state)).toBe(word);
+    expect(describeState(instance(state, more), NOW)).toBe(short);
+    expect(verdict(instance(state, more), SERVICE, NOW)).toBe(long);
+  });
+
+  it('tells a probe that has not looked, that succeeds, and the last lines of what it said', () => {
+    expect(describeProbe({ what: 'tcp', inARow: 0, retries: 3 }, NOW)).toBe('not looked yet');
+    const last = { ok: true, at: NOW - 3_000, tookMs: 1_200, output: ' fine\n\n and\u001b[2J \n' };
+    expect(describeProbe({ what: 'exec', inARow: 14, retries: 3, last }, NOW)).toBe(
+      'succeeded 14 times in a row, 3s ago, took 1.2 s: fine and\\x1b[2J',
+    );
+    expect(describeProbe({ what: 'exec', inARow: 1, retries: 3, last: { ...last, output: '' } }, NOW)).toBe(
+      'succeeded, 3s ago, took 1.2 s',
+    );
+  });
+});
+
+describe('schedules and limits', () => {
+  it('tells when a scheduled instance is due, and how its last run ended', () => {
+    const state = { kind: 'scheduled', since: NOW } as const;
+    const due = { nextRun: NOW + 180_000 };
+    expect(describeState(instance(state, due), NOW)).toBe('scheduled, next in 3m');
+    expect(describeState(instance(state), NOW)).toBe('scheduled');
+    const service = { ...SERVICE, schedule: 'every 5m' };
+    expect(verdict(instance({ ...state, exit }, due), service, NOW)).toBe(
+      'worker waits for its schedule, every 5m, due in 3m; its last run: exit 1',
+    );
+    expect(verdict(instance({ kind: 'running', run: 'r', since: NOW }), service, NOW)).toBe(
+      'worker has been running for 0s; it runs by its schedule, every 5m',
+    );
+  });
+
+  it('counts retries by the limit where there is one', () => {
+    const backoff = {
+      kind: 'backoff',
+      attempt: 3,
+      since: NOW,
+      until: NOW + 1_900,
+      delayMs: 1_900,
+      exit,
+      reason: '',
+    } as const;
+    const counted = { restarts: 9, recentRestarts: { count: 2, max: 5, windowMs: 60_000 } };
+    expect(describeState(instance(backoff, counted), NOW)).toBe('backoff 1.9 s (3/5)');
+    expect(verdict(instance(backoff, counted), SERVICE, NOW)).toBe(
+      'worker is waiting to restart: attempt 3 of 5 in 1.9 s after exit 1 (backoff 500ms x2, jitter 0.2, max 30s; 2 of 5 restarts in the last 1m)',
+    );
+    expect(describeRestartLimit(instance(backoff))).toBeUndefined();
+  });
+
+  it('says how long a wait lasts at most, and what for', () => {
+    const on = [{ service: 'db', condition: 'log', now: 'running', until: NOW + 30_000 }] as const;
+    expect(verdict(instance({ kind: 'waiting', since: NOW, on }), SERVICE, NOW)).toBe(
+      'worker waits for db (running) to be far enough by its log, for 30s at most, since 0s',
+    );
+  });
+});
+
+describe('parentheses', () => {
+  it('do not nest where one reason stands in another', () => {
+    const oom: Exit = { kind: 'oom', evidence: 'memory.events of its cgroup (oom_kill 1)' };
+    expect(unnested('db failed (killed for lack of memory (cgroup (v2)))')).toBe(
+      'db failed (killed for lack of memory, cgroup, v2)',
+    );
+    expect(verdict(instance({ kind: 'stopped', exit: oom }, { wanted: 'down' }), SERVICE, NOW)).toBe(
+      'worker is stopped and stays so until it is started (its last run: killed for lack of memory, memory.events of its cgroup, oom_kill 1)',
+    );
+  });
+
+  it('stay as they are where they do not match, and nothing else is lost', () => {
+    for (const text of ['a (b', 'b) (a', '', 'plain', 'f(x) and g (y)']) expect(unnested(text)).toBe(text);
+    fc.assert(
+      fc.property(fc.string(), (text) => {
+        const letters = (of: string): string => of.replace(/[(), ]/g, '');
+        expect(letters(unnested(text))).toBe(letters(text));
+      }),
     );
   });
 });

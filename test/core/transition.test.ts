@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Exit } from '../../src/core/exit.ts';
-import type { RestartPolicy } from '../../src/core/service.ts';
+import type { RestartPolicy, RestartSpec } from '../../src/core/service.ts';
 import {
   type Effect,
   type GateVerdict,
@@ -9,20 +9,28 @@ import {
   type MachineContext,
   type MachineEvent,
   NEW_MACHINE,
-  transition,
-} from '../../src/core/transition.ts';
+} from '../../src/core/machine.ts';
+import { transition } from '../../src/core/transition.ts';
+import { restartSpec } from '../rig/spec.ts';
 
 const CAUSE = { kind: 'user', what: 'test' } as const;
 const OPEN: GateVerdict = { kind: 'open' };
 
-function context(restart: RestartPolicy = 'on-failure', nextRun = 'r1'): MachineContext {
+function context(
+  restart: RestartPolicy | Partial<RestartSpec> = 'on-failure',
+  nextRun = 'r1',
+  change: Partial<MachineContext> = {},
+): MachineContext {
   return {
     wallNow: 1_000,
     random: () => 0.5,
     nextRun,
-    restart,
+    now: 1_000,
+    restart: restartSpec(restart),
+    probed: false,
     backoff: { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0, resetAfterMs: 10_000 },
     stop: { signal: 'SIGTERM', graceMs: 10_000 },
+    ...change,
   };
 }
 
@@ -92,19 +100,19 @@ describe('transition', () => {
       'backs off after a failure',
       [UP, THROUGH, STARTED, exited(code(3))],
       'backoff',
-      ['ask-gate', 'start', 'tell', 'tell', 'arm-retry'],
+      ['ask-gate', 'start', 'tell', 'tell', 'arm-retry', 'report-failure'],
     ],
     [
       'asks the gate again when the retry is due',
       [UP, THROUGH, STARTED, exited(code(3)), { type: 'retry-due' }],
       'waiting',
-      ['ask-gate', 'start', 'tell', 'tell', 'arm-retry', 'ask-gate'],
+      ['ask-gate', 'start', 'tell', 'tell', 'arm-retry', 'report-failure', 'ask-gate'],
     ],
     [
       'lets a stop during backoff win',
       [UP, THROUGH, STARTED, exited(code(3)), DOWN, { type: 'retry-due' }],
       'stopped',
-      ['ask-gate', 'start', 'tell', 'tell', 'arm-retry', 'disarm-retry'],
+      ['ask-gate', 'start', 'tell', 'tell', 'arm-retry', 'report-failure', 'disarm-retry'],
     ],
     [
       'is not over while its unit lives on',
@@ -180,6 +188,194 @@ describe('transition', () => {
   });
 });
 
+describe('readiness', () => {
+  const probed = context('on-failure', 'r1', { probed: true });
+  const READY: MachineEvent = { type: 'ready', run: 'r1', tookMs: 40 };
+  const readiness = (events: readonly MachineEvent[], ctx = probed): unknown => {
+    const { state } = run([UP, THROUGH, STARTED, ...events], ctx).machine;
+    return state.kind === 'running' ? (state.readiness?.kind ?? 'none') : state.kind;
+  };
+
+  test.each<[string, MachineEvent[], string]>([
+    ['is pending at first', [], 'pending'],
+    ['comes with the probe', [READY], 'ready'],
+    ['goes with the probe', [READY, { type: 'unready', run: 'r1', reason: 'HTTP 503' }], 'lost'],
+    ['comes again', [READY, { type: 'unready', run: 'r1', reason: 'HTTP 503' }, READY], 'ready'],
+    ['cannot be lost before it was there', [{ type: 'unready', run: 'r1', reason: 'x' }], 'pending'],
+    ['is not that of another run', [{ type: 'ready', run: 'r0', tookMs: 1 }], 'pending'],
+    ['ends with the probe', [READY, { type: 'probed', run: 'r1', probed: false }], 'none'],
+    ['is looked for once there is a probe', [{ type: 'probed', run: 'r1', probed: true }], 'pending'],
+  ])('%s', (_name, events, expected) => {
+    expect(readiness(events)).toBe(expected);
+  });
+
+  test('is not there without a probe', () => {
+    expect(readiness([READY], context())).toBe('none');
+  });
+
+  test('of an adopted run is what its record says', () => {
+    const adopted: MachineEvent = {
+      type: 'adopted',
+      run: 'r1',
+      since: 500,
+      restarts: 0,
+      recent: [],
+      readyAt: 540,
+    };
+    expect(run([adopted], probed).machine.state).toMatchObject({
+      readiness: { kind: 'ready', since: 540, tookMs: 40 },
+    });
+  });
+
+  test('a failed live probe stops the run, tells who depends on it, and leaves the rest to the policy', () => {
+    const events = [UP, THROUGH, STARTED, { type: 'unhealthy', run: 'r1', reason: 'HTTP 500' } as const];
+    const stopping = run(events);
+    expect(stopping.machine.state).toMatchObject({ kind: 'stopping', then: 'decide' });
+    expect(stopping.effects.map((e) => e.do)).toContain('report-failure');
+    const ended = [
+      exited({ kind: 'signal', signal: 'SIGTERM' }),
+      { type: 'gone', run: 'r1', ranMs: 1 } as const,
+    ];
+    expect(run([...events, ...ended]).machine.state).toMatchObject({
+      kind: 'backoff',
+      exit: { kind: 'unhealthy', reason: 'HTTP 500' },
+    });
+  });
+});
+
+describe('a schedule', () => {
+  const scheduled = (overlap: 'skip' | 'queue' | 'replace', onStart = false): MachineContext =>
+    context('on-failure', 'r1', { schedule: { overlap, onStart } });
+  const added: MachineEvent = { type: 'want-up', afresh: true, cause: { kind: 'added' } };
+  const DUE: MachineEvent = { type: 'due', cause: { kind: 'schedule', what: 'every 5m' } };
+  const GONE: MachineEvent = { type: 'gone', run: 'r1', ranMs: 1 };
+
+  test.each<[string, MachineEvent[], MachineContext, string]>([
+    ['keeps it from starting at once', [added], scheduled('skip'), 'scheduled'],
+    ['starts it at once where on_start says so', [added], scheduled('skip', true), 'waiting'],
+    ['lets a person start it', [UP], scheduled('skip'), 'waiting'],
+    ['lets a person start it while it waits', [added, UP], scheduled('skip'), 'waiting'],
+    ['starts it when it is due', [added, DUE], scheduled('skip'), 'waiting'],
+    [
+      'has it wait again after success',
+      [added, DUE, THROUGH, STARTED, exited(code(0))],
+      scheduled('skip'),
+      'scheduled',
+    ],
+    [
+      'leaves a failure to the policy',
+      [added, DUE, THROUGH, STARTED, exited(code(3))],
+      scheduled('skip'),
+      'backoff',
+    ],
+    [
+      'goes before a retry',
+      [added, DUE, THROUGH, STARTED, exited(code(3)), DUE],
+      scheduled('skip'),
+      'waiting',
+    ],
+    [
+      'skips a time that comes during a run',
+      [added, DUE, THROUGH, STARTED, DUE],
+      scheduled('skip'),
+      'running',
+    ],
+    [
+      'makes up for it afterwards with queue',
+      [added, DUE, THROUGH, STARTED, DUE, DUE, exited(code(0))],
+      scheduled('queue'),
+      'waiting',
+    ],
+    ['ends the run with replace', [added, DUE, THROUGH, STARTED, DUE], scheduled('replace'), 'stopping'],
+    [
+      'starts the next once the replaced one is gone',
+      [added, DUE, THROUGH, STARTED, DUE, exited(code(0)), GONE],
+      scheduled('replace'),
+      'waiting',
+    ],
+    ['means nothing to what is not wanted', [added, DOWN, DUE], scheduled('skip'), 'stopped'],
+  ])('%s', (_name, events, ctx, kind) => {
+    expect(run(events, ctx).machine.state.kind).toBe(kind);
+  });
+
+  test('tells of a time at which nothing was started', () => {
+    const { effects } = run([added, DUE, THROUGH, STARTED, DUE], scheduled('skip'));
+    expect(effects.at(-1)).toMatchObject({ do: 'tell', happening: { type: 'schedule-missed' } });
+  });
+
+  test('makes up for one time only', () => {
+    const events = [added, DUE, THROUGH, STARTED, DUE, DUE, exited(code(0)), THROUGH];
+    const again: MachineEvent[] = [STARTED, exited(code(0))];
+    expect(run([...events, ...again], scheduled('queue')).machine.state.kind).toBe('scheduled');
+  });
+});
+
+describe('a failed dependency', () => {
+  const failed = (then: 'restart' | 'stop'): MachineEvent => ({
+    type: 'dependency-failed',
+    then,
+    cause: { kind: 'dependency', service: 'db', what: 'failed: exit 1' },
+  });
+  const GONE: MachineEvent = { type: 'gone', run: 'r1', ranMs: 1 };
+
+  test.each<[string, MachineEvent[], string, string]>([
+    [
+      'has the dependent wait for it again',
+      [STARTED, failed('restart'), exited(code(0)), GONE],
+      'waiting',
+      'up',
+    ],
+    ['stops it for good', [STARTED, failed('stop'), exited(code(0)), GONE], 'stopped', 'down'],
+    ['does nothing to what backs off', [STARTED, exited(code(1)), failed('stop')], 'backoff', 'up'],
+    ['reaches what is only starting', [failed('stop'), { type: 'started', run: 'r1' }], 'stopping', 'down'],
+  ])('%s', (_name, events, kind, wanted) => {
+    const { machine } = run([UP, THROUGH, ...events]);
+    expect([machine.state.kind, machine.wanted]).toEqual([kind, wanted]);
+  });
+
+  test.each(['restart', 'stop'] as const)('is passed on to those that run on the dependent: %s', (then) => {
+    const { effects } = run([UP, THROUGH, STARTED, failed(then), failed(then)]);
+    const passed = effects.filter((effect) => effect.do === 'pass-on-failure');
+    expect(passed.map(({ cause }) => cause)).toEqual([
+      { kind: 'dependency', service: 'db', what: 'failed: exit 1' },
+    ]);
+  });
+});
+
+describe('max_restarts', () => {
+  /** Lets it crash every `everyMs` until it gives up, and says after how many restarts that was. */
+  function restartsUntilFailed(restart: Partial<RestartSpec>, everyMs: number): number {
+    let machine = NEW_MACHINE;
+    for (let restarts = 0; restarts < 100; restarts += 1) {
+      const ctx = context(restart, 'r1', { now: restarts * everyMs });
+      for (const event of [UP_KEEP, { type: 'retry-due' } as const, THROUGH, STARTED, exited(code(7), 1)])
+        machine = transition(machine, event, ctx).machine;
+      if (machine.state.kind === 'failed') {
+        expect(machine.state).toMatchObject({ code: 'E_MAX_RESTARTS', exit: code(7) });
+        return restarts;
+      }
+    }
+    return Infinity;
+  }
+
+  test('counts the restarts within the window', () => {
+    expect(restartsUntilFailed({ maxRestarts: 3, windowMs: 60_000 }, 1_000)).toBe(3);
+    expect(restartsUntilFailed({ maxRestarts: 3, windowMs: 60_000 }, 19_000)).toBe(3);
+    expect(restartsUntilFailed({ maxRestarts: 3, windowMs: 60_000 }, 31_000)).toBe(Infinity);
+    expect(restartsUntilFailed({ maxRestarts: 0 }, 1)).toBe(Infinity);
+  });
+
+  test('starts from nothing when a person restarts it', () => {
+    const ctx = context({ maxRestarts: 1 });
+    const crash = [THROUGH, STARTED, exited(code(7), 1)];
+    const twice = [UP, ...crash, { type: 'retry-due' } as const, ...crash];
+    expect(run(twice, ctx).machine.state.kind).toBe('failed');
+    expect(run([...twice, { type: 'restart', cause: CAUSE }, ...crash], ctx).machine.state.kind).toBe(
+      'backoff',
+    );
+  });
+});
+
 const UP_KEEP: MachineEvent = { type: 'want-up', afresh: false, cause: CAUSE };
 
 function blocked(): MachineEvent {
@@ -201,14 +397,16 @@ class World {
   retryArmed = false;
   #runs = 0;
   readonly #policy: RestartPolicy;
+  readonly #change: Partial<MachineContext>;
 
-  constructor(policy: RestartPolicy) {
+  constructor(policy: RestartPolicy, change: Partial<MachineContext>) {
     this.#policy = policy;
+    this.#change = change;
   }
 
   feed(event: MachineEvent): void {
     this.#runs += 1;
-    const step = transition(this.machine, event, context(this.#policy, `r${this.#runs}`));
+    const step = transition(this.machine, event, context(this.#policy, `r${this.#runs}`, this.#change));
     this.machine = step.machine;
     for (const effect of step.effects) this.#take(effect);
   }
@@ -229,6 +427,8 @@ class World {
         this.told.add(effect.run);
         break;
       case 'ask-gate':
+      case 'report-failure':
+      case 'pass-on-failure':
       case 'tell':
         break;
     }
@@ -287,7 +487,13 @@ type Move =
   | 'retry'
   | 'grace'
   | 'escalate'
-  | 'stale';
+  | 'stale'
+  | 'ready'
+  | 'unready'
+  | 'unhealthy'
+  | 'due'
+  | 'dependency-restart'
+  | 'dependency-stop';
 
 const MOVES: readonly Move[] = [
   'up',
@@ -305,12 +511,25 @@ const MOVES: readonly Move[] = [
   'grace',
   'escalate',
   'stale',
+  'ready',
+  'unready',
+  'unhealthy',
+  'due',
+  'dependency-restart',
+  'dependency-stop',
 ];
 
 function play(world: World, move: Move): void {
   const [starting] = world.starting;
   const [alive] = world.alive;
   const { state } = world.machine;
+  const run = 'run' in state ? state.run : 'none';
+  if (move === 'ready') world.feed({ type: 'ready', run, tookMs: 5 });
+  if (move === 'unready') world.feed({ type: 'unready', run, reason: 'HTTP 503' });
+  if (move === 'unhealthy') world.feed({ type: 'unhealthy', run, reason: 'HTTP 500' });
+  if (move === 'due') world.feed({ type: 'due', cause: CAUSE });
+  if (move === 'dependency-restart') world.feed({ type: 'dependency-failed', then: 'restart', cause: CAUSE });
+  if (move === 'dependency-stop') world.feed({ type: 'dependency-failed', then: 'stop', cause: CAUSE });
   if (move === 'up') world.feed(UP_KEEP);
   if (move === 'up-afresh') world.feed(UP);
   if (move === 'down') world.feed(DOWN);
@@ -336,13 +555,20 @@ function play(world: World, move: Move): void {
 const walk = fc.tuple(
   fc.constantFrom<RestartPolicy>('never', 'on-failure', 'always', 'unless-stopped'),
   fc.array(fc.constantFrom(...MOVES), { maxLength: 120 }),
+  fc.constantFrom<Partial<MachineContext>>(
+    {},
+    { probed: true },
+    { schedule: { overlap: 'skip', onStart: false } },
+    { schedule: { overlap: 'queue', onStart: true }, probed: true },
+    { schedule: { overlap: 'replace', onStart: false } },
+  ),
 );
 
 describe('over random walks', () => {
   test('there are never two live units of one instance', () => {
     fc.assert(
-      fc.property(walk, ([policy, moves]) => {
-        const world = new World(policy);
+      fc.property(walk, ([policy, moves, change]) => {
+        const world = new World(policy, change);
         for (const move of moves) play(world, move);
         expect(world.most).toBeLessThanOrEqual(1);
         expect(world.starting.size + world.alive.size).toBeLessThanOrEqual(1);
@@ -353,8 +579,8 @@ describe('over random walks', () => {
 
   test('what is wanted down always comes to be stopped, with nothing alive and no timer armed', () => {
     fc.assert(
-      fc.property(walk, ([policy, moves]) => {
-        const world = new World(policy);
+      fc.property(walk, ([policy, moves, change]) => {
+        const world = new World(policy, change);
         for (const move of moves) play(world, move);
         world.feed(DOWN);
         world.settle();
@@ -368,14 +594,15 @@ describe('over random walks', () => {
 
   test('what is wanted up always comes to run, whatever was asked before', () => {
     fc.assert(
-      fc.property(walk, ([policy, moves]) => {
-        const world = new World(policy);
+      fc.property(walk, ([policy, moves, change]) => {
+        const world = new World(policy, change);
         for (const move of moves) play(world, move);
         world.feed(UP);
         world.settle();
         const { kind } = world.machine.state;
         // A process that ended by itself on the way is the policy's business; one that was told to stop is not.
-        expect(['running', 'completed', 'failed', 'backoff']).toContain(kind);
+        expect(['running', 'completed', 'failed', 'backoff', 'scheduled']).toContain(kind);
+        if (change.schedule === undefined) expect(kind).not.toBe('scheduled');
         if (kind === 'running') expect(world.alive.size).toBe(1);
         if (kind === 'backoff') expect(world.retryArmed).toBe(true);
       }),
@@ -385,8 +612,8 @@ describe('over random walks', () => {
 
   test('the timer of a retry is armed exactly while backing off', () => {
     fc.assert(
-      fc.property(walk, ([policy, moves]) => {
-        const world = new World(policy);
+      fc.property(walk, ([policy, moves, change]) => {
+        const world = new World(policy, change);
         for (const move of moves) {
           play(world, move);
           expect(world.retryArmed).toBe(world.machine.state.kind === 'backoff');

@@ -28,7 +28,7 @@ test('a manifest with ten different mistakes prints ten located diagnostics', ()
     stop: {signal: SIGTREM, kill_tree: "no"}
   database:
     command: postgres
-    limits: {memory: 1g}
+    limits: {memroy: 1g}
 `);
   expect(project).toBeUndefined();
   expect(placesOf(diagnostics)).toEqual([
@@ -55,7 +55,7 @@ test('a manifest with ten different mistakes prints ten located diagnostics', ()
     'two',
     'SIGTREM, kill_tree: "no"}',
     '"no"}',
-    'memory: 1g}',
+    'memroy: 1g}',
   ]);
 });
 
@@ -66,7 +66,12 @@ describe('one mistake yields one diagnostic that says what was expected', () => 
     ['timeout: [5s]', 'wrong-type', /`timeout` in service `web` is a list/, /^expected a duration/],
     ['timeout:', 'wrong-type', /is empty/, /^expected a duration/],
     ['limits: {core_size: 5q}', 'bad-size', /not a unit of size/, /^expected a size/],
-    ['limits: {cpus: 2}', 'unknown-key', /unknown key `cpus` in `limits` of service `web`/, /cgroups/],
+    ['limits: {cpu: 2}', 'unknown-key', /unknown key `cpu` in `limits` of service `web`/, /`cpus`/],
+    ['limits: {cpus: 0}', 'bad-value', /`0` is not valid for `limits.cpus`/, /^expected a number of CPUs/],
+    ['limits: {cpus: two}', 'wrong-type', /`limits.cpus` in service `web` is a text/, /number of CPUs/],
+    ['limits: {memory: 512}', 'bad-size', /512 B is too little/, /a number without a unit counts bytes/],
+    ['limits: {memory: lots}', 'bad-size', /not a size/, /^expected a size/],
+    ['mem_limit: 1g', 'unknown-key', /`mem_limit`/, /did you mean `limits: {memory: ...}`\?/],
     ['limits: {cpu_time: 500ms}', 'bad-duration', /whole seconds/, /at least 1s/],
     ['umask: 999', 'bad-umask', /octal/, /octal/],
     ['umask: 8', 'bad-umask', /octal/, /octal/],
@@ -74,13 +79,26 @@ describe('one mistake yields one diagnostic that says what was expected', () => 
     ['replicas: 1.5', 'bad-value', /`1.5` is not valid/, /whole number/],
     ['restart: alway', 'bad-value', /`alway` is not valid for `restart`/, /did you mean `always`\?/],
     ['restart: no', 'bad-value', /`no` is not valid/, /did you mean `never`\?/],
-    ['restart: {policy: never}', 'wrong-type', /is a map/, /^expected `never`/],
+    ['restart: [never]', 'wrong-type', /`restart` in service `web` is a list/, /^expected `never`/],
+    ['restart: on-failure:3', 'bad-value', /on-failure:3/, /`{policy: on-failure, max_restarts: 3}`\?/],
+    ['restart: {policy: no}', 'bad-value', /`no` is not valid for `restart.policy`/, /`never`\?/],
+    ['restart: {max_retries: 3}', 'unknown-key', /`max_retries` in `restart`/, /`max_restarts`\?/],
+    ['restart: {max_restarts: -1}', 'bad-value', /`-1`/, /whole number/],
+    ['restart: {window: 0s}', 'bad-duration', /0s is too short/, /at least 1ms/],
+    [
+      'restart: {on_codes: []}',
+      'wrong-type',
+      /`restart.on_codes` in service `web` is an empty list/,
+      /^expected a/,
+    ],
+    ['restart: {success_exit_codes: [256]}', 'bad-value', /`256` is not valid for item 1/, /0 to 255/],
+    ['restart: {success_exit_codes: 0}', 'wrong-type', /is a number/, /^expected a list/],
+    ['availability: {}', 'unknown-key', /`availability`/, /Setpoint calls this `restart: /],
     ['stop: {signal: SIGTRM}', 'bad-signal', /SIGTRM/, /did you mean `SIGTERM`\?/],
     ['stop: {grase: 1s}', 'unknown-key', /`grase` in `stop` of service `web`/, /did you mean `grace`\?/],
     ['backend: docker', 'unsupported-backend', /not supported by this version/, /^expected `auto`/],
     ['backend: nativ', 'bad-value', /`nativ`/, /did you mean `native`\?/],
     ['image: redis', 'unknown-key', /unknown key `image`/, /not supported by this version/],
-    ['ready: {}', 'unknown-key', /unknown key `ready`/, /not supported by this version/],
     ['environment: {}', 'unknown-key', /`environment`/, /did you mean `env`\?/],
     ['depends_on: [web]', 'self-dependency', /depends on itself/, undefined],
     ['depends_on: [wob]', 'unknown-service', /unknown service `wob`/, /did you mean `web`\?/],

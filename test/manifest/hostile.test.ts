@@ -108,7 +108,10 @@ describe('a bomb is refused at once', () => {
     );
     expect(diagnostics).toEqual([]);
     expect(project?.services).toHaveLength(300);
-    expect(project?.services[299]).toMatchObject({ restart: 'always', launch: { env: { N: '299' } } });
+    expect(project?.services[299]).toMatchObject({
+      restart: { policy: 'always' },
+      launch: { env: { N: '299' } },
+    });
   });
 
   test('20,000 keys and as many mistakes are bounded', () => {
@@ -294,6 +297,52 @@ describe('whatever is fed in', () => {
     fc.assert(fc.property(text, answer), { numRuns: 500 });
   });
 
+  test('any value under any key of a probe, a schedule and the like is answered', () => {
+    const value = fc.oneof(
+      fc.jsonValue({ maxDepth: 1 }),
+      fc.constantFrom(
+        '',
+        ':',
+        '::',
+        '[::1]:1',
+        '1s',
+        '/x',
+        '${services.web.ports.a}',
+        '${instance.number}',
+        '(',
+      ),
+    );
+    const inner = fc.constantFrom('url', 'port', 'path', 'host', 'headers', 'status', 'pattern', 'stream');
+    const part = fc.oneof(
+      value,
+      fc.dictionary(inner, value, { maxKeys: 4 }),
+      fc.array(value, { maxLength: 3 }),
+    );
+    const under = (...keys: string[]) => fc.oneof(value, fc.dictionary(fc.constantFrom(...keys), part));
+    const probe = under('exec', 'http', 'tcp', 'log', 'notify', 'interval', 'timeout', 'retries', 'success');
+    const dependency = under('condition', 'timeout', 'on_failure', 'required', 'pattern');
+    const service = fc.record(
+      {
+        ready: probe,
+        live: probe,
+        schedule: under('cron', 'every', 'timezone', 'overlap', 'on_start', 'missed'),
+        watch: under('paths', 'ignore', 'debounce', 'action'),
+        restart: under('policy', 'max_restarts', 'window', 'success_exit_codes', 'on_codes'),
+        log: under('max_size', 'keep', 'stderr'),
+        limits: under('memory', 'cpus'),
+        depends_on: fc.dictionary(fc.constantFrom('web', 'db', 'no'), dependency),
+      },
+      { requiredKeys: [] },
+    );
+    const text = fc.tuple(service, service, service).map(([defaults, web, db]) =>
+      JSON.stringify({
+        defaults,
+        services: { web: { command: 'x', ...web }, db: { command: 'y', ...db } },
+      }),
+    );
+    fc.assert(fc.property(text, answer), { numRuns: 300 });
+  });
+
   test('any value under any key is answered', () => {
     const keys = [
       'command',
@@ -318,6 +367,13 @@ describe('whatever is fed in', () => {
       'user',
       'profiles',
       'cwd',
+      'ready',
+      'live',
+      'schedule',
+      'watch',
+      'tty',
+      'stdin',
+      'log',
     ];
     const service = fc.dictionary(fc.constantFrom(...keys, ...more), fc.jsonValue({ maxDepth: 3 }), {
       maxKeys: 4,

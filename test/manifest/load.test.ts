@@ -38,10 +38,11 @@ test('a service that says only its command gets every default', () => {
           limits: {},
         },
         dependsOn: [],
-        restart: 'on-failure',
+        restart: { policy: 'on-failure', maxRestarts: 0, windowMs: 60_000, successExitCodes: [0] },
         backoff: { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0.2, resetAfterMs: 30_000 },
         stop: { signal: 'SIGTERM', graceMs: 10_000, killTree: true },
         replicas: 1,
+        log: { maxSize: 64 * 1024 ** 2, keep: 3 },
         hooks: {},
         errors: [],
         requires: [],
@@ -57,7 +58,7 @@ test('a service that says everything is normalised as a whole', () => {
     `name: shop
 shutdown: {timeout: 2m}
 services:
-  db: {command: [sleep, 1000], ports: {pg: auto, http: 8000}}
+  db: {command: [sleep, 1000], ports: {pg: auto, http: 8000}, ready: {tcp: pg}}
   web:
     description: The API
     labels: {team: 007, tier: a}
@@ -72,19 +73,24 @@ services:
     requires: [node]
     ports: ["8080", "9090:9090", 7070]
     socket: ./run/\${service.name}.\${instance.number}.sock
-    depends_on: {db: {condition: completed}}
-    restart: always
+    depends_on: {db: {condition: ready, timeout: 30s, on_failure: restart, required: false}}
+    ready: {exec: 'check $1 \${services.db.ports.pg}', interval: 1s, timeout: 3s, retries: 5, start_period: 1m, success: 2}
+    live: {notify: true, interval: 10s}
+    restart: {policy: always, max_restarts: 5, window: 10m, success_exit_codes: [143, 0, 0], on_codes: [1, 137]}
     backoff: {initial: 1s, max: 1m, multiplier: 1.5, jitter: 0, reset_after: 1m30s}
     stop: {signal: SIGINT, grace: 5s, command: [./stop, 1], kill_tree: false}
     timeout: 1h
     replicas: 3
     umask: 027
-    limits: {open_files: 4096, core_size: 0, address_space: 2GiB, cpu_time: 10m}
+    limits: {open_files: 4096, core_size: 0, address_space: 2GiB, cpu_time: 10m, memory: 512MiB, cpus: 0.5}
+    watch: {paths: [./src, ~/lib], ignore: ['*.log'], debounce: 1s, action: {signal: SIGHUP}}
+    stdin: pipe
+    log: {max_size: 1MiB, keep: 0, stderr: merge}
     user: 1000
     hooks: {pre_start: echo hi, post_stop: {command: [rm, x], timeout: 5s}}
     errors: [memory, {match: 'code (\\d+)$', message: code $1}]
 `,
-    { files: { '/p/sub': null } },
+    { files: { '/p/sub': null, '/p/src': null, '/home/ada/lib': null } },
   );
   const shell = ['bash', '-euc'];
   expect(web).toEqual({
@@ -121,10 +127,47 @@ services:
       socket: ['/p/run/web.', { ref: 'instance-number' }, '.sock'],
       user: '1000',
       umask: '0027',
-      limits: { open_files: 4096, core_size: 0, address_space: 2 * 1024 ** 3, cpu_time: 600 },
+      limits: {
+        open_files: 4096,
+        core_size: 0,
+        address_space: 2 * 1024 ** 3,
+        cpu_time: 600,
+        memory: 512 * 1024 ** 2,
+        cpus: 0.5,
+      },
+      mergeStderr: true,
+      stdin: 'pipe',
+      notify: { watchdogMs: 10_000 },
     },
-    dependsOn: [{ service: 'db', condition: 'completed' }],
-    restart: 'always',
+    dependsOn: [
+      { service: 'db', condition: 'ready', timeoutMs: 30_000, required: false, onFailure: 'restart' },
+    ],
+    ready: {
+      check: {
+        kind: 'exec',
+        command: { kind: 'shell', shell, script: ['check $1 ', { ref: 'port', service: 'db', port: 'pg' }] },
+      },
+      intervalMs: 1_000,
+      timeoutMs: 3_000,
+      retries: 5,
+      startPeriodMs: 60_000,
+      success: 2,
+    },
+    live: {
+      check: { kind: 'notify' },
+      intervalMs: 10_000,
+      timeoutMs: 1_000,
+      retries: 3,
+      startPeriodMs: 0,
+      success: 1,
+    },
+    restart: {
+      policy: 'always',
+      maxRestarts: 5,
+      windowMs: 600_000,
+      successExitCodes: [0, 143],
+      onCodes: [1, 137],
+    },
     backoff: { initialMs: 1_000, maxMs: 60_000, multiplier: 1.5, jitter: 0, resetAfterMs: 90_000 },
     stop: {
       signal: 'SIGINT',
@@ -134,6 +177,13 @@ services:
     },
     timeoutMs: 3_600_000,
     replicas: 3,
+    watch: {
+      paths: ['/p/src', '/home/ada/lib'],
+      ignore: ['*.log'],
+      debounceMs: 1_000,
+      action: { kind: 'signal', signal: 'SIGHUP' },
+    },
+    log: { maxSize: 1024 ** 2, keep: 0 },
     hooks: {
       preStart: { command: { kind: 'shell', shell, script: 'echo hi' }, timeoutMs: 30_000 },
       postStop: { command: { kind: 'exec', argv: ['rm', 'x'] }, timeoutMs: 5_000 },
@@ -260,7 +310,7 @@ describe('several files', () => {
     const { project } = loadProject(request, fixed);
     expect(project).toMatchObject({ name: 'b', dir: '/p', files: ['/p/setpoint.yaml', '/q/more.yaml'] });
     expect(project?.services[0]).toMatchObject({
-      restart: 'on-failure',
+      restart: { policy: 'on-failure' },
       replicas: 2,
       launch: { path: ['/p/a', '/q/b'], env: { A: '1', B: '2' }, cwd: '/p' },
     });
@@ -294,8 +344,8 @@ services: {web: {command: x, depends_on: [db, cache]}}
     );
     expect(diagnostics).toEqual([]);
     const [web, db, cache] = project?.services ?? [];
-    expect(web).toMatchObject({ id: 'web', restart: 'on-failure' });
-    expect(db).toMatchObject({ restart: 'always', origin: 'db/setpoint.yaml:3' });
+    expect(web).toMatchObject({ id: 'web', restart: { policy: 'on-failure' } });
+    expect(db).toMatchObject({ restart: { policy: 'always' }, origin: 'db/setpoint.yaml:3' });
     expect(db?.launch).toMatchObject({
       cwd: '/p/db',
       path: ['/p/db/bin'],
@@ -400,6 +450,25 @@ services:
 `,
     );
     expect(result.secrets).toEqual(['hunter2secret', 'x']);
+  });
+
+  test('is a manifest again also where defaults say more than a service needs', () => {
+    const first = load(`defaults:
+  ready: {interval: 1s}
+  live: {retries: 1}
+  schedule: {timezone: UTC}
+  watch: {debounce: 1s}
+  log: {stderr: separate}
+services:
+  plain: {command: x}
+  web: {command: x, tty: true, ports: {http: auto}, ready: {tcp: http}, live: {notify: true, interval: 1s}}
+  db: {command: x, ready: {log: 'a$'}, watch: ., schedule: {every: 1m}}
+`);
+    expect(first.diagnostics).toEqual([]);
+    const again = load(renderResolved(first.resolved!, { format: 'yaml', origin: false }));
+    expect(again.diagnostics).toEqual([]);
+    const specs = ({ project }: typeof first) => project?.services.map((spec) => ({ ...spec, origin: '' }));
+    expect(specs(again)).toEqual(specs(first));
   });
 
   test('is a manifest again', () => {

@@ -94,6 +94,104 @@ describe('rules for the keys of a service', () => {
       { ready: { exec: ['b'], interval: '1s' } },
     ],
     [
+      'another check of a probe replaces the earlier one, its timings stay',
+      { ready: { http: { port: 'http', path: '/h' }, interval: '1s' } },
+      { ready: { tcp: 80, retries: 5 } },
+      { ready: { tcp: 80, interval: '1s', retries: 5 } },
+    ],
+    [
+      'the same check of a probe merges',
+      { live: { http: { port: 'http', path: '/h', headers: { A: 'a', B: 'b' }, status: [200] } } },
+      { live: { http: { path: '/i', headers: { B: 'c' }, status: ['2xx', 301] } } },
+      { live: { http: { port: 'http', path: '/i', headers: { A: 'a', B: 'c' }, status: ['2xx', 301] } } },
+    ],
+    [
+      'a whole URL replaces its parts',
+      { ready: { http: { port: 1, path: '/a', host: 'h', scheme: 'https', method: 'HEAD' } } },
+      { ready: { http: { url: 'http://b/' } } },
+      { ready: { http: { url: 'http://b/', method: 'HEAD' } } },
+    ],
+    [
+      'a port replaces a whole URL',
+      { ready: { http: { url: 'http://b/', method: 'HEAD' } } },
+      { ready: { http: { port: 1, path: '/a' } } },
+      { ready: { http: { port: 1, path: '/a', method: 'HEAD' } } },
+    ],
+    [
+      'a short check replaces a long one of its kind',
+      { ready: { http: { port: 1 }, success: 2 } },
+      { ready: { http: 'http://b/' } },
+      { ready: { http: 'http://b/', success: 2 } },
+    ],
+    [
+      'a check that is taken back leaves the timings',
+      { ready: { tcp: 1, interval: '1s' } },
+      { ready: { tcp: reset } },
+      { ready: { interval: '1s' } },
+    ],
+    [
+      'a restart policy merges into its map',
+      { restart: { policy: 'always', max_restarts: 5, on_codes: [1, 2] } },
+      { restart: 'never' },
+      { restart: { policy: 'never', max_restarts: 5, on_codes: [1, 2] } },
+    ],
+    [
+      'a map of restart settings meets a policy, lists of codes are replaced',
+      { restart: 'always' },
+      { restart: { window: '1m', on_codes: [3] } },
+      { restart: { policy: 'always', window: '1m', on_codes: [3] } },
+    ],
+    [
+      'exit codes are replaced',
+      { restart: { success_exit_codes: [0, 1], on_codes: [1] } },
+      { restart: { success_exit_codes: [0], on_codes: [2, 3] } },
+      { restart: { success_exit_codes: [0], on_codes: [2, 3] } },
+    ],
+    [
+      'a cron expression meets a map',
+      { schedule: { cron: 'a', timezone: 'UTC', overlap: 'skip' } },
+      { schedule: 'b' },
+      { schedule: { cron: 'b', timezone: 'UTC', overlap: 'skip' } },
+    ],
+    [
+      'an interval replaces a cron expression and its time zone',
+      { schedule: { cron: 'a', timezone: 'UTC', overlap: 'skip' } },
+      { schedule: { every: '1m' } },
+      { schedule: { every: '1m', overlap: 'skip' } },
+    ],
+    [
+      'a cron expression replaces an interval',
+      { schedule: { every: '1m', missed: 'run' } },
+      { schedule: 'a' },
+      { schedule: { cron: 'a', missed: 'run' } },
+    ],
+    ['a path to watch joins another', { watch: './a' }, { watch: ['./b', 'a'] }, { watch: ['a', './b'] }],
+    [
+      'a watched path meets a map',
+      { watch: './a' },
+      { watch: { paths: ['./b'], debounce: '1s' } },
+      { watch: { paths: ['./a', './b'], debounce: '1s' } },
+    ],
+    [
+      'a map of what to watch meets a list',
+      { watch: { paths: './a', ignore: ['x'], action: { signal: 'SIGHUP' } } },
+      { watch: ['./b'] },
+      { watch: { paths: ['./a', './b'], ignore: ['x'], action: { signal: 'SIGHUP' } } },
+    ],
+    [
+      'ignored patterns unite, an action is replaced',
+      { watch: { paths: 'a', ignore: ['x', 'y'], action: { signal: 'SIGHUP' } } },
+      { watch: { ignore: ['y', 'z'], action: 'restart' } },
+      { watch: { paths: 'a', ignore: ['x', 'y', 'z'], action: 'restart' } },
+    ],
+    [
+      'log settings and limits merge by key',
+      { log: { keep: 1, stderr: 'merge' }, limits: { memory: '1g' } },
+      { log: { keep: 2 }, limits: { cpus: 1 } },
+      { log: { keep: 2, stderr: 'merge' }, limits: { memory: '1g', cpus: 1 } },
+    ],
+    ['nothing for stdin replaces a pipe', { stdin: 'pipe' }, { stdin: null }, { stdin: null }],
+    [
       'env maps merge by key',
       { env: { A: '1', B: '2' } },
       { env: { B: '3', C: null } },
@@ -469,6 +567,46 @@ describe('properties', () => {
         expect(mergeManifests(node, tree({}))).toBe(node);
         expect(mergeManifests(tree({}), node)).toEqual(node);
       }),
+    );
+  });
+
+  it('the grouping of files does not matter to what says one of several things', () => {
+    const http = fc.oneof(
+      fc.record({ url: scalar }),
+      fc.record(
+        {
+          port: scalar,
+          path: tagged(scalar),
+          host: scalar,
+          headers: fc.dictionary(name, scalar, { maxKeys: 2 }),
+        },
+        { requiredKeys: [] },
+      ),
+    );
+    const check = fc.oneof(
+      fc.record({ exec: scalar }),
+      fc.record({ http }),
+      fc.record({ tcp: fc.record({ host: scalar, port: scalar }, { requiredKeys: [] }) }),
+      fc.constant({}),
+    );
+    const probe = fc
+      .tuple(check, fc.record({ interval: scalar, retries: scalar }, { requiredKeys: [] }))
+      .map(([what, timing]) => ({ ...timing, ...what }));
+    const schedule = fc.oneof(
+      fc.record({ cron: scalar, timezone: tagged(scalar) }, { requiredKeys: [] }),
+      fc.record({ every: scalar, overlap: scalar }, { requiredKeys: [] }),
+    );
+    const some = fc.record(
+      { ready: tagged(probe), schedule: tagged(schedule), restart: tagged(fc.record({ policy: scalar })) },
+      { requiredKeys: [] },
+    );
+    fc.assert(
+      fc.property(some, some, some, (a, b, c) => {
+        const left = mergeService(mergeService(map(a), map(b)), map(c));
+        const right = mergeService(map(a), mergeService(map(b), map(c)));
+        expect(plain(settleTags(left))).toEqual(plain(settleTags(right)));
+      }),
+      { numRuns: 2_000 },
     );
   });
 

@@ -60,7 +60,7 @@ name: all
 env: {A: b}
 env_file: {path: a.env, required: false, format: dotenv}
 defaults:
-  restart: never
+  replicas: 2
 include:
   path: other.yaml
   env_file: a.env
@@ -70,6 +70,47 @@ shutdown:
 services:
   dep:
     command: x
+    ports: {main: 1}
+    ready:
+      log:
+        pattern: x
+        stream: stdout
+    live:
+      exec: x
+      interval: 1s
+      timeout: 1s
+      retries: 1
+      start_period: 1s
+      success: 1
+    restart:
+      policy: never
+      max_restarts: 1
+      window: 1s
+      success_exit_codes: [0]
+      on_codes: [1]
+    schedule:
+      cron: 0 3 * * *
+      timezone: UTC
+      overlap: queue
+      on_start: true
+      missed: run
+    log:
+      max_size: 1MiB
+      keep: 1
+      stderr: separate
+  page:
+    command: x
+    ready:
+      http:
+        url: http://127.0.0.1/
+        method: HEAD
+        headers: {A: b}
+        status: 200
+    live:
+      notify: true
+    schedule:
+      every: 1m
+    tty: true
   all:
     x-untouched: {deep: 1}
     description: d
@@ -95,8 +136,29 @@ services:
     socket: a.sock
     depends_on:
       dep:
-        condition: started
+        condition: log
+        pattern: x
+        timeout: 1s
+        on_failure: stop
+        required: false
+    ready:
+      http:
+        port: http
+        path: /x
+        host: localhost
+        scheme: https
+    live:
+      tcp:
+        host: localhost
+        port: 1
     restart: always
+    watch:
+      paths: .
+      ignore: [x]
+      debounce: 1s
+      action:
+        signal: SIGHUP
+    stdin: pipe
     backoff:
       initial: 1s
       max: 2s
@@ -120,6 +182,8 @@ services:
       locked_memory: 1
       address_space: 1
       cpu_time: 1s
+      memory: 1g
+      cpus: 1
     user: root
     profiles: [p]
     hooks:
@@ -165,7 +229,7 @@ describe('the loader', () => {
       return key === undefined ? [] : [`${index + 1} ${key}`];
     });
     // Names that people choose, as opposed to keys of the schema.
-    const chosen = ['dep', 'all', 'x-untouched'];
+    const chosen = ['dep', 'page', 'all', 'x-untouched'];
     const keys = written.filter((entry) => !chosen.includes(entry.split(' ')[1] ?? ''));
     const touched = touchedKeys();
     expect(keys.filter((entry) => !touched.has(entry))).toEqual([]);

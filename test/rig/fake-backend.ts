@@ -7,6 +7,7 @@ import type {
   StartedProc,
   StartRequest,
   UnitMember,
+  UnitStats,
 } from '../../src/ports/backend.ts';
 
 /** A unit that does what the test says. By default it ends on any signal but SIGHUP. */
@@ -58,6 +59,11 @@ export class FakeProc implements Proc {
     if (this.#ended) this.#vanish();
     else this.end({ kind: 'signal', signal });
     return Promise.resolve(1);
+  }
+
+  stats(): Promise<UnitStats | undefined> {
+    const alive: UnitStats = { cpuMs: 10, memoryBytes: 1_048_576, processes: 1, threads: 1, openFiles: 3 };
+    return Promise.resolve(this.alive ? alive : undefined);
   }
 
   members(): Promise<readonly UnitMember[]> {

@@ -10,6 +10,7 @@ interface Timer {
 export class FakeClock implements Clock {
   #now = 0;
   #order = 0;
+  #wallAtStart = 1_700_000_000_000;
   readonly #timers = new Set<Timer>();
 
   now(): number {
@@ -17,7 +18,7 @@ export class FakeClock implements Clock {
   }
 
   wall(): number {
-    return 1_700_000_000_000 + this.#now;
+    return this.#wallAtStart + this.#now;
   }
 
   after(delayMs: number, fire: () => void): () => void {
@@ -28,6 +29,24 @@ export class FakeClock implements Clock {
 
   get armed(): number {
     return this.#timers.size;
+  }
+
+  /** How long until the first timer is due, in ms; undefined where there is none. */
+  get nearest(): number | undefined {
+    const times = [...this.#timers].map(({ at }) => at - this.#now);
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** Sets the wall clock, as a person or a time server does; timers go by the monotonic one. */
+  setWall(epochMs: number): void {
+    this.#wallAtStart = epochMs - this.#now;
+  }
+
+  /** `ms` pass in which the process does not get to run; what fell due meanwhile fires at their end. */
+  async hang(ms: number): Promise<void> {
+    await settled();
+    this.#now += ms;
+    await this.pass(0);
   }
 
   /** Passes `ms`, firing what falls due in order and letting what it set off run to its end each time. */

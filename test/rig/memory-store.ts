@@ -1,4 +1,5 @@
 import type { Happening, HappeningBody } from '../../src/core/event.ts';
+import type { LogSpec } from '../../src/core/service.ts';
 import type { RunRecord } from '../../src/ports/backend.ts';
 import type { InstanceLogQuery, LogPaths, LogStore } from '../../src/ports/logs.ts';
 import type { ProjectRecord, Store } from '../../src/ports/store.ts';
@@ -54,17 +55,46 @@ export class MemoryStore implements Store {
   }
 }
 
+interface FedRun {
+  readonly lines: { readonly stream: 'stdout' | 'stderr'; readonly text: string }[];
+  ended: boolean;
+}
+
 /** Logs of services that write nothing but what the test says. */
 export class SilentLogs implements LogStore {
   readonly lastLines = new Map<string, readonly string[]>();
+  /** How much of each instance's output is to be kept, as it was said last. */
+  readonly retained = new Map<string, LogSpec>();
+  /** The present run of each instance, and the last one of those that have none. */
+  readonly #current = new Map<string, string>();
+  readonly #runs = new Map<string, FedRun>();
+  readonly #output = new Map<string, Uint8Array[]>();
+  readonly #waiting = new Set<() => void>();
+  #closed = false;
 
   paths(instance: string): LogPaths {
     return { stdout: `/state/${instance}/stdout.log`, stderr: `/state/${instance}/stderr.log` };
   }
 
-  beginRun(): void {}
+  beginRun(instance: string, run: string): void {
+    this.#current.set(instance, run);
+    this.#run(instance, run);
+    this.#wake();
+  }
 
-  endRun(): void {}
+  endRun(instance: string, run: string): void {
+    this.#run(instance, run).ended = true;
+    this.#wake();
+  }
+
+  /** Has the present run of an instance write a line, for `runLines` and `output`. */
+  write(instance: string, text: string, stream: 'stdout' | 'stderr' = 'stdout'): void {
+    const run = this.#current.get(instance);
+    if (run === undefined) throw new Error(`${instance} has no run that could write`);
+    this.#run(instance, run).lines.push({ stream, text });
+    if (stream === 'stdout') this.#chunks(instance).push(Buffer.from(`${text}\n`));
+    this.#wake();
+  }
 
   errorTail(instance: string): Promise<readonly string[]> {
     return Promise.resolve(this.lastLines.get(instance) ?? []);
@@ -74,5 +104,71 @@ export class SilentLogs implements LogStore {
     // Nothing was written.
   }
 
-  close(): void {}
+  async *runLines(
+    instance: string,
+    run: string,
+    stream: 'stdout' | 'stderr' | undefined,
+    signal: AbortSignal,
+  ): AsyncIterable<string> {
+    const fed = this.#run(instance, run);
+    for (let next = 0; !signal.aborted && !this.#closed;) {
+      const line = fed.lines[next];
+      if (line !== undefined) {
+        next += 1;
+        if (stream === undefined || stream === line.stream) yield line.text;
+      } else if (fed.ended) return;
+      else await this.#news(signal);
+    }
+  }
+
+  /** Whole writes: a backlog of 0 begins with the next one, any other with the first. */
+  async *output(instance: string, backlogBytes: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    const chunks = this.#chunks(instance);
+    for (let next = backlogBytes > 0 ? 0 : chunks.length; !signal.aborted && !this.#closed;) {
+      const chunk = chunks[next];
+      if (chunk === undefined) await this.#news(signal);
+      else {
+        next += 1;
+        yield chunk;
+      }
+    }
+  }
+
+  retain(instance: string, spec: LogSpec): void {
+    this.retained.set(instance, spec);
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#wake();
+  }
+
+  #run(instance: string, run: string): FedRun {
+    const key = `${instance} ${run}`;
+    const known = this.#runs.get(key) ?? { lines: [], ended: false };
+    this.#runs.set(key, known);
+    return known;
+  }
+
+  #chunks(instance: string): Uint8Array[] {
+    const known = this.#output.get(instance) ?? [];
+    this.#output.set(instance, known);
+    return known;
+  }
+
+  #news(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        this.#waiting.delete(done);
+        signal.removeEventListener('abort', done);
+        resolve();
+      };
+      this.#waiting.add(done);
+      signal.addEventListener('abort', done);
+    });
+  }
+
+  #wake(): void {
+    for (const done of [...this.#waiting]) done();
+  }
 }

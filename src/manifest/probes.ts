@@ -1,0 +1,163 @@
+import type { Probe, ProbeCheck } from '../core/service.ts';
+import type { Facts } from './facts.ts';
+import { httpCheck, tcpCheck } from './network-checks.ts';
+import type { LogCheckEntry, Probe as ProbeMap } from './manifest-types.ts';
+import type { MapEntry, MapNode, Node } from './node.ts';
+import { child, hasUnknownKey } from './reader.ts';
+import type { Reader } from './reader.ts';
+import { statedAt } from './services.ts';
+import type { RawService } from './services.ts';
+
+/** What a probe can look at; it does exactly one of these. */
+const KINDS = ['exec', 'http', 'tcp', 'log', 'notify'] as const;
+const TIMINGS = ['interval', 'timeout', 'retries', 'start_period', 'success'] as const;
+
+type Kind = (typeof KINDS)[number];
+
+/** What a probe of one service is read with. */
+export interface ProbeScope {
+  readonly service: RawService;
+  readonly facts: Facts;
+  readonly shell: readonly string[];
+  /** Whether its stderr joins its stdout. */
+  readonly mergeStderr: boolean;
+  readonly reader: Reader;
+}
+
+/** What others need to know of a `ready` probe; undefined where a service has none. */
+export function readyFact(node: Node | undefined, reader: Reader): { readonly pattern?: string } | undefined {
+  if (node?.kind !== 'map') return undefined;
+  const [first] = kindsOf(node);
+  if (first === undefined) return undefined;
+  const log = child<ProbeMap>(node, 'log');
+  const pattern = reader.string(log?.kind === 'map' ? child<LogCheckEntry>(log, 'pattern') : log);
+  return pattern === undefined ? {} : { pattern };
+}
+
+/** Undefined where there is none, and where what is wrong with it has been reported. */
+export function probeOf(key: 'ready' | 'live', scope: ProbeScope): Probe | undefined {
+  const { service, reader } = scope;
+  const node = service.node.entries.get(key)?.value;
+  if (node?.kind !== 'map') return undefined;
+  const [first, second] = kindsOf(node);
+  if (first === undefined) {
+    reportNoCheck(key, node, scope);
+    return undefined;
+  }
+  if (second !== undefined) {
+    const message = `\`${key}\` of service \`${service.id}\` looks at two things, \`${first.key}\` and \`${second.key}\``;
+    reader.report.error('conflicting-keys', second.keyPlace, message, {
+      note: 'a probe does one of `exec`, `http`, `tcp`, `log`, `notify`',
+      also: [{ place: first.keyPlace, note: 'the other one' }],
+    });
+    return undefined;
+  }
+  warnOfUnusedTimings(key, first.key, scope);
+  const check = checkOf(key, first, scope);
+  const unused = unusedTimings(key, first.key);
+  const timing = (name: (typeof TIMINGS)[number]) =>
+    unused.includes(name) ? undefined : child<ProbeMap>(node, name);
+  const timings = {
+    intervalMs: reader.durationMs(timing('interval'), '10ms') ?? 2_000,
+    timeoutMs: reader.durationMs(timing('timeout'), '1ms') ?? 1_000,
+    retries: reader.number(timing('retries')) ?? 3,
+    startPeriodMs: reader.durationMs(timing('start_period')) ?? 0,
+    success: reader.number(timing('success')) ?? 1,
+  };
+  return check === undefined ? undefined : { check, ...timings };
+}
+
+function kindsOf({ entries }: MapNode): (MapEntry & { readonly key: Kind })[] {
+  return KINDS.flatMap((key) => {
+    const entry = entries.get(key);
+    return entry === undefined ? [] : [{ ...entry, key }];
+  });
+}
+
+/** Timings alone may stand in `defaults`, for the services that have a probe. */
+function reportNoCheck(key: 'ready' | 'live', node: MapNode, { service, reader }: ProbeScope): void {
+  const own = statedAt(service, key);
+  if (own === undefined || hasUnknownKey(node, [...KINDS, ...TIMINGS])) return;
+  const message = `\`${key}\` of service \`${service.id}\` does not say what to look at`;
+  reader.report.error('missing-key', own, message, {
+    note: `expected one of \`exec\`, \`http\`, \`tcp\`, ${key === 'ready' ? '`log`, ' : ''}\`notify\``,
+  });
+}
+
+function checkOf(
+  key: 'ready' | 'live',
+  entry: MapEntry & { key: Kind },
+  scope: ProbeScope,
+): ProbeCheck | undefined {
+  const { service, reader, shell } = scope;
+  const { value: node, keyPlace } = entry;
+  const what = `\`${key}.${entry.key}\` of service \`${service.id}\``;
+  switch (entry.key) {
+    case 'exec': {
+      const command = reader.command(node, shell);
+      return command === undefined ? undefined : { kind: 'exec', command };
+    }
+    case 'http':
+      return httpCheck(node, what, scope);
+    case 'tcp':
+      return tcpCheck(node, what, scope);
+    case 'log':
+      if (key === 'ready') return logCheck(node, scope);
+      reader.report.error(
+        'bad-probe',
+        keyPlace,
+        `${what}: a line that was written once does not tell whether it still works`,
+        {
+          note: '`log` is for `ready` only',
+          help: 'expected one of `exec`, `http`, `tcp`, `notify`',
+        },
+      );
+      return undefined;
+    case 'notify':
+      return reader.boolean(node) === true ? { kind: 'notify' } : undefined;
+  }
+}
+
+function logCheck(node: Node, { service, mergeStderr, reader }: ProbeScope): ProbeCheck | undefined {
+  const pattern = reader.string(node.kind === 'map' ? child<LogCheckEntry>(node, 'pattern') : node);
+  const stream = child<LogCheckEntry>(node, 'stream');
+  const wanted = reader.string(stream);
+  if (pattern === undefined) {
+    if (node.kind === 'map' && !hasUnknownKey(node, ['pattern', 'stream'])) {
+      const message = `\`ready.log\` of service \`${service.id}\` has no \`pattern\``;
+      reader.report.error('missing-key', node.place, message, { note: 'expected a regular expression' });
+    }
+    return undefined;
+  }
+  if (stream !== undefined && wanted === 'stderr' && mergeStderr) {
+    reader.report.error(
+      'bad-probe',
+      stream.place,
+      `service \`${service.id}\` has no stderr of its own to look at`,
+      {
+        note: 'it goes to stdout, by `log: {stderr: merge}` or `tty`',
+      },
+    );
+  }
+  return { kind: 'log', pattern, ...(wanted === 'stdout' || wanted === 'stderr' ? { stream: wanted } : {}) };
+}
+
+/** Keys of a probe that its kind has no use for; they are as if they were not there. */
+export function unusedTimings(key: 'ready' | 'live', kind: ProbeCheck['kind']): readonly string[] {
+  if (kind !== 'log' && kind !== 'notify') return [];
+  return key === 'live' ? ['timeout', 'success'] : TIMINGS;
+}
+
+/** Only what the service says itself: among the defaults it may well be meant for others. */
+function warnOfUnusedTimings(key: 'ready' | 'live', kind: Kind, { service, reader }: ProbeScope): void {
+  const own = service.own.entries.get(key)?.value;
+  if (own?.kind !== 'map') return;
+  const unused = unusedTimings(key, kind);
+  for (const entry of own.entries.values()) {
+    if (!unused.includes(entry.key) || entry.value.tag === 'reset') continue;
+    const message = `\`${key}.${entry.key}\` of service \`${service.id}\` has no effect`;
+    reader.report.warning('unused-key', entry.keyPlace, message, {
+      note: kind === 'log' ? 'a `log` probe waits for a line' : 'with `notify` the service speaks up itself',
+    });
+  }
+}
