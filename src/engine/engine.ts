@@ -1,51 +1,30 @@
 import type { ActionRequest, DownRequest, Leftover, ServiceSnapshot } from '../core/api.ts';
 import type { Cause, HappeningBody } from '../core/event.ts';
 import { explainError, lastMeaningfulLine } from '../core/errors.ts';
-import { gate } from '../core/gate.ts';
-import type { Edges } from '../core/graph.ts';
-import type { GateVerdict } from '../core/transition.ts';
-import { createRedactor, type Redactor } from '../core/redact.ts';
-import { describeBackoff, restoreWanted } from '../core/restart.ts';
-import { err, ok, type Result } from '../core/result.ts';
-import {
-  instanceId,
-  type InstanceId,
-  type Project,
-  type ServiceId,
-  type ServiceSpec,
-} from '../core/service.ts';
-import type { InstanceRef, RunId } from '../core/state.ts';
-import type { StartFailure } from '../core/exit.ts';
-import type { PlanStep, PlanView } from '../core/plan-view.ts';
-import { concreteLaunch } from '../core/launch.ts';
+import { describeExit, type Exit, type StartFailure } from '../core/exit.ts';
 import { policyFields } from '../core/fingerprint.ts';
+import { concreteLaunch } from '../core/launch.ts';
+import type { GateVerdict } from '../core/machine.ts';
 import type { ObservedInstance } from '../core/plan.ts';
+import type { PlanStep, PlanView } from '../core/plan-view.ts';
 import { launchContext, launchRecord, projectPlan, type ProjectContext } from '../core/project-plan.ts';
-import type { Proc, RunRecord } from '../ports/backend.ts';
+import type { Redactor } from '../core/redact.ts';
+import { err, ok, type Result } from '../core/result.ts';
+import type { InstanceId, Project, ServiceId } from '../core/service.ts';
+import { type InstanceRef, isReady, type RunId } from '../core/state.ts';
 import type { ProjectRecord } from '../ports/store.ts';
+import { edgesOf, Fleet, type LoadedProject, redactorOf } from './fleet.ts';
 import { PlanRunner } from './plan-runner.ts';
 import { PortBook } from './port-book.ts';
 import { Publisher } from './publisher.ts';
+import { type ResumedRun, takeOver } from './resumption.ts';
+import type { PreparedLaunch } from './run.ts';
 import { select, type UnknownName } from './select.ts';
 import { Shutdown } from './shutdown.ts';
-import {
-  mayLive,
-  type PreparedLaunch,
-  Supervisor,
-  type SupervisorHost,
-  type SupervisorPorts,
-} from './supervisor.ts';
+import { mayLive, Supervisor, type SupervisorHost, type SupervisorPorts } from './supervisor.ts';
 
 export interface EnginePorts extends SupervisorPorts {
   readonly freePort: () => Promise<number>;
-}
-
-/** A project with what it was loaded under. */
-export interface LoadedProject {
-  readonly project: Project;
-  readonly hostEnv: Readonly<Record<string, string>>;
-  /** Values to mask wherever they appear. */
-  readonly secrets: readonly string[];
 }
 
 export interface ActResult {
@@ -65,11 +44,7 @@ export class Engine implements SupervisorHost {
   readonly #ports: EnginePorts;
   readonly #publisher: Publisher;
   readonly #book: PortBook;
-  readonly #supervisors = new Map<InstanceId, Supervisor>();
-  #loaded: LoadedProject;
-  #specs: ReadonlyMap<ServiceId, ServiceSpec> = new Map();
-  #dependents: ReadonlyMap<ServiceId, readonly ServiceId[]> = new Map();
-  #redactor: Redactor = createRedactor({});
+  readonly #fleet: Fleet;
   #record: ProjectRecord;
   /** Plans under way. An apply supersedes all of them; what is asked of single services goes on beside them. */
   #runners: readonly PlanRunner[] = [];
@@ -78,11 +53,13 @@ export class Engine implements SupervisorHost {
   readonly #dirty = new Set<ServiceId>();
   #settling = false;
   #portsMoved = false;
+  /** Why the project's record on disk is not the present one; undefined where it is. */
+  #unsaved: string | undefined;
 
   constructor(ports: EnginePorts, record: ProjectRecord, nothing: LoadedProject) {
     this.#ports = ports;
     this.#record = record;
-    this.#loaded = nothing;
+    this.#fleet = new Fleet(nothing, (ref, spec) => new Supervisor(ref, spec, ports, this));
     this.#publisher = new Publisher(ports.clock, SNAPSHOT_INTERVAL_MS);
     this.#book = new PortBook(record.ports, ports.freePort, () =>
       this.#remember({ ports: this.#book.entries() }),
@@ -90,11 +67,11 @@ export class Engine implements SupervisorHost {
   }
 
   get project(): Project {
-    return this.#loaded.project;
+    return this.#fleet.loaded.project;
   }
 
   get redactor(): Redactor {
-    return this.#redactor;
+    return this.#fleet.redactor;
   }
 
   get revision(): number {
@@ -115,13 +92,13 @@ export class Engine implements SupervisorHost {
   }
 
   supervisors(): Iterable<Supervisor> {
-    return this.#supervisors.values();
+    return this.#fleet.all();
   }
 
   // --- what supervisors ask ---------------------------------------------------------------------------------------
 
   async prepareLaunch(ref: InstanceRef): Promise<Result<PreparedLaunch, StartFailure>> {
-    const spec = this.#specs.get(ref.service) ?? this.#supervisors.get(ref.id)?.spec;
+    const spec = this.#fleet.specs.get(ref.service) ?? this.#fleet.get(ref.id)?.spec;
     if (spec === undefined) throw new Error(`no specification of ${ref.id}`);
     try {
       await this.#book.allot(spec, ref.number);
@@ -132,8 +109,9 @@ export class Engine implements SupervisorHost {
       });
     }
     this.#replaceThoseWithMovedPorts();
-    const name = this.#loaded.project.name;
-    const context = this.#contextOf(this.#loaded);
+    const { loaded } = this.#fleet;
+    const { name } = loaded.project;
+    const context = this.#contextOf(loaded);
     const under = launchContext(name, ref.number, context);
     const launch = concreteLaunch(spec, under);
     if (!launch.ok) return err({ code: 'other', message: launch.error });
@@ -144,10 +122,19 @@ export class Engine implements SupervisorHost {
     });
   }
 
-  gate(ref: InstanceRef): GateVerdict {
+  recorded(): Result<void, StartFailure> {
+    if (this.#unsaved !== undefined) this.#remember({});
+    if (this.#unsaved === undefined) return ok(undefined);
+    return err({
+      code: 'state-unwritable',
+      message: `the state directory cannot be written: ${this.#unsaved}`,
+      help: `free space or mend the permissions of ${this.#ports.store.stateDir}`,
+    });
+  }
+
+  gate(ref: InstanceRef, waitedMs: number): GateVerdict {
     if (this.#shutdown !== undefined) return { kind: 'blocked', on: [] };
-    const dependsOn = this.#specs.get(ref.service)?.dependsOn ?? [];
-    return gate(dependsOn, (service) => (this.#specs.has(service) ? this.#instancesOf(service) : undefined));
+    return this.#fleet.gate(ref, { forMs: waitedMs, wallNow: this.#ports.clock.wall() });
   }
 
   changed(ref: InstanceRef): void {
@@ -160,30 +147,51 @@ export class Engine implements SupervisorHost {
   }
 
   async lastWords(ref: InstanceRef, run: RunId): Promise<string | undefined> {
-    const lines = await this.#ports.logs.errorTail(ref.id, run, ERROR_TAIL_LINES, ERROR_TAIL_BYTES);
-    const patterns = this.#supervisors.get(ref.id)?.spec.errors ?? [];
+    const spec = this.#fleet.get(ref.id)?.spec;
+    const stream = spec?.launch.mergeStderr === true ? 'stdout' : 'stderr';
+    const { logs } = this.#ports;
+    const lines = await logs.errorTail(ref.id, run, ERROR_TAIL_LINES, ERROR_TAIL_BYTES, stream);
+    const patterns = spec?.errors ?? [];
     const said = explainError(lines, patterns) ?? lastMeaningfulLine(lines);
-    return said === undefined ? undefined : this.#redactor.text(said);
+    return said === undefined ? undefined : this.#fleet.redactor.text(said);
   }
 
   masked(text: string): string {
-    return this.#redactor.text(text);
+    return this.#fleet.redactor.text(text);
   }
 
   /** An automatic port that somebody else took while its instance was away is exchanged for another. */
   startFailed(ref: InstanceRef, failure: StartFailure): void {
-    const spec = this.#specs.get(ref.service);
+    const spec = this.#fleet.specs.get(ref.service);
     if (failure.code === 'port-taken' && spec !== undefined && this.#book.withdraw(spec, ref.number)) {
       this.#portsMoved = true;
     }
+  }
+
+  runFailed(ref: InstanceRef, exit: Exit): void {
+    const what = `failed: ${describeExit(exit)}`;
+    this.failurePassedOn(ref, { kind: 'dependency', service: ref.service, what });
+  }
+
+  /** Those that run on the service do what they are declared to do when it fails. */
+  failurePassedOn(ref: InstanceRef, cause: Cause): void {
+    if (this.#shutdown !== undefined) return;
+    for (const { service, then } of this.#fleet.concerned(ref.service)) {
+      for (const each of this.#fleet.of(service)) each.dispatch({ type: 'dependency-failed', then, cause });
+      if (then === 'stop') this.#rememberStopped(this.#fleet.of(service));
+    }
+  }
+
+  patterns(service: ServiceId): readonly string[] {
+    return this.#fleet.patterns(service);
   }
 
   isShuttingDown(): boolean {
     return this.#shutdown !== undefined;
   }
 
-  dependents(service: ServiceId): readonly ServiceId[] {
-    return this.#dependents.get(service) ?? [];
+  isKilling(): boolean {
+    return this.#shutdown?.level === 2;
   }
 
   // --- what clients ask -------------------------------------------------------------------------------------------
@@ -194,8 +202,12 @@ export class Engine implements SupervisorHost {
       for (let n = 1; n <= spec.replicas; n += 1) await this.#book.allot(spec, n);
     }
     const context = this.#contextOf(next);
-    const observed = [...this.#supervisors.values()].map((s) => this.#observe(s, context));
-    return projectPlan(next.project, context, { observed, only, formerEdges: edgesOf(this.#specs.values()) });
+    const observed = this.#fleet.all().map((s) => this.#observe(s, context));
+    return projectPlan(next.project, context, {
+      observed,
+      only,
+      formerEdges: edgesOf(this.#fleet.specs.values()),
+    });
   }
 
   /** Makes the project the wanted one and begins to carry out the plan, which is the answer. */
@@ -211,7 +223,7 @@ export class Engine implements SupervisorHost {
     const kept = this.#record.stopped.filter(
       (id) => only.length > 0 && !named.has(id) && excluded.includes(id),
     );
-    const newlyLeftOut = only.length > 0 ? excluded.filter((id) => !this.#isWanted(id)) : [];
+    const newlyLeftOut = only.length > 0 ? excluded.filter((id) => !this.#fleet.isWanted(id)) : [];
     this.#remember({
       name: next.project.name,
       dir: next.project.dir,
@@ -233,27 +245,27 @@ export class Engine implements SupervisorHost {
 
   act(request: ActionRequest): Result<ActResult, UnknownName> {
     if (request.action === 'scale') throw new Error('scale is asked of `scale`');
-    const found = select([...this.#supervisors.values()], this.#specs, request.select);
+    const found = select(this.#fleet.all(), this.#fleet.specs, request.select);
     if (!found.ok) return found;
     const chosen =
       request.action === 'start' && request.withDependencies
-        ? this.#withDependencies(found.value)
+        ? this.#fleet.withDependencies(found.value)
         : found.value;
     const affected: InstanceId[] = [];
     const unchanged: InstanceId[] = [];
     for (const supervisor of chosen) {
       (this.#actOn(supervisor, request) ? affected : unchanged).push(supervisor.ref.id);
     }
-    this.#rememberStopped(chosen, request.action);
+    if (request.action !== 'kill') this.#rememberStopped(chosen);
     return ok({ affected, unchanged });
   }
 
   /** Sets a service's number of instances until the manifest is applied again. */
   async scale(service: ServiceId, replicas: number): Promise<Result<ActResult, UnknownName>> {
-    const spec = this.#specs.get(service);
-    if (spec === undefined)
-      return { ok: false, error: { name: service, known: [...this.#specs.keys()].sort() } };
-    const { project, ...under } = this.#loaded;
+    const { specs, loaded } = this.#fleet;
+    const spec = specs.get(service);
+    if (spec === undefined) return { ok: false, error: { name: service, known: [...specs.keys()].sort() } };
+    const { project, ...under } = loaded;
     const services = project.services.map((s) => (s.id === service ? { ...s, replicas } : s));
     const next: LoadedProject = { ...under, project: { ...project, services } };
     const plan = await this.plan(next, [service]);
@@ -275,7 +287,7 @@ export class Engine implements SupervisorHost {
   ): Promise<{ readonly stopped: number; readonly leftovers: readonly Leftover[] }> {
     const shutdown = this.#shutdown ?? this.#beginShutdown(request);
     shutdown.escalate(request.level);
-    const before = this.#supervisors.size;
+    const before = this.#fleet.size;
     const { clean } = await shutdown.finished;
     const leftovers = clean ? [] : await this.#leftovers();
     if (clean) this.#afterShutdown();
@@ -287,82 +299,32 @@ export class Engine implements SupervisorHost {
    * was not begun. What the manifest has changed since is left for the next `apply`.
    */
   resume(loaded: LoadedProject | undefined, found: readonly ResumedRun[]): void {
-    if (loaded !== undefined) this.#adoptProject(loaded);
-    for (const { record, proc, orphanSpec } of found) {
-      const supervisor = this.#ensure(
-        { id: record.instance, service: record.service, number: record.number },
-        this.#specs.get(record.service) ?? orphanSpec,
-      );
-      const stopped = this.#record.stopped.includes(record.service);
-      const wanted = record.stopping === undefined ? restoreWanted(supervisor.spec.restart, stopped) : 'down';
-      if (proc !== undefined) supervisor.adopt(record, proc);
-      else if (record.ended !== undefined) supervisor.restore(record, record.ended.exit, wanted);
-      if (wanted === 'down') {
-        const reason = record.stopping?.reason ?? 'stopped by a person';
-        supervisor.dispatch({ type: 'want-down', cause: { kind: 'user', what: reason } });
-      }
-    }
-    for (const spec of this.#specs.values())
-      this.#resumeUnbegun(spec, new Set(found.map((f) => f.record.instance)));
+    if (loaded !== undefined) this.#adoptProject(scaled(loaded, this.#record.scale));
+    takeOver(this.#fleet, found, this.#record.stopped);
   }
 
   /** Ends the engine's own timers; what runs goes on running. */
   dispose(): void {
-    for (const supervisor of this.#supervisors.values()) supervisor.dispose();
+    for (const supervisor of this.#fleet.all()) supervisor.dispose();
   }
 
   services(): readonly ServiceSnapshot[] {
-    const byService = new Map<ServiceId, Supervisor[]>();
-    for (const id of this.#specs.keys()) byService.set(id, []);
-    for (const supervisor of this.#supervisors.values()) {
-      const list = byService.get(supervisor.ref.service) ?? [];
-      list.push(supervisor);
-      byService.set(supervisor.ref.service, list);
-    }
-    return [...byService]
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .flatMap(([id, list]) => {
-        const spec = this.#specs.get(id) ?? list[0]?.spec;
-        return spec === undefined ? [] : [this.#serviceSnapshot(spec, list)];
-      });
+    return this.#fleet.snapshots(this.#ports.backend.name);
+  }
+
+  /** An instance's supervisor. */
+  instance(id: InstanceId): Supervisor | undefined {
+    return this.#fleet.get(id);
   }
 
   // --- inside -----------------------------------------------------------------------------------------------------
 
-  #serviceSnapshot(spec: ServiceSpec, list: readonly Supervisor[]): ServiceSnapshot {
-    return {
-      id: spec.id,
-      ...(spec.description === undefined ? {} : { description: spec.description }),
-      labels: spec.labels,
-      backend: this.#ports.backend.name,
-      backendReason: spec.backendReason,
-      replicas: spec.replicas,
-      dependsOn: spec.dependsOn.map(({ service, condition }) => ({ service, condition })),
-      inManifest: this.#specs.has(spec.id),
-      instances: [...list].sort((a, b) => a.ref.number - b.ref.number).map((s) => s.snapshot()),
-      restart: spec.restart,
-      backoff: describeBackoff(spec.backoff),
-    };
-  }
-
-  #resumeUnbegun(spec: ServiceSpec, seen: ReadonlySet<InstanceId>): void {
-    for (let number = 1; number <= spec.replicas; number += 1) {
-      const supervisor = this.#ensure({ id: instanceId(spec.id, number), service: spec.id, number }, spec);
-      const stopped = this.#record.stopped.includes(spec.id);
-      if (seen.has(supervisor.ref.id) || restoreWanted(spec.restart, stopped) === 'down') continue;
-      supervisor.dispatch({
-        type: 'want-up',
-        afresh: false,
-        cause: { kind: 'not-running', was: 'not yet started when the daemon ended' },
-      });
-    }
-  }
-
   #contextOf(of: LoadedProject): ProjectContext {
-    const specs = of === this.#loaded ? this.#specs : new Map(of.project.services.map((s) => [s.id, s]));
+    const { loaded, specs: present, redactor } = this.#fleet;
+    const specs = of === loaded ? present : new Map(of.project.services.map((s) => [s.id, s]));
     return {
       hostEnv: of.hostEnv,
-      redactor: of === this.#loaded ? this.#redactor : redactorOf(of),
+      redactor: of === loaded ? redactor : redactorOf(of),
       salt: this.#record.salt,
       port: (service, number, name) => this.#book.lookup(specs.get(service), number, name),
     };
@@ -379,37 +341,21 @@ export class Engine implements SupervisorHost {
       policy: policyFields(spec, redactor, salt),
       adopted: supervisor.adopted,
       ...launched,
+      ...this.#nextLaunch(supervisor),
     };
   }
 
-  #adoptProject(loaded: LoadedProject): void {
-    this.#loaded = loaded;
-    this.#redactor = redactorOf(loaded);
-    const { services } = loaded.project;
-    this.#specs = new Map(services.map((s) => [s.id, s]));
-    const dependents = new Map<ServiceId, ServiceId[]>();
-    for (const spec of services) {
-      for (const { service } of spec.dependsOn) {
-        dependents.set(service, [...(dependents.get(service) ?? []), spec.id]);
-      }
-      for (let number = 1; number <= spec.replicas; number += 1) {
-        this.#ensure({ id: instanceId(spec.id, number), service: spec.id, number }, spec);
-      }
-    }
-    this.#dependents = dependents;
-    this.#revision += 1;
-    this.#publisher.changed();
+  /** Of what waits for its schedule the next run's launch counts: the manifest that was applied last is in force. */
+  #nextLaunch({ state, ref, spec }: Supervisor): Partial<ReturnType<typeof launchRecord>> {
+    if (state.kind !== 'scheduled') return {};
+    const { loaded } = this.#fleet;
+    return launchRecord(spec, loaded.project.name, ref.number, this.#contextOf(loaded));
   }
 
-  #ensure(ref: InstanceRef, spec: ServiceSpec): Supervisor {
-    const known = this.#supervisors.get(ref.id);
-    if (known !== undefined) {
-      known.setSpec(spec);
-      return known;
-    }
-    const made = new Supervisor(ref, spec, this.#ports, this);
-    this.#supervisors.set(ref.id, made);
-    return made;
+  #adoptProject(loaded: LoadedProject): void {
+    this.#fleet.adopt(loaded);
+    this.#revision += 1;
+    this.#publisher.changed();
   }
 
   #carryOut(plan: PlanView): void {
@@ -425,7 +371,7 @@ export class Engine implements SupervisorHost {
   #replaceThoseWithMovedPorts(): void {
     if (!this.#portsMoved || this.#shutdown !== undefined) return;
     this.#portsMoved = false;
-    this.plan(this.#loaded, []).then(
+    this.plan(this.#fleet.loaded, []).then(
       (plan) => {
         const steps = plan.steps.filter((step) => step.action === 'replace');
         if (steps.length > 0 && this.#shutdown === undefined) this.#carryOut({ ...plan, steps });
@@ -441,7 +387,7 @@ export class Engine implements SupervisorHost {
   }
 
   #perform(step: PlanStep): void {
-    const supervisor = this.#supervisors.get(step.instance);
+    const supervisor = this.#fleet.get(step.instance);
     const cause = step.causes[0] ?? { kind: 'added' as const };
     switch (step.action) {
       case 'start':
@@ -465,14 +411,15 @@ export class Engine implements SupervisorHost {
   }
 
   #reached(step: PlanStep): boolean {
-    const supervisor = this.#supervisors.get(step.instance);
+    const supervisor = this.#fleet.get(step.instance);
     if (supervisor === undefined) return true;
     switch (step.action) {
       case 'replace':
         return (
           supervisor.machine.wanted === 'down' ||
-          supervisor.state.kind === 'running' ||
-          supervisor.state.kind === 'completed'
+          isReady(supervisor.state) ||
+          supervisor.state.kind === 'completed' ||
+          supervisor.state.kind === 'scheduled'
         );
       case 'stop':
         return !mayLive(supervisor);
@@ -485,10 +432,9 @@ export class Engine implements SupervisorHost {
   }
 
   #forget(step: PlanStep, cause: Cause): void {
-    const supervisor = this.#supervisors.get(step.instance);
+    const supervisor = this.#fleet.get(step.instance);
     if (supervisor === undefined || mayLive(supervisor)) return;
-    supervisor.dispose();
-    this.#supervisors.delete(step.instance);
+    this.#fleet.forget(step.instance);
     this.#ports.store.removeRun(step.instance);
     this.#tell({ type: 'instance-forgotten', cause }, step);
     this.#revision += 1;
@@ -498,24 +444,19 @@ export class Engine implements SupervisorHost {
   /** What follows from changed states: gates that may open, steps that may go on, a shutdown that may. */
   #settle(): void {
     this.#settling = false;
+    if (this.#unsaved !== undefined) this.#remember({});
     const services = [...this.#dirty];
     this.#dirty.clear();
-    const asking = new Set(services.flatMap((id) => this.dependents(id)));
+    const asking = new Set(services.flatMap((id) => this.#fleet.dependents(id)));
     if (asking.size > 0) {
-      for (const supervisor of this.#supervisors.values()) {
+      for (const supervisor of this.#fleet.all()) {
         const { kind } = supervisor.state;
         if (!asking.has(supervisor.ref.service) || (kind !== 'waiting' && kind !== 'skipped')) continue;
-        supervisor.dispatch({ type: 'gate', verdict: this.gate(supervisor.ref) });
+        supervisor.dispatch({ type: 'gate', verdict: this.gate(supervisor.ref, supervisor.waitedMs) });
       }
     }
     for (const runner of this.#runners) runner.advance();
     this.#shutdown?.advance();
-  }
-
-  #instancesOf(service: ServiceId): { state: Supervisor['state']; wanted: 'up' | 'down' }[] {
-    return [...this.#supervisors.values()]
-      .filter((s) => s.ref.service === service)
-      .map((s) => ({ state: s.state, wanted: s.machine.wanted }));
   }
 
   #actOn(supervisor: Supervisor, request: Exclude<ActionRequest, { action: 'scale' }>): boolean {
@@ -543,38 +484,22 @@ export class Engine implements SupervisorHost {
     return supervisor.machine !== before;
   }
 
-  #withDependencies(chosen: readonly Supervisor[]): readonly Supervisor[] {
-    const services = new Set(chosen.map((s) => s.ref.service));
-    for (const id of services) for (const d of this.#specs.get(id)?.dependsOn ?? []) services.add(d.service);
-    const direct = new Set(chosen);
-    return [...this.#supervisors.values()].filter(
-      (s) => direct.has(s) || (services.has(s.ref.service) && needsStart(s) && !direct.has(s)),
-    );
-  }
-
-  #isWanted(service: ServiceId): boolean {
-    return [...this.#supervisors.values()].some(
-      (s) => s.ref.service === service && s.machine.wanted === 'up',
-    );
-  }
-
-  #rememberStopped(chosen: readonly Supervisor[], action: ActionRequest['action']): void {
-    if (action === 'kill') return;
+  #rememberStopped(chosen: readonly Supervisor[]): void {
     const stopped = new Set(this.#record.stopped);
     for (const id of new Set(chosen.map((s) => s.ref.service))) {
-      if (this.#isWanted(id)) stopped.delete(id);
+      if (this.#fleet.isWanted(id)) stopped.delete(id);
       else stopped.add(id);
     }
     this.#remember({ stopped: [...stopped].sort() });
   }
 
   #beginShutdown(request: DownRequest): Shutdown {
-    const timeoutMs = request.timeoutMs ?? this.#loaded.project.shutdownTimeoutMs;
+    const timeoutMs = request.timeoutMs ?? this.project.shutdownTimeoutMs;
     this.#runners = [];
     const host = {
       clock: this.#ports.clock,
-      supervisors: () => this.#supervisors.values(),
-      dependents: (service: ServiceId) => this.dependents(service),
+      supervisors: () => this.#fleet.all(),
+      dependents: (service: ServiceId) => this.#fleet.dependents(service),
     };
     const shutdown = new Shutdown(host, request.reason, timeoutMs);
     this.#shutdown = shutdown;
@@ -587,20 +512,20 @@ export class Engine implements SupervisorHost {
   }
 
   #afterShutdown(): void {
-    for (const supervisor of this.#supervisors.values()) this.#ports.store.removeRun(supervisor.ref.id);
+    for (const supervisor of this.#fleet.all()) this.#ports.store.removeRun(supervisor.ref.id);
     const { shutdown: _over, ...rest } = this.#record;
     this.#record = rest;
     this.#remember({ phase: 'down', stopped: [], scale: {} });
   }
 
   async #leftovers(): Promise<readonly Leftover[]> {
-    const live = [...this.#supervisors.values()].filter(mayLive);
+    const live = this.#fleet.all().filter(mayLive);
     const found = await Promise.all(
       live.map(async ({ ref, proc }) =>
         ((await proc?.members()) ?? []).map((m) => ({
           instance: ref.id,
           pid: m.pid,
-          command: this.#redactor.text(m.command),
+          command: this.#fleet.redactor.text(m.command),
         })),
       ),
     );
@@ -611,9 +536,14 @@ export class Engine implements SupervisorHost {
     this.#record = { ...this.#record, ...change };
     try {
       this.#ports.store.writeProject(this.#record);
+      this.#unsaved = undefined;
     } catch (cause) {
       const why = cause instanceof Error ? cause.message : String(cause);
-      this.#tell({ type: 'warning', message: `the project record cannot be written: ${why}` });
+      // Tried again with every change, and told once.
+      if (this.#unsaved === undefined) {
+        this.#tell({ type: 'warning', message: `the project record cannot be written: ${why}` });
+      }
+      this.#unsaved = why;
     }
   }
 
@@ -626,29 +556,8 @@ export class Engine implements SupervisorHost {
   }
 }
 
-/** A run that an earlier daemon left: alive or just ended (`proc`), or ended and handled (`record.ended`). */
-export interface ResumedRun {
-  readonly record: RunRecord;
-  readonly proc?: Proc;
-  /** Stands in where the manifest holds the service no more. */
-  readonly orphanSpec: ServiceSpec;
-}
-
-function edgesOf(specs: Iterable<ServiceSpec>): Edges {
-  return new Map([...specs].map((spec) => [spec.id, spec.dependsOn.map((d) => d.service)]));
-}
-
-function needsStart(supervisor: Supervisor): boolean {
-  const { kind } = supervisor.state;
-  return kind === 'stopped' || kind === 'failed' || kind === 'skipped';
-}
-
 function isNeeded(plan: PlanView, service: ServiceId): boolean {
   return plan.steps.some((s) => s.service === service && s.action !== 'stop' && s.action !== 'forget');
-}
-
-function redactorOf(loaded: LoadedProject): Redactor {
-  return createRedactor({ patterns: loaded.project.redact, values: loaded.secrets });
 }
 
 function summaryOf(plan: PlanView): string {
@@ -656,4 +565,11 @@ function summaryOf(plan: PlanView): string {
   for (const { action } of plan.steps) counts.set(action, (counts.get(action) ?? 0) + 1);
   const parts = [...counts].filter(([a]) => a !== 'none').map(([action, n]) => `${n} to ${action}`);
   return parts.length === 0 ? 'nothing to do' : parts.join(', ');
+}
+
+/** With as many instances as `scale` was asked for, which lasts until the next apply. */
+function scaled(loaded: LoadedProject, scale: ProjectRecord['scale']): LoadedProject {
+  const { project, ...under } = loaded;
+  const services = project.services.map((spec) => ({ ...spec, replicas: scale[spec.id] ?? spec.replicas }));
+  return { ...under, project: { ...project, services } };
 }

@@ -82,7 +82,9 @@ export class Shutdown {
 
   #hurry(supervisor: Supervisor): void {
     const { state } = supervisor;
-    if (state.kind !== 'stopping' || state.escalated || this.#level === 0) return;
+    if (state.kind !== 'stopping') return;
+    if (this.#level === 2) supervisor.giveUpHooks();
+    if (state.escalated || this.#level === 0) return;
     if (this.#level === 2) {
       supervisor.dispatch({ type: 'escalate', reason: 'everything is killed' });
       return;

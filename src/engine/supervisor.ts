@@ -1,29 +1,34 @@
-import { concreteCommand, type ConcreteLaunch, type TextContext } from '../core/launch.ts';
 import type { Cause, HappeningBody, InstanceSnapshot } from '../core/event.ts';
 import type { Exit, StartFailure } from '../core/exit.ts';
-import { err, ok, type Result, unreachable } from '../core/result.ts';
-import type { Hook, ServiceSpec } from '../core/service.ts';
-import { type InstanceRef, type InstanceState, isLive, type RunId, type Wanted } from '../core/state.ts';
 import {
   type Effect,
   type GateVerdict,
   type Machine,
+  type MachineContext,
   type MachineEvent,
   NEW_MACHINE,
-  transition,
-} from '../core/transition.ts';
+} from '../core/machine.ts';
 import type { LaunchRecord } from '../core/project-plan.ts';
-import type { Backend, Proc, RunRecord } from '../ports/backend.ts';
-import type { Clock, Random } from '../ports/clock.ts';
-import type { CommandRunner } from '../ports/commands.ts';
-import type { LogStore } from '../ports/logs.ts';
-import type { Store } from '../ports/store.ts';
+import { type Result, unreachable } from '../core/result.ts';
+import type { ServiceId, ServiceSpec, WatchSpec } from '../core/service.ts';
+import { type InstanceRef, type InstanceState, isLive, type RunId, type Wanted } from '../core/state.ts';
+import { transition } from '../core/transition.ts';
+import type { Proc, RunRecord } from '../ports/backend.ts';
+import type { Calendar } from '../ports/calendar.ts';
+import type { Random } from '../ports/clock.ts';
+import type { FileWatcher } from '../ports/file-watcher.ts';
+import { Attendance } from './attendance.ts';
+import { recentForRecord, recentOf } from './run-record.ts';
+import { type PreparedLaunch, Run, type RunOwner, type RunPorts } from './run.ts';
 
 /** What a supervisor needs of the engine around it. */
 export interface SupervisorHost {
   /** The launch of the next run, with late references filled in and ports handed out. */
   prepareLaunch(ref: InstanceRef): Promise<Result<PreparedLaunch, StartFailure>>;
-  gate(ref: InstanceRef): GateVerdict;
+  /** Sees to it that what is wanted is on record before anything is started for it. */
+  recorded(): Result<void, StartFailure>;
+  /** `waitedMs`: how long it has waited for its gate by now. */
+  gate(ref: InstanceRef, waitedMs: number): GateVerdict;
   /** Called after every change of what `snapshot` shows. */
   changed(ref: InstanceRef): void;
   /** What a failing run's last lines on stderr say; masked and bounded. */
@@ -32,46 +37,27 @@ export interface SupervisorHost {
   masked(text: string): string;
   /** Told of every start that failed, before the state machine is. */
   startFailed(ref: InstanceRef, failure: StartFailure): void;
+  /** Told of every run that failed; not of starts that did. */
+  runFailed(ref: InstanceRef, exit: Exit): void;
+  /** Told of every run that is ended because something that it runs on failed. */
+  failurePassedOn(ref: InstanceRef, cause: Cause): void;
+  /** `log` patterns that dependents of the service wait for. */
+  patterns(service: ServiceId): readonly string[];
   /** While the whole project goes down, single runs' ends need no record. */
   isShuttingDown(): boolean;
+  /** Whether everything is being killed: no hook is begun any more. */
+  isKilling(): boolean;
 }
 
-export interface PreparedLaunch extends LaunchRecord {
-  readonly launch: ConcreteLaunch;
-  /** What late references in hooks and stop commands are filled in from. */
-  readonly context: TextContext;
-}
-
-export interface SupervisorPorts {
-  readonly clock: Clock;
+export interface SupervisorPorts extends RunPorts {
   readonly random: Random;
   readonly newRun: () => RunId;
-  readonly backend: Backend;
-  readonly store: Store;
-  readonly logs: LogStore;
-  readonly commands: CommandRunner;
+  readonly calendar: Calendar;
+  readonly watcher: FileWatcher;
 }
 
-/** One run, from the decision to start it until its unit is gone. */
-interface ActiveRun {
-  readonly run: RunId;
-  readonly startedWall: number;
-  proc?: Proc;
-  prepared?: PreparedLaunch;
-  record?: RunRecord;
-  /** A stop was asked for before there was a process. */
-  abandoned: boolean;
-  mainEnded: boolean;
-  /** Why it was started; absent for an adopted one, whose start an earlier daemon told of. */
-  cause?: Cause;
-  announced: boolean;
-  readonly timers: Set<() => void>;
-}
-
-const KILL_AGAIN_MS = 500;
-/** The first look for the pid, and how many there are, each after twice as long. */
-const PID_POLL_MS = 8;
-const PID_POLLS = 9;
+/** One that has just begun may have nothing but its launcher yet, and the end of one that is over is on its way. */
+const LOOK_AGAIN_MS = 50;
 
 /**
  * The mailbox of one instance: feeds events to the state machine one at a time and carries out its effects. Holds no
@@ -81,13 +67,21 @@ export class Supervisor {
   readonly ref: InstanceRef;
   readonly #ports: SupervisorPorts;
   readonly #host: SupervisorHost;
+  readonly #attendance: Attendance;
   #spec: ServiceSpec;
   #machine: Machine = NEW_MACHINE;
   readonly #mailbox: MachineEvent[] = [];
   #draining = false;
-  #active: ActiveRun | undefined;
+  /** The present run, or the last one of this daemon's. */
+  #run: Run | undefined;
+  /** Of the last run, where an earlier daemon had seen it to its end. */
+  #restored: RunRecord | undefined;
+  /** A run that was taken over and has not been seen alive yet. */
+  #unseen: RunId | undefined;
   #disarmRetry: () => void = () => {};
-  #record: RunRecord | undefined;
+  #disarmGate: () => void = () => {};
+  /** Monotonic ms since which it has waited for its gate. */
+  #waitingSince: number | undefined;
   #lastWords: string | undefined;
   #lastExit: Exit | undefined;
   #portNumbers: Readonly<Record<string, number>> = {};
@@ -97,6 +91,13 @@ export class Supervisor {
     this.#spec = spec;
     this.#ports = ports;
     this.#host = host;
+    this.#attendance = new Attendance(ports, {
+      due: (cause) => this.dispatch({ type: 'due', cause }),
+      filesChanged: (cause, action) => this.#filesChanged(cause, action),
+      tell: (happening) => this.#tell(happening),
+      changed: () => host.changed(ref),
+    });
+    ports.logs.retain(ref.id, spec.log);
   }
 
   get spec(): ServiceSpec {
@@ -113,28 +114,58 @@ export class Supervisor {
 
   /** What the present run, or the last one, was launched with; empty where there was none. */
   get launched(): Partial<LaunchRecord> {
-    const started = this.adopted ? undefined : this.#active?.prepared;
+    const started = this.adopted ? undefined : this.#run?.prepared;
     const { fingerprint, fields } = started ?? this.#record ?? {};
     return fingerprint === undefined || fields === undefined ? {} : { fingerprint, fields };
   }
 
+  /** As those see it that depend on it: a run that was taken over may have ended, and counts once it was seen alive. */
+  get stateForGates(): InstanceState {
+    const { state } = this;
+    if (state.kind !== 'running' || state.run !== this.#unseen) return state;
+    return { kind: 'starting', run: state.run, since: state.since };
+  }
+
   /** Whether the present run was started by an earlier daemon. */
   get adopted(): boolean {
-    return this.#active !== undefined && this.#active.cause === undefined;
+    return this.#run?.adopted === true;
   }
 
   /** The present run's unit, while there is one. */
   get proc(): Proc | undefined {
-    return this.#active?.proc;
+    return this.#run?.proc;
+  }
+
+  /** Epoch ms of the present run's start, or of the last one's. */
+  get startedAt(): number | undefined {
+    return this.#record?.startedAt;
+  }
+
+  /** What the present run's output has matched of the patterns that dependents wait for. */
+  get seen(): readonly string[] {
+    return this.#run?.record?.seen ?? [];
+  }
+
+  /** How long it has waited for its gate, ms. One that gave up waiting has waited long enough. */
+  get waitedMs(): number {
+    if (this.state.kind === 'skipped') return Infinity;
+    return this.#waitingSince === undefined ? 0 : this.#ports.clock.now() - this.#waitingSince;
   }
 
   /** The new spec's policies hold from now on; its launch from the next start on. */
   setSpec(spec: ServiceSpec): void {
+    if (spec === this.#spec) return;
     this.#spec = spec;
+    this.#ports.logs.retain(this.ref.id, spec.log);
+    this.#attend();
+    if (this.state.kind !== 'running') return;
+    this.dispatch({ type: 'probed', run: this.state.run, probed: spec.ready !== undefined });
+    this.lookAgain();
   }
 
-  setPorts(ports: Readonly<Record<string, number>>): void {
-    this.#portNumbers = ports;
+  /** To be called when what is looked at has changed: the probes, or what dependents wait for in the log. */
+  lookAgain(): void {
+    this.#run?.lookAgain();
   }
 
   dispatch(event: MachineEvent): void {
@@ -151,38 +182,43 @@ export class Supervisor {
 
   /** Takes over a run of an earlier daemon; its end, if it has ended, follows through `proc.exited`. */
   adopt(record: RunRecord, proc: Proc): void {
-    this.#record = record;
     this.#portNumbers = record.ports;
-    const pid = proc.pid();
-    const active = this.#newActive(record.run, record.startedAt);
-    active.proc = proc;
-    active.record = record;
-    this.#ports.logs.beginRun(this.ref.id, record.run);
-    this.dispatch({
-      type: 'adopted',
-      run: record.run,
-      since: record.startedAt,
-      restarts: record.restarts,
-      ...(pid === undefined ? {} : { pid }),
-    });
-    this.#follow(active, proc);
+    this.#lastExit = record.lastExit;
+    this.#unseen = record.run;
+    this.#newRun(record.run, record.startedAt).adopt(record, proc);
+    void this.#awaitLife(record.run, proc);
   }
 
   /** Brings back what an earlier daemon had seen to its end; where it is wanted down, that is all there is to it. */
   restore(record: RunRecord, exit: Exit, wanted: Wanted): void {
-    this.#record = record;
+    this.#restored = record;
     this.#lastExit = exit;
-    if (wanted === 'up') this.dispatch({ type: 'restored', exit, restarts: record.restarts });
+    if (wanted === 'down') return;
+    const recent = recentOf(record, this.#ports.clock);
+    this.dispatch({ type: 'restored', exit, restarts: record.restarts, recent });
+  }
+
+  /** Starts what an earlier daemon had noted down and did not get to start. Nothing has ended, so no policy is asked. */
+  beginAgain(record: RunRecord, wanted: Wanted, cause: Cause): void {
+    this.#restored = record;
+    this.#lastExit = record.lastExit;
+    if (wanted === 'down') return;
+    const recent = recentOf(record, this.#ports.clock);
+    this.dispatch({ type: 'unbegun', restarts: record.restarts, recent, cause });
   }
 
   snapshot(): InstanceSnapshot {
     const { state, wanted, restarts } = this.#machine;
+    const { nextRun } = this.#attendance;
     return {
       ...this.ref,
       wanted,
       state,
       restarts,
       ports: this.#portNumbers,
+      ...(state.kind === 'running' ? this.#run?.probes : {}),
+      ...(nextRun === undefined ? {} : { nextRun }),
+      ...this.#recentRestarts(),
       ...(this.#lastWords === undefined ? {} : { lastCause: this.#lastWords }),
       ...(this.#lastExit === undefined ? {} : { lastExit: this.#lastExit }),
     };
@@ -190,41 +226,91 @@ export class Supervisor {
 
   /** Sends a signal without wanting anything else; how the process takes it is then up to the policy. */
   async signal(signal: string): Promise<number> {
-    return (await this.#active?.proc?.signal(signal, this.#scope())) ?? 0;
+    return (await this.#run?.signal(signal)) ?? 0;
   }
 
-  /** Cancels timers; the processes are left alone. For the end of the daemon. */
+  /** Kills the hooks that are under way. */
+  giveUpHooks(): void {
+    this.#run?.giveUpHooks();
+  }
+
+  /** Cancels timers and hooks; the unit is left alone. For the end of the daemon. */
   dispose(): void {
+    this.giveUpHooks();
     this.#disarmRetry();
-    if (this.#active !== undefined) clearTimers(this.#active);
+    this.#disarmGate();
+    this.#attendance.stop();
+    this.#run?.release();
+  }
+
+  async #awaitLife(run: RunId, proc: Proc): Promise<void> {
+    const alive = (await proc.members()).length > 0;
+    const { state } = this;
+    if (this.#unseen !== run || state.kind !== 'running' || state.run !== run) return;
+    if (alive) {
+      this.#unseen = undefined;
+      this.#host.changed(this.ref);
+    } else this.#ports.clock.after(LOOK_AGAIN_MS, () => void this.#awaitLife(run, proc));
+  }
+
+  get #record(): RunRecord | undefined {
+    return this.#run?.record ?? this.#restored;
+  }
+
+  #recentRestarts(): Pick<InstanceSnapshot, 'recentRestarts'> {
+    const { maxRestarts: max, windowMs } = this.#spec.restart;
+    if (max === 0) return {};
+    const since = this.#ports.clock.now() - windowMs;
+    return {
+      recentRestarts: { count: this.#machine.recent.filter((at) => at > since).length, max, windowMs },
+    };
   }
 
   #step(event: MachineEvent): void {
     const before = this.#machine;
-    const { machine, effects } = transition(before, event, {
-      wallNow: this.#ports.clock.wall(),
-      random: this.#ports.random,
-      nextRun: this.#ports.newRun(),
-      restart: this.#spec.restart,
-      backoff: this.#spec.backoff,
-      stop: this.#spec.stop,
-    });
+    const { machine, effects } = transition(before, event, this.#context());
     this.#machine = machine;
-    if (event.type === 'exited') this.#lastExit = event.exit;
+    if (machine !== before) this.#lastExit = endIn(event, machine.state) ?? this.#lastExit;
+    if (machine.state.kind !== before.state.kind) this.#moved(machine.state.kind);
     for (const effect of effects) this.#perform(effect);
+    // Only times that passed while there was no daemon can have been missed.
+    const resumes = event.type === 'adopted' || event.type === 'restored' || event.type === 'unbegun';
+    if (machine.wanted !== before.wanted) this.#attend(resumes ? this.#record?.startedAt : undefined);
     if (machine !== before) this.#host.changed(this.ref);
+  }
+
+  #context(): MachineContext {
+    const { clock, random, newRun } = this.#ports;
+    const { restart, backoff, stop, ready, schedule } = this.#spec;
+    return {
+      wallNow: clock.wall(),
+      now: clock.now(),
+      random,
+      nextRun: newRun(),
+      restart,
+      backoff,
+      stop,
+      probed: ready !== undefined,
+      ...(schedule === undefined ? {} : { schedule }),
+    };
+  }
+
+  #moved(to: InstanceState['kind']): void {
+    this.#disarmGate();
+    this.#waitingSince = to === 'waiting' ? this.#ports.clock.now() : undefined;
+    if (to !== 'running') this.#run?.endProbing();
   }
 
   #perform(effect: Effect): void {
     switch (effect.do) {
       case 'start':
-        void this.#start(effect.run, effect.cause);
+        void this.#newRun(effect.run).start(effect.cause);
         return;
       case 'stop':
-        void this.#stop(effect.run);
+        if (this.#run?.id === effect.run) void this.#run.stop();
         return;
       case 'kill':
-        void this.#kill(effect.run);
+        if (this.#run?.id === effect.run) void this.#run.kill();
         return;
       case 'arm-retry':
         this.#disarmRetry = this.#ports.clock.after(effect.delayMs, () =>
@@ -235,7 +321,13 @@ export class Supervisor {
         this.#disarmRetry();
         return;
       case 'ask-gate':
-        this.dispatch({ type: 'gate', verdict: this.#host.gate(this.ref) });
+        this.#askGate(effect.inMs);
+        return;
+      case 'report-failure':
+        this.#host.runFailed(this.ref, effect.exit);
+        return;
+      case 'pass-on-failure':
+        this.#host.failurePassedOn(this.ref, effect.cause);
         return;
       case 'tell':
         this.#tell(effect.happening);
@@ -245,306 +337,101 @@ export class Supervisor {
     }
   }
 
+  #askGate(inMs: number | undefined): void {
+    const ask = (): void => {
+      this.dispatch({ type: 'gate', verdict: this.#host.gate(this.ref, this.waitedMs) });
+    };
+    this.#disarmGate();
+    if (inMs === undefined) ask();
+    else this.#disarmGate = this.#ports.clock.after(inMs, ask);
+  }
+
   #tell(happening: HappeningBody): void {
     this.#ports.store.append(happening, { service: this.ref.service, instance: this.ref.id });
   }
 
-  #newActive(run: RunId, startedWall: number): ActiveRun {
-    if (this.#active !== undefined) clearTimers(this.#active);
-    this.#active = {
-      run,
-      startedWall,
-      abandoned: false,
-      mainEnded: false,
-      announced: false,
-      timers: new Set(),
-    };
-    return this.#active;
+  #newRun(id: RunId, startedWall?: number): Run {
+    this.#run?.release();
+    this.#run = new Run(id, this.#owner(), this.#ports, startedWall);
+    return this.#run;
   }
 
-  async #start(run: RunId, cause: Cause): Promise<void> {
-    const active = this.#newActive(run, this.#ports.clock.wall());
-    active.cause = cause;
-    const begun = await this.#begin(active);
-    if (!begun.ok) {
-      const failure = { ...begun.error, message: this.#host.masked(begun.error.message) };
-      this.#noteEnd(active, { kind: 'spawn-error', failure });
-      this.#lastWords = failure.message;
-      this.#host.startFailed(this.ref, failure);
-      this.dispatch({ type: 'start-failed', run, failure });
-      return;
-    }
-    const proc = begun.value;
-    active.proc = proc;
-    this.#lastWords = undefined;
-    const pid = proc.pid();
-    this.dispatch({ type: 'started', run, ...(pid === undefined ? {} : { pid }) });
-    this.#follow(active, proc);
-    this.#announceOncePidIsKnown(active, proc, PID_POLLS);
-    void this.#runHook('post_start', this.#spec.hooks.postStart, active);
-  }
-
-  /** Everything up to the spawn, in the order that a crash of the daemon at any point leaves findable. */
-  async #begin(active: ActiveRun): Promise<Result<Proc, StartFailure>> {
-    const { store, logs, backend } = this.#ports;
-    const prepared = await this.#host.prepareLaunch(this.ref);
-    if (!prepared.ok) return prepared;
-    active.prepared = prepared.value;
-    this.#portNumbers = prepared.value.launch.ports;
-    const hook = await this.#runHook('pre_start', this.#spec.hooks.preStart, active);
-    if (!hook.ok) return err({ code: 'hook-failed', message: hook.error });
-    if (active.abandoned) return err(GIVEN_UP);
-    const record = this.#newRecord(active, prepared.value);
-    try {
-      store.writeRun(record);
-    } catch (cause) {
-      return err({
-        code: 'state-unwritable',
-        message: `the state directory cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`,
-        help: `free space or mend the permissions of ${store.stateDir}`,
-      });
-    }
-    active.record = record;
-    this.#record = record;
-    logs.beginRun(this.ref.id, active.run);
-    const paths = logs.paths(this.ref.id);
-    const begun = await backend.start({
-      run: active.run,
-      service: this.ref.service,
-      instance: this.ref.id,
-      launch: prepared.value.launch,
-      requires: this.#spec.requires,
-      instanceDir: store.instanceDir(this.ref.id),
-      stdoutPath: paths.stdout,
-      stderrPath: paths.stderr,
-    });
-    return begun.ok ? ok(begun.value.proc) : begun;
-  }
-
-  #newRecord(active: ActiveRun, prepared: PreparedLaunch): RunRecord {
-    const { launch, fingerprint, fields } = prepared;
-    const { signal, graceMs, killTree } = this.#spec.stop;
+  /** What a run sees of this: always as it is at the moment. */
+  #owner(): RunOwner {
+    const { ref } = this;
+    const host = this.#host;
+    const spec = (): ServiceSpec => this.#spec;
+    const machine = (): Machine => this.#machine;
+    const lastExit = (): Exit | undefined => this.#lastExit;
+    const { clock } = this.#ports;
     return {
-      version: 1,
-      run: active.run,
-      service: this.ref.service,
-      instance: this.ref.id,
-      number: this.ref.number,
-      startedAt: active.startedWall,
-      backend: this.#ports.backend.name,
-      fingerprint,
-      fields,
-      ports: launch.ports,
-      stop: { signal, graceMs, killTree },
-      restarts: this.#machine.restarts,
-      ...(launch.socket === undefined ? {} : { socket: launch.socket }),
+      ref,
+      get spec() {
+        return spec();
+      },
+      get state() {
+        return machine().state;
+      },
+      get wanted() {
+        return machine().wanted;
+      },
+      get restarts() {
+        return machine().restarts;
+      },
+      get recentRestarts() {
+        return recentForRecord(machine().recent, clock);
+      },
+      get lastExit() {
+        return lastExit();
+      },
+      dispatch: (event) => this.dispatch(event),
+      tell: (happening) => this.#tell(happening),
+      changed: () => host.changed(ref),
+      recorded: () => host.recorded(),
+      prepareLaunch: async () => {
+        const prepared = await host.prepareLaunch(ref);
+        if (prepared.ok) this.#portNumbers = prepared.value.launch.ports;
+        return prepared;
+      },
+      patterns: () => host.patterns(ref.service),
+      lastWords: (run) => host.lastWords(ref, run),
+      said: (words) => (this.#lastWords = words),
+      startFailed: (failure) => host.startFailed(ref, failure),
+      masked: (text) => host.masked(text),
+      isShuttingDown: () => host.isShuttingDown(),
+      isKilling: () => host.isKilling(),
     };
   }
 
-  /** The journal's line about the start waits for the pid, which the launcher writes a moment after the spawn. */
-  #announceOncePidIsKnown(active: ActiveRun, proc: Proc, polls: number): void {
-    if (active.announced) return;
-    if (proc.pid() === undefined && polls > 0) {
-      const wait = PID_POLL_MS * 2 ** (PID_POLLS - polls);
-      this.#ports.clock.after(wait, () => this.#announceOncePidIsKnown(active, proc, polls - 1));
+  /** What is seen to as long as the service is wanted, whether it runs or not. */
+  #attend(lastRun?: number): void {
+    const wanted = this.#machine.wanted === 'up';
+    const { schedule, watch } = this.#spec;
+    this.#attendance.set(wanted ? schedule : undefined, wanted ? watch : undefined, lastRun);
+  }
+
+  #filesChanged(cause: Cause, action: WatchSpec['action']): void {
+    const { state } = this;
+    if (action.kind === 'restart') {
+      // What is about to start has the files as they are now.
+      const starts = state.kind === 'waiting' || (state.kind === 'stopping' && state.then === 'start-again');
+      if (!starts && this.#machine.wanted === 'up') this.dispatch({ type: 'restart', cause });
       return;
     }
-    this.#announce(active, proc);
-  }
-
-  #announce(active: ActiveRun, proc: Proc): void {
-    if (active.announced || active.cause === undefined) return;
-    active.announced = true;
-    const pid = proc.pid();
-    const found = pid === undefined ? {} : { pid };
-    this.#tell({ type: 'instance-started', run: active.run, cause: active.cause, ...found });
-    if (pid !== undefined) this.dispatch({ type: 'pid-known', run: active.run, pid });
-  }
-
-  #after(active: ActiveRun, delayMs: number, fire: () => void): void {
-    const cancel = this.#ports.clock.after(delayMs, () => {
-      active.timers.delete(cancel);
-      fire();
-    });
-    active.timers.add(cancel);
-  }
-
-  /** Turns the unit's end into events, and its longest allowed run into a timer. */
-  #follow(active: ActiveRun, proc: Proc): void {
-    const { timeoutMs } = this.#spec;
-    if (timeoutMs !== undefined) {
-      const left = Math.max(0, timeoutMs - (this.#ports.clock.wall() - active.startedWall));
-      this.#after(active, left, () =>
-        this.dispatch({ type: 'timed-out', run: active.run, afterMs: timeoutMs }),
-      );
-    }
-    void proc.exited.then((exit) => this.#mainEnded(active, proc, exit));
-  }
-
-  async #mainEnded(active: ActiveRun, proc: Proc, exit: Exit): Promise<void> {
-    active.mainEnded = true;
-    this.#announce(active, proc);
-    const ranMs = Math.max(0, this.#ports.clock.wall() - active.startedWall);
-    const wholeUnit = this.#spec.stop.killTree;
-    const stopping = this.state.kind === 'stopping';
-    const [rest, lastWords] = await Promise.all([
-      wholeUnit && !stopping ? proc.members() : [],
-      stopping || isSuccess(exit) ? undefined : this.#host.lastWords(this.ref, active.run),
-    ]);
-    if (!stopping) this.#lastWords = lastWords;
-    const unfinished = this.#unfinished(rest.length);
-    this.dispatch({
-      type: 'exited',
-      run: active.run,
-      exit,
-      ranMs,
-      ...(unfinished === undefined ? {} : { unfinished }),
-      ...(lastWords === undefined ? {} : { lastWords }),
-    });
-    if (!isStopping(this.state, active.run)) {
-      this.#ended(active, exit);
-      return;
-    }
-    if (wholeUnit) await proc.gone;
-    this.#ended(active, exit);
-    await this.#runHook('post_stop', this.#spec.hooks.postStop, active);
-    this.dispatch({ type: 'gone', run: active.run, ranMs });
-  }
-
-  /** What keeps a run from being over although its main process has ended. */
-  #unfinished(leftBehind: number): string | undefined {
-    if (leftBehind > 0) return `${leftBehind} of its processes live on`;
-    return this.#spec.hooks.postStop === undefined ? undefined : 'its post_stop hook runs';
-  }
-
-  #ended(active: ActiveRun, exit: Exit): void {
-    clearTimers(active);
-    this.#noteEnd(active, exit);
-    this.#ports.logs.endRun(this.ref.id, active.run);
-  }
-
-  #noteEnd(active: ActiveRun, exit: Exit): void {
-    if (active.record === undefined || this.#host.isShuttingDown()) return;
-    this.#writeRecord(active, { ...active.record, ended: { at: this.#ports.clock.wall(), exit } });
-  }
-
-  /** A record that cannot be written now costs a later daemon some knowledge, never a service its life. */
-  #writeRecord(active: ActiveRun, record: RunRecord): void {
-    active.record = record;
-    if (this.#record?.run === record.run) this.#record = record;
-    try {
-      this.#ports.store.writeRun(record);
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      this.#tell({ type: 'warning', message: `the run record cannot be written: ${why}` });
-    }
-  }
-
-  async #stop(run: RunId): Promise<void> {
-    const active = this.#active;
-    if (active?.run !== run) return;
-    const { proc } = active;
-    if (proc === undefined) {
-      active.abandoned = true;
-      return;
-    }
-    const { graceMs, signal } = this.#spec.stop;
-    this.#after(active, graceMs, () => this.dispatch({ type: 'grace-over', run }));
-    if (active.record !== undefined && !this.#host.isShuttingDown() && this.#machine.wanted === 'down') {
-      const reason = this.state.kind === 'stopping' ? this.state.reason : 'stopped';
-      this.#writeRecord(active, { ...active.record, stopping: { at: this.#ports.clock.wall(), reason } });
-    }
-    if (!active.mainEnded) {
-      await this.#runHook('pre_stop', this.#spec.hooks.preStop, active);
-      if (await this.#runStopCommand(active)) return;
-    }
-    await proc.signal(signal, this.#scope());
-  }
-
-  /** True where a stop command did its work, so that no signal is needed. */
-  async #runStopCommand(active: ActiveRun): Promise<boolean> {
-    const { command, graceMs } = this.#spec.stop;
-    if (command === undefined) return false;
-    const done = await this.#runHook('stop.command', { command, timeoutMs: Math.max(1, graceMs) }, active);
-    return done.ok;
-  }
-
-  async #kill(run: RunId): Promise<void> {
-    const active = this.#active;
-    if (active?.run !== run) return;
-    if (active.proc === undefined) {
-      active.abandoned = true;
-      return;
-    }
-    await active.proc.signal('SIGKILL', this.#scope());
-    // A fork can slip through between a look and a kill, so look again until the unit is gone.
-    if (isStopping(this.state, run)) this.#after(active, KILL_AGAIN_MS, () => void this.#kill(run));
-  }
-
-  #scope(): 'unit' | 'main' {
-    return this.#spec.stop.killTree ? 'unit' : 'main';
-  }
-
-  async #runHook(name: string, hook: Hook | undefined, active: ActiveRun): Promise<Result<void, string>> {
-    if (hook === undefined) return ok(undefined);
-    const prepared = active.prepared ?? (await this.#preparedAnew(active));
-    if (prepared === undefined) return err(`${name} could not run: its environment is not known`);
-    const argv = concreteCommand(hook.command, prepared.context);
-    if (!argv.ok) return err(`${name}: ${argv.error}`);
-    const result = await this.#ports.commands.run({
-      argv: argv.value,
-      cwd: prepared.launch.cwd,
-      env: { ...prepared.launch.env, SETPOINT_HOOK: name },
-      timeoutMs: hook.timeoutMs,
-    });
-    const good = result.kind === 'exited' && result.code === 0;
-    const output = this.#host.masked(result.output);
-    const detail = describeCommand(result.kind, result.code, result.signal, hook.timeoutMs, output);
-    this.#tell({ type: 'hook-ran', hook: name, ok: good, detail });
-    return good ? ok(undefined) : err(`${name} failed: ${detail}`);
-  }
-
-  /** An adopted run's launch is not on disk (it may hold secrets); the present manifest's stands in for it. */
-  async #preparedAnew(active: ActiveRun): Promise<PreparedLaunch | undefined> {
-    const prepared = await this.#host.prepareLaunch(this.ref);
-    if (!prepared.ok) return undefined;
-    active.prepared = prepared.value;
-    return prepared.value;
+    if (state.kind !== 'running') return;
+    this.#tell({ type: 'instance-signalled', run: state.run, signal: action.signal, cause });
+    void this.signal(action.signal);
   }
 }
 
-const GIVEN_UP: StartFailure = { code: 'other', message: 'given up before the start was through' };
-
-function isStopping(state: InstanceState, run: RunId): boolean {
-  return state.kind === 'stopping' && state.run === run;
-}
-
-function isSuccess(exit: Exit): boolean {
-  return exit.kind === 'code' && exit.code === 0;
-}
-
-function clearTimers(active: ActiveRun): void {
-  for (const cancel of active.timers) cancel();
-  active.timers.clear();
-}
-
-function describeCommand(
-  kind: string,
-  code: number | undefined,
-  signal: string | undefined,
-  timeoutMs: number,
-  output: string,
-): string {
-  const end =
-    kind === 'exited'
-      ? `exit ${code ?? 0}`
-      : kind === 'signalled'
-        ? `killed by ${signal ?? 'a signal'}`
-        : kind === 'timed-out'
-          ? `no end within ${timeoutMs} ms`
-          : 'could not be started';
-  const last = output.trimEnd().split('\n').at(-1) ?? '';
-  return last === '' ? end : `${end}: ${last.slice(0, 300)}`;
+/**
+ * How a run ended, where the event says that it did. One that was stopped for a reason of its own (its timeout, a probe)
+ * ended by that, whatever its process made of it.
+ */
+function endIn(event: MachineEvent, after: InstanceState): Exit | undefined {
+  if (event.type === 'start-failed') return { kind: 'spawn-error', failure: event.failure };
+  if (event.type !== 'exited') return undefined;
+  return after.kind === 'stopping' && after.exit !== undefined ? after.exit : event.exit;
 }
 
 /** Whether an instance may have a process: what `down` and the order of stops wait for. */

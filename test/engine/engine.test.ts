@@ -461,4 +461,61 @@ describe('resume after the daemon was killed', () => {
     await settled();
     expect(second.states).toContain('late.1 running');
   });
+
+  test('judges what was stopped for a reason of its own by that reason, not by how its process took the signal', async () => {
+    const first = new EngineRig();
+    const { backend, store } = first;
+    backend.onStart = (proc) => (proc.ignores = ['SIGTERM']);
+    const wanted = project([spec('api', { timeoutMs: 1_000, restart: 'on-failure' })]);
+    await first.apply(wanted);
+    await first.clock.pass(1_000);
+    backend.of('api.1').end({ kind: 'code', code: 0 });
+    await settled();
+    expect(first.states).toEqual(['api.1 backoff']);
+    const [record] = store.readRuns().runs;
+    expect(record).toMatchObject({ ended: { exit: { kind: 'timeout', afterMs: 1_000 } } });
+    const second = new EngineRig(backend, store);
+    second.engine.resume(loaded(wanted), [{ record: record!, orphanSpec: spec('api') }]);
+    await settled();
+    expect(second.states).toEqual(['api.1 backoff']);
+  });
+
+  test.each(['never', 'on-failure'] as const)(
+    'starts what was noted down and never begun, as if nothing had been (restart: %s)',
+    async (restart) => {
+      const first = new EngineRig();
+      const wanted = project([spec('api', { restart })]);
+      await first.apply(wanted);
+      const { store } = first;
+      const [record] = store.readRuns().runs;
+      const lastExit = { kind: 'code', code: 3 } as const;
+      const second = new EngineRig(undefined, store);
+      second.engine.resume(loaded(wanted), [
+        { record: { ...record!, restarts: 4, lastExit }, orphanSpec: spec('api') },
+      ]);
+      await settled();
+      expect(second.states).toEqual(['api.1 running']);
+      expect(second.backend.startsOf('api.1')).toBe(1);
+      expect(second.engine.services()[0]?.instances[0]).toMatchObject({ restarts: 4, lastExit });
+      expect(store.typesOf('api.1')).not.toContain('instance-exited');
+    },
+  );
+
+  test('still knows how the run before the present one ended', async () => {
+    const first = new EngineRig();
+    const wanted = project([spec('api')]);
+    await first.apply(wanted);
+    first.backend.of('api.1').end({ kind: 'code', code: 3 });
+    await first.clock.pass(1_000);
+    const { backend, store } = first;
+    const second = new EngineRig(backend, store);
+    const [record] = store.readRuns().runs;
+    const [proc] = await backend.adopt([{ record: record!, instanceDir: '' }]);
+    second.engine.resume(loaded(wanted), [{ record: record!, orphanSpec: spec('api'), proc: proc! }]);
+    await settled();
+    expect(second.engine.services()[0]?.instances[0]).toMatchObject({
+      restarts: 1,
+      lastExit: { kind: 'code', code: 3 },
+    });
+  });
 });

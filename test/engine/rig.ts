@@ -1,7 +1,9 @@
 import type { CommandRequest, CommandResult } from '../../src/ports/commands.ts';
+import type { ConcreteCheck, ProbeResult } from '../../src/ports/probes.ts';
 import type { Project } from '../../src/core/service.ts';
 import type { PlanView } from '../../src/core/plan-view.ts';
-import { Engine, type LoadedProject } from '../../src/engine/engine.ts';
+import { Engine } from '../../src/engine/engine.ts';
+import type { LoadedProject } from '../../src/engine/fleet.ts';
 import type { ProjectRecord } from '../../src/ports/store.ts';
 import { FakeBackend } from '../rig/fake-backend.ts';
 import { FakeClock, settled } from '../rig/fake-clock.ts';
@@ -27,7 +29,16 @@ export class EngineRig {
   readonly store: MemoryStore;
   readonly logs = new SilentLogs();
   readonly commands: CommandRequest[] = [];
-  commandResult: CommandResult = { kind: 'exited', code: 0, output: '' };
+  commandResult: CommandResult | ((request: CommandRequest) => Promise<CommandResult>) = {
+    kind: 'exited',
+    code: 0,
+    output: '',
+  };
+  /** What looks have found so far, and what the next ones find. */
+  readonly looks: ConcreteCheck[] = [];
+  lookResult: (check: ConcreteCheck) => ProbeResult = () => ({ ok: true, output: '' });
+  /** Tells the engine of changed files; by watched path. */
+  readonly watched = new Map<string, (paths: readonly string[]) => void>();
   engine: Engine;
   #runs = 0;
   #freePorts = 40_000;
@@ -46,7 +57,23 @@ export class EngineRig {
         commands: {
           run: (request) => {
             this.commands.push(request);
-            return Promise.resolve(this.commandResult);
+            const result = this.commandResult;
+            return typeof result === 'function' ? result(request) : Promise.resolve(result);
+          },
+        },
+        prober: {
+          look: (check) => {
+            this.looks.push(check);
+            return Promise.resolve(this.lookResult(check));
+          },
+        },
+        calendar: { next: (_when, afterWall) => afterWall + 60_000 },
+        watcher: {
+          watch: ({ paths }, changed) => {
+            for (const path of paths) this.watched.set(path, changed);
+            return () => {
+              for (const path of paths) this.watched.delete(path);
+            };
           },
         },
         freePort: () => Promise.resolve((this.#freePorts += 1)),
