@@ -16,7 +16,9 @@ type Finding =
   | { readonly kind: 'alive'; readonly launcher: ProcessIdentity }
   /** `launcher` is gone; its number may still name the unit's process group. */
   | { readonly kind: 'over'; readonly launcher?: ProcessIdentity; readonly otherwise: string }
-  | { readonly kind: 'other-boot'; readonly otherwise: string };
+  | { readonly kind: 'other-boot'; readonly otherwise: string }
+  /** Its daemon ended between noting the run and making its launcher: there never was a process. */
+  | { readonly kind: 'unbegun' };
 
 /** Finds the launcher of a run: by the run's record, by what it wrote itself, or by the cookie it carries. */
 export function findRun({ record, instanceDir }: AdoptRequest, table: ProcessTable): Finding {
@@ -29,7 +31,7 @@ export function findRun({ record, instanceDir }: AdoptRequest, table: ProcessTab
     record.launcher ??
     (begun === undefined ? carrierOf(record, table) : proveLauncher(begun, record.run, table));
   if (launcher === undefined) {
-    return { kind: 'over', otherwise: 'neither a process nor an exit status of this run was found' };
+    return { kind: 'unbegun' };
   }
   if (isAlive(launcher)) return { kind: 'alive', launcher };
   return { kind: 'over', launcher, otherwise: 'its launcher is gone and left no exit status' };

@@ -51,6 +51,8 @@ interface EndFacts {
   readonly sent: ReadonlySet<string>;
   /** Said of an end without a trace. */
   readonly otherwise: string;
+  /** Asked of a death by a SIGKILL that was not sent by us: what tells that the kernel lacked memory, if anything does. */
+  readonly oom?: () => string | undefined;
 }
 
 /**
@@ -61,6 +63,13 @@ interface EndFacts {
  * if that very signal was sent by us, and as exit codes otherwise.
  */
 export function decideExit(facts: EndFacts): Exit {
+  const exit = endOf(facts);
+  if (exit.kind !== 'signal' || exit.signal !== 'SIGKILL' || facts.sent.has('SIGKILL')) return exit;
+  const evidence = facts.oom?.();
+  return evidence === undefined ? exit : { kind: 'oom', evidence };
+}
+
+function endOf(facts: EndFacts): Exit {
   const { record, launcher, sent } = facts;
   if (record.status !== undefined) return fromStatus(record.status, record.noise, sent);
   if (typeof launcher?.code === 'number') return withoutRecord(launcher.code, record);

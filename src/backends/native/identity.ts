@@ -18,6 +18,19 @@ export interface ProcessEntry {
   readonly kernel: boolean;
   /** Changes when the process executes another program; empty where that is not known. */
   readonly image: string;
+  /** Absent where the system does not tell it along with the rest. */
+  readonly usage?: ProcessUsage;
+}
+
+/** What one process uses, in the kernel's units; see `systemUnits`. */
+export interface ProcessUsage {
+  /** CPU time of its own, in clock ticks. */
+  readonly ticks: number;
+  /** CPU time of the children that it has waited for, and of theirs, in clock ticks. */
+  readonly reapedTicks: number;
+  readonly threads: number;
+  /** Resident set size in pages. */
+  readonly pages: number;
 }
 
 const PF_KTHREAD = 0x0020_0000;
@@ -43,6 +56,12 @@ export function parseStat(line: string): ProcessEntry | undefined {
     stopped: state === 'T',
     kernel: (Number(fields[6]) & PF_KTHREAD) !== 0,
     image: `${fields[47] ?? ''}-${fields[48] ?? ''}`,
+    usage: {
+      ticks: Number(fields[11]) + Number(fields[12]),
+      reapedTicks: Number(fields[13]) + Number(fields[14]),
+      threads,
+      pages: Number(fields[21]),
+    },
   };
 }
 

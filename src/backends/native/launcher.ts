@@ -16,13 +16,23 @@ export const FILES = {
    * 128 + n for signal n. One file, because making one costs a third of a millisecond on a journalled filesystem.
    */
   exit: 'exit',
+  /** FIFO that is the service's standard input, where it asks for one. Another one for each run. */
+  stdin: 'stdin',
+  /** What the run has said by sd_notify, as its receiver keeps it. */
+  notify: 'notify',
+  /** The receiver's socket, where the path is short enough and the service may come here. */
+  notifySocket: 'notify.sock',
 } as const;
 
-/** The launcher's status when a limit could not be set; the shell says why. */
+/** The launcher's status when a limit could not be set, or a control group not be entered; the shell says why. */
 export const LIMIT_REFUSED = 125;
 
-/** Place in `stdio` of what the launcher expects beside the standard three. */
-const LAUNCHER_FDS = { alive: 3, serviceStderr: 4 } as const;
+/**
+ * Place in `stdio` of what the launcher expects beside the standard three. `inputKeeper` is the writing end of the FIFO
+ * that is the service's standard input, where there is one: the launcher never uses it, but as long as it holds it the
+ * service does not see the end of its input.
+ */
+const LAUNCHER_FDS = { alive: 3, serviceStderr: 4, inputKeeper: 5 } as const;
 
 /** Signals that cannot be caught, and those whose default does not end a process. */
 const UNTRAPPED = new Set(['SIGKILL', 'SIGSTOP', 'SIGCHLD', 'SIGCONT', 'SIGURG', 'SIGWINCH']);
@@ -44,6 +54,7 @@ function trappedSignals(): string {
  * - `$$` is the launcher's pid in a subshell, too. Of /proc/self/status it reads only the first lines, for shells read a
  *   byte at a time.
  * - The service runs in the foreground: in the background a shell makes it ignore SIGINT and SIGQUIT.
+ * - Control groups are entered by the subshell, which becomes the service; the launcher stays outside.
  * - The shell reports a death by signal on its stderr (save SIGINT's and SIGPIPE's): so 137 and SIGKILL are told apart.
  */
 export function launcherScript(): string {
@@ -58,15 +69,21 @@ export function launcherScript(): string {
     else _setpoint_pid=$(exec /bin/sh -c 'printf %s "$PPID"')
     fi
     printf 'begun %s %s %s %s\\n' "$1" "$2" "$$" "$_setpoint_pid" >&2
-    if [ -n "$3" ]; then umask "$3"; fi
-    for _setpoint_limit in $4; do
+    _setpoint_umask=$3 _setpoint_limits=$4
+    shift 4
+    while [ "$1" != -- ]; do
+      printf 0 >"$1" || exit ${LIMIT_REFUSED}
+      shift
+    done
+    shift
+    if [ -n "$_setpoint_umask" ]; then umask "$_setpoint_umask"; fi
+    for _setpoint_limit in $_setpoint_limits; do
       case $_setpoint_limit in
         u=*) ulimit -u "\${_setpoint_limit#u=}" 2>/dev/null || ulimit -p "\${_setpoint_limit#u=}" || exit ${LIMIT_REFUSED} ;;
         *) ulimit "-\${_setpoint_limit%%=*}" "\${_setpoint_limit#*=}" || exit ${LIMIT_REFUSED} ;;
       esac
     done
-    shift 4
-    exec "$@" ${LAUNCHER_FDS.alive}>&- 2>&${LAUNCHER_FDS.serviceStderr} ${LAUNCHER_FDS.serviceStderr}>&-
+    exec "$@" ${LAUNCHER_FDS.alive}>&- 2>&${LAUNCHER_FDS.serviceStderr} ${LAUNCHER_FDS.serviceStderr}>&- ${LAUNCHER_FDS.inputKeeper}>&-
   )
   _setpoint_status=$?
   printf 'ended %s %s\\n' "$1" "$_setpoint_status" >&2
@@ -84,12 +101,15 @@ interface LauncherArgs {
   readonly umask: string;
   /** As `ulimitWords` makes it. */
   readonly limits: string;
+  /** Files of control groups that the service's process writes itself into. */
+  readonly joins?: readonly string[];
   readonly argv: readonly string[];
 }
 
 /** The arguments of /bin/sh. */
 export function launcherArgs(args: LauncherArgs): string[] {
-  return [args.scriptPath, args.run, args.bootId, args.umask, args.limits, ...args.argv];
+  const { scriptPath, run, bootId, umask, limits, joins = [], argv } = args;
+  return [scriptPath, run, bootId, umask, limits, ...joins, '--', ...argv];
 }
 
 /** POSIX leaves these in blocks of 512 bytes; the others of bytes are in KiB everywhere. */

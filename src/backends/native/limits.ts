@@ -5,7 +5,8 @@ import type { Limits } from '../../core/service.ts';
 import { ulimitWords } from './launcher.ts';
 import { findProgram } from './programs.ts';
 
-type LimitName = keyof Limits;
+/** Limits of a process; those of the whole unit (`memory`, `cpus`) are a matter of control groups, see `cgroup.ts`. */
+type LimitName = Exclude<keyof Limits, 'memory' | 'cpus'>;
 
 /** Row of /proc/PID/limits and option of prlimit(1). */
 const NAMES: Readonly<Record<LimitName, { readonly row: string; readonly option: string }>> = {
@@ -19,6 +20,8 @@ const NAMES: Readonly<Record<LimitName, { readonly row: string; readonly option:
   cpu_time: { row: 'Max cpu time', option: 'cpu' },
 };
 
+const ALL_NAMES = Object.keys(NAMES) as LimitName[];
+
 interface LimitPlan {
   /** For the launcher's `ulimit`. */
   readonly words: string;
@@ -26,9 +29,9 @@ interface LimitPlan {
   readonly prefix: readonly string[];
 }
 
-/** How to set these limits, soft and hard alike; refuses what the kernel would refuse. */
+/** How to set the limits of a process, soft and hard alike; refuses what the kernel would refuse. */
 export function planLimits(limits: Limits, toolPath: string | undefined): Result<LimitPlan, StartFailure> {
-  if (Object.keys(limits).length === 0) return ok({ words: '', prefix: [] });
+  if (!ALL_NAMES.some((name) => limits[name] !== undefined)) return ok({ words: '', prefix: [] });
   const refusal = refusedByKernel(limits);
   if (refusal !== undefined) return err(refusal);
   const { words, inexact } = ulimitWords(limits);
@@ -37,7 +40,7 @@ export function planLimits(limits: Limits, toolPath: string | undefined): Result
     process.platform === 'linux'
       ? []
       : (['core_size', 'file_size'] as const).filter((name) => (limits[name] ?? 0) > 0);
-  const byTool = [...new Set([...inexact, ...unsure])];
+  const byTool = ALL_NAMES.filter((name) => inexact.includes(name) || unsure.includes(name));
   if (byTool.length === 0) return ok({ words, prefix: [] });
   const tool = findProgram('prlimit', toolPath, '/');
   if (tool.kind !== 'found') {
@@ -55,7 +58,7 @@ function refusedByKernel(limits: Limits): StartFailure | undefined {
   const current = readText('/proc/self/limits');
   if (current === '') return undefined;
   const mayRaise = hasSysResource(readText('/proc/self/status'));
-  for (const name of Object.keys(NAMES) as LimitName[]) {
+  for (const name of ALL_NAMES) {
     const wanted = limits[name];
     if (wanted === undefined) continue;
     const highest = mayRaise ? ceiling(name) : hardLimit(current, NAMES[name].row);

@@ -1,8 +1,6 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { closeSync, constants, linkSync, lstatSync, open, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/result.ts';
 import type { RunId } from '../../core/state.ts';
@@ -10,17 +8,30 @@ import type {
   AdoptRequest,
   Availability,
   Backend,
+  Failpoint,
+  NotifyFeed,
   Proc,
+  ProcessIdentity,
+  ProcInput,
   StartedProc,
   StartRequest,
 } from '../../ports/backend.ts';
 import { findRun, LauncherWatch } from './adoption.ts';
+import { type Cgroup, type Cgroups, createCgroups } from './cgroup.ts';
 import { bootId, readIdentity } from './identity.ts';
+import { createFifoInput } from './input.ts';
+import { InstanceFiles } from './instance-files.ts';
+import { FILES, launcherArgs } from './launcher.ts';
 import { Limiter } from './limiter.ts';
-import { FILES, launcherArgs, launcherScript } from './launcher.ts';
 import { type LauncherEnd, NativeProc } from './native-proc.ts';
+import { FileNotifyFeed } from './notify.ts';
+import { startReceiver } from './notify-receiver.ts';
 import { type Cleared, preflight } from './preflight.ts';
+import type { OomCounter } from './oom.ts';
 import { ProgramFinder } from './programs.ts';
+import { OpenFiles } from './run-files.ts';
+import { describeFailure, SHELL } from './start-failures.ts';
+import { followTerminal, resizeTerminal, terminalCommand, terminalEnd, untilBegun } from './terminal.ts';
 import { ProcessScanner } from './unit-scan.ts';
 
 interface NativeBackendOptions {
@@ -28,35 +39,45 @@ interface NativeBackendOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
   /** For services that say nothing of it; absent: this process's. */
   readonly umask?: number;
+  /** Called before and right after each making of a launcher, synchronously. */
+  readonly failpoint?: (at: Failpoint) => void;
+  /** Whoever gives it samples it every few seconds besides. */
+  readonly oomCounter?: OomCounter;
 }
 
 /** Runs services as plain processes of this machine. */
 export function createNativeBackend(options: NativeBackendOptions): Backend {
-  return new NativeBackend(options.env ?? process.env, options.umask);
+  return new NativeBackend(options);
 }
 
-const SHELL = '/bin/sh';
-/** mkfifo(1) gets this many paths at once. */
-const FIFO_BATCH = 500;
+/** A launcher that was made, and what is known of it. */
+interface Launched {
+  readonly ended: Promise<LauncherEnd>;
+  readonly launcher: ProcessIdentity | undefined;
+}
 
 class NativeBackend implements Backend {
   readonly name = 'native';
   readonly #env: Readonly<Record<string, string | undefined>>;
+  readonly #oomCounter: OomCounter | undefined;
+  readonly #failpoint: (at: Failpoint) => void;
   readonly #scanner = new ProcessScanner();
   readonly #programs = new ProgramFinder();
   readonly #watch = new LauncherWatch();
-  readonly #script = launcherScript();
+  readonly #files: InstanceFiles;
   readonly #umask: string;
-  #scriptPath: string | undefined;
-  /** Instance directories that hold what a launcher needs. */
-  readonly #ready = new Set<string>();
   readonly #latest = new Map<string, RunId>();
   /** How many starts at once have files open: there may be more services than descriptors. */
   readonly #opens = new Limiter(16);
+  #cgroups: Cgroups | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(env: Readonly<Record<string, string | undefined>>, umask: number | undefined) {
+  constructor(options: NativeBackendOptions) {
+    const { env = process.env, umask, failpoint = () => undefined, oomCounter } = options;
     this.#env = env;
+    this.#oomCounter = oomCounter;
+    this.#failpoint = failpoint;
+    this.#files = new InstanceFiles(env['PATH'] ?? '/usr/bin:/bin');
     this.#umask = umask === undefined ? '' : umask.toString(8).padStart(4, '0');
   }
 
@@ -65,27 +86,30 @@ class NativeBackend implements Backend {
   }
 
   async prepare(requests: readonly { readonly instanceDir: string }[]): Promise<void> {
-    const folders = [...new Set(requests.map((request) => request.instanceDir))].filter(
-      (dir) => !this.#ready.has(dir),
-    );
     try {
-      for (const folder of folders) this.#writeScript(folder);
-      const fifos = folders.map((folder) => join(folder, FILES.alive)).filter((path) => !isFifo(path));
-      for (let at = 0; at < fifos.length; at += FIFO_BATCH)
-        await this.#makeFifos(fifos.slice(at, at + FIFO_BATCH));
-      for (const folder of folders) this.#ready.add(folder);
+      await this.#files.prepare(requests.map((request) => request.instanceDir));
     } catch {
       // What is missing is tried again, and its reason told, by the start that needs it.
     }
   }
 
   async start(request: StartRequest): Promise<Result<StartedProc, StartFailure>> {
+    let cgroup: Cgroup | undefined;
     try {
       const cleared = await preflight(request, this.#programs, this.#env);
       if (!cleared.ok) return cleared;
-      await this.#prepareOne(request.instanceDir);
-      return await this.#opens.run(() => this.#spawn(request, cleared.value));
+      await this.#files.prepareOne(request.instanceDir, hasInput(request.launch));
+      const group = this.#makeCgroup(request);
+      if (!group.ok) return group;
+      cgroup = group.value;
+      const spawned = await this.#opens.run(() => this.#spawn(request, cleared.value, cgroup));
+      if (!spawned.ok) {
+        cgroup?.remove();
+        return spawned;
+      }
+      return ok(await this.#follow(request, spawned.value, cgroup));
     } catch (cause) {
+      cgroup?.remove();
       return err(describeFailure(cause, request));
     }
   }
@@ -93,27 +117,52 @@ class NativeBackend implements Backend {
   async adopt(requests: readonly AdoptRequest[]): Promise<readonly Proc[]> {
     const open = requests.filter(({ record }) => record.ended === undefined);
     if (open.length === 0) return [];
+    await Promise.all(open.map(untilBegun));
     const table = await this.#scanner.scan();
-    return open.map((request) => {
+    return open.flatMap((request) => {
       const { record, instanceDir } = request;
       const finding = findRun(request, table);
+      if (finding.kind === 'unbegun') return [];
       this.#latest.set(instanceDir, record.run);
+      const launcher = finding.kind === 'other-boot' ? undefined : finding.launcher;
       const ended: Promise<LauncherEnd> =
         finding.kind === 'alive'
           ? this.#watch.untilGone(finding.launcher, instanceDir, record.run)
           : Promise.resolve({ otherwise: finding.otherwise });
+      const cgroup = this.#groupOf(record);
       return new NativeProc({
         run: record.run,
         instanceDir,
         socket: record.socket,
-        launcher: finding.kind === 'other-boot' ? undefined : finding.launcher,
+        launcher,
         scanner: this.#scanner,
-        ended,
         sent: record.stopping === undefined ? [] : [record.stop.signal],
         isLatest: () => this.#latest.get(instanceDir) === record.run,
         sameBoot: finding.kind !== 'other-boot',
+        logPaths: logPathsOf(record, request),
+        oomCounter: this.#oomCounter,
+        ...this.#channels(record, instanceDir, launcher, ended),
+        ...(cgroup === undefined ? {} : { cgroup }),
       });
     });
+  }
+
+  /** A daemon that died right after a spawn has not noted the group. */
+  #groupOf({ run, cgroup, fields }: AdoptRequest['record']): Cgroup | undefined {
+    if (cgroup !== undefined) return this.#groups().open(cgroup);
+    const limited = 'limits.memory' in fields || 'limits.cpus' in fields;
+    return limited ? this.#groups().openFor(run) : undefined;
+  }
+
+  /** Made when the first limit asks for one: to look for a place costs reading files. */
+  #groups(): Cgroups {
+    this.#cgroups ??= createCgroups();
+    return this.#cgroups;
+  }
+
+  #makeCgroup({ run, launch }: StartRequest): Result<Cgroup | undefined, StartFailure> {
+    if (launch.limits.memory === undefined && launch.limits.cpus === undefined) return ok(undefined);
+    return this.#groups().make(run, launch.limits);
   }
 
   /** One spawn a turn of the event loop: a fork of this process blocks it for a millisecond or more. */
@@ -122,151 +171,164 @@ class NativeBackend implements Backend {
     await this.#turn;
   }
 
-  async #spawn(request: StartRequest, cleared: Cleared): Promise<Result<StartedProc, StartFailure>> {
-    const { run, instanceDir, launch } = request;
-    const files: [path: string, flags: number][] = [
-      [request.stdoutPath, APPEND],
-      [join(instanceDir, FILES.exit), APPEND | constants.O_TRUNC],
-      [join(instanceDir, FILES.alive), constants.O_RDWR | constants.O_NONBLOCK],
-      [request.stderrPath, APPEND],
-    ];
-    const opened: number[] = [];
+  async #spawn(
+    request: StartRequest,
+    cleared: Cleared,
+    cgroup: Cgroup | undefined,
+  ): Promise<Result<ChildProcess, StartFailure>> {
+    const files = new OpenFiles(request);
     let child: ChildProcess;
     try {
       // Making a file takes as long as some spawns; this way it does not hold up those of other services.
-      const opening = await Promise.allSettled(files.map(([path, flags]) => openFile(path, flags, 0o600)));
-      for (const each of opening) if (each.status === 'fulfilled') opened.push(each.value);
-      for (const each of opening) if (each.status === 'rejected') throw each.reason;
+      await files.open();
+      const env = await this.#notifyEnv(request, cleared);
+      if (!env.ok) return env;
       await this.#nextTurn();
-      const scriptPath = join(instanceDir, FILES.script);
-      const umask = launch.umask ?? this.#umask;
-      const args = launcherArgs({
-        scriptPath,
-        run,
-        bootId: bootId(),
-        umask,
-        limits: cleared.limits,
-        argv: cleared.argv,
-      });
-      child = spawn(SHELL, args, {
-        cwd: launch.cwd,
-        env: cleared.env,
+      const { program, args, env: childEnv } = this.#command(request, { ...cleared, env: env.value }, cgroup);
+      this.#failpoint('before-spawn');
+      child = spawn(program, args, {
+        cwd: request.launch.cwd,
+        env: childEnv,
         detached: true,
-        stdio: ['ignore', ...opened],
+        stdio: files.stdio(),
       });
+      this.#failpoint('after-spawn');
     } finally {
-      for (const fd of opened) closeSync(fd);
+      files.close();
     }
     if (child.pid === undefined) return err(describeFailure(await failureOf(child), request));
-    return ok(this.#follow(request, child, child.pid));
+    return ok(child);
   }
 
-  #follow(request: StartRequest, child: ChildProcess, pid: number): StartedProc {
-    const { run, instanceDir, launch } = request;
-    const launcher = readIdentity(pid);
-    this.#latest.set(instanceDir, run);
-    const ended = new Promise<LauncherEnd>((resolve) => {
-      child.once('exit', (code, signal) =>
-        resolve({ status: { code, signal }, otherwise: 'its launcher left no status' }),
-      );
+  #command(
+    { run, instanceDir, launch }: StartRequest,
+    { argv, env, limits, terminal, uid }: Cleared,
+    cgroup: Cgroup | undefined,
+  ): { readonly program: string; readonly args: readonly string[]; readonly env: Cleared['env'] } {
+    const args = launcherArgs({
+      scriptPath: join(instanceDir, FILES.script),
+      run,
+      bootId: bootId(),
+      umask: launch.umask ?? this.#umask,
+      limits,
+      argv,
+      ...(cgroup === undefined ? {} : { joins: cgroup.joins }),
     });
+    if (terminal === undefined) return { program: SHELL, args, env };
+    const launcher = [SHELL, ...args];
+    return terminalCommand({ tools: terminal, run, launcher, env, ...(uid === undefined ? {} : { uid }) });
+  }
+
+  /** The service's environment, with the socket of a receiver that was started for it where the launch asks for one. */
+  async #notifyEnv(
+    { run, instanceDir, launch: { notify } }: StartRequest,
+    { env, receivers, uid }: Cleared,
+  ): Promise<Result<Cleared['env'], StartFailure>> {
+    if (notify === undefined || receivers === undefined) return ok(env);
+    const socket = await startReceiver({
+      run,
+      instanceDir,
+      programs: receivers,
+      env: this.#env,
+      ...(uid === undefined ? {} : { uid }),
+    });
+    if (!socket.ok) return socket;
+    const { watchdogMs } = notify;
+    const watchdog = watchdogMs === undefined ? {} : { WATCHDOG_USEC: String(Math.round(watchdogMs * 1000)) };
+    return ok({ ...env, NOTIFY_SOCKET: socket.value, ...watchdog });
+  }
+
+  async #follow(
+    request: StartRequest,
+    child: ChildProcess,
+    cgroup: Cgroup | undefined,
+  ): Promise<StartedProc> {
+    const { run, instanceDir, launch } = request;
+    this.#latest.set(instanceDir, run);
+    this.#oomCounter?.sample();
+    const { ended, launcher } =
+      launch.tty === true ? await this.#launchedInTerminal(request, child) : launched(child);
     const proc = new NativeProc({
       run,
       instanceDir,
       socket: launch.socket,
       launcher,
       scanner: this.#scanner,
-      ended,
       isLatest: () => this.#latest.get(instanceDir) === run,
+      logPaths: logPathsOf(launch, request),
+      oomCounter: this.#oomCounter,
+      ...this.#channels({ ...launch, run }, instanceDir, launcher, ended),
+      ...(cgroup === undefined ? {} : { cgroup }),
     });
-    return launcher === undefined ? { proc } : { proc, launcher };
+    return {
+      proc,
+      ...(launcher === undefined ? {} : { launcher }),
+      ...(cgroup === undefined ? {} : { cgroup: cgroup.path }),
+    };
   }
 
-  async #prepareOne(instanceDir: string): Promise<void> {
-    const fifo = join(instanceDir, FILES.alive);
-    // Somebody may have cleared the directory since it was prepared.
-    if (this.#ready.has(instanceDir) && isFifo(fifo)) return;
-    this.#writeScript(instanceDir);
-    if (!isFifo(fifo)) await this.#makeFifos([fifo]);
-    this.#ready.add(instanceDir);
+  async #launchedInTerminal({ instanceDir, run }: StartRequest, child: ChildProcess): Promise<Launched> {
+    const start = await followTerminal(child, instanceDir, run);
+    const ended = terminalEnd(start, (launcher) => this.#watch.untilGone(launcher, instanceDir, run));
+    return { ended, launcher: start.launcher };
   }
 
-  /**
-   * The old one is never written to: a shell of an earlier daemon may still be reading it. The others are links to the
-   * first, which costs a twentieth of another file.
-   */
-  #writeScript(instanceDir: string): void {
-    const path = join(instanceDir, FILES.script);
-    rmSync(path, { force: true });
-    try {
-      if (this.#scriptPath === undefined) throw new Error('there is none to link to');
-      linkSync(this.#scriptPath, path);
-    } catch {
-      writeFileSync(path, this.#script, { mode: 0o600 });
-      this.#scriptPath = path;
-    }
-  }
-
-  async #makeFifos(paths: readonly string[]): Promise<void> {
-    if (paths.length === 0) return;
-    for (const path of paths) rmSync(path, { force: true });
-    const PATH = this.#env['PATH'] ?? '/usr/bin:/bin';
-    await promisify(execFile)('mkfifo', ['-m', '600', ...paths], { env: { PATH, LC_ALL: 'C' } });
+  /** What a run has beside its output, be it new or adopted. Its end is told once its last message was read. */
+  #channels(
+    of: Channels,
+    instanceDir: string,
+    launcher: ProcessIdentity | undefined,
+    launcherEnded: Promise<LauncherEnd>,
+  ): { readonly ended: Promise<LauncherEnd>; readonly notify?: NotifyFeed; readonly input?: ProcInput } {
+    const { run } = of;
+    const feed = of.notify === undefined ? undefined : new FileNotifyFeed(instanceDir, run);
+    const ended =
+      feed === undefined ? launcherEnded : launcherEnded.then((end) => feed.settled().then(() => end));
+    const resize = (columns: number, rows: number): Promise<boolean> =>
+      resizeTerminal(launcher, { columns, rows }, this.#programs, this.#env['PATH']);
+    const input = !hasInput(of)
+      ? undefined
+      : createFifoInput({
+          path: join(instanceDir, FILES.stdin),
+          isOurs: () => this.#latest.get(instanceDir) === run,
+          ...(of.tty === true ? { resize } : {}),
+        });
+    return {
+      ended,
+      ...(feed === undefined ? {} : { notify: feed }),
+      ...(input === undefined ? {} : { input }),
+    };
   }
 }
 
-const openFile = promisify(open);
+interface Channels {
+  readonly run: RunId;
+  readonly tty?: true;
+  readonly stdin?: 'pipe';
+  readonly notify?: unknown;
+}
 
-const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
+function hasInput(launch: Omit<Channels, 'run'>): boolean {
+  return launch.tty === true || launch.stdin === 'pipe';
+}
 
-function isFifo(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false })?.isFIFO() ?? false;
+function launched(child: ChildProcess): Launched {
+  const ended = new Promise<LauncherEnd>((resolve) => {
+    child.once('exit', (code, signal) =>
+      resolve({ status: { code, signal }, otherwise: 'its launcher left no status' }),
+    );
+  });
+  return { ended, launcher: child.pid === undefined ? undefined : readIdentity(child.pid) };
 }
 
 function failureOf(child: ChildProcess): Promise<Error> {
   return new Promise((resolve) => child.once('error', resolve));
 }
 
-const SHORTAGES = new Set(['EMFILE', 'ENFILE', 'EAGAIN', 'ENOMEM']);
-const UNWRITABLE = new Set([
-  'ENOSPC',
-  'EROFS',
-  'EDQUOT',
-  'EACCES',
-  'EPERM',
-  'EIO',
-  'ENOENT',
-  'ENOTDIR',
-  'ENXIO',
-  'EISDIR',
-]);
-
-/** Turns what the system said into a start failure. Never quotes arguments or environment, which may be secret. */
-function describeFailure(cause: unknown, request: StartRequest): StartFailure {
-  const error = cause instanceof Error ? (cause as NodeJS.ErrnoException) : undefined;
-  const code = error?.code ?? 'unknown error';
-  const inSpawn = error?.syscall?.startsWith('spawn') === true;
-  if (code === 'E2BIG') {
-    return {
-      code: 'arguments-too-long',
-      message: 'command and environment together are longer than the system allows (E2BIG)',
-      help: 'pass less in `command` and `env`; a single value may have 128 KiB at most',
-    };
-  }
-  if (SHORTAGES.has(code))
-    return { code: 'resource-shortage', message: `the system is short of a resource (${code})` };
-  if (inSpawn && code === 'ENOENT') {
-    return {
-      code: 'other',
-      message: `${SHELL} or the working directory ${request.launch.cwd} has just vanished`,
-    };
-  }
-  if (!inSpawn && UNWRITABLE.has(code)) {
-    return {
-      code: 'state-unwritable',
-      message: `${error?.path ?? request.instanceDir} cannot be written (${code})`,
-      help: `free space or mend the permissions of ${request.instanceDir}`,
-    };
-  }
-  return { code: 'other', message: `the process could not be made (${code})` };
+/** Whoever writes to these belongs to the run. Behind a terminal that is script(1), which does not. */
+function logPathsOf(
+  { tty }: { readonly tty?: true },
+  { stdoutPath, stderrPath }: Pick<AdoptRequest, 'stdoutPath' | 'stderrPath'>,
+): readonly string[] {
+  return tty === true ? [] : [...new Set([stdoutPath, stderrPath])].flatMap((path) => path ?? []);
 }

@@ -2,13 +2,24 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Exit } from '../../core/exit.ts';
 import type { RunId } from '../../core/state.ts';
-import type { Proc, ProcessIdentity, UnitMember } from '../../ports/backend.ts';
+import type {
+  NotifyFeed,
+  Proc,
+  ProcessIdentity,
+  ProcInput,
+  UnitMember,
+  UnitStats,
+} from '../../ports/backend.ts';
+import type { Cgroup } from './cgroup.ts';
 import { decideExit, type LauncherRecord, parseRecord, signalNumber } from './exit-record.ts';
 import { isAlive, type ProcessEntry, readProcess } from './identity.ts';
 import { FILES } from './launcher.ts';
+import { type OomCounter, OomJudge } from './oom.ts';
 import { readProcFile, readText } from './proc-fs.ts';
 import { removeStaleSocket } from './socket-file.ts';
-import { type ProcessScanner, type ProcessTable, type UnitView, viewUnit } from './unit-scan.ts';
+import { UnitMeter } from './stats.ts';
+import type { ProcessScanner, UnitView } from './unit-scan.ts';
+import { UnitTracker } from './unit-tracker.ts';
 
 /** How the watch over a launcher ended. */
 export interface LauncherEnd {
@@ -32,12 +43,22 @@ interface NativeProcOptions {
   readonly isLatest: () => boolean;
   /** False for what ended with an earlier start of the machine: there is nothing to look for. */
   readonly sameBoot?: boolean;
+  /** The run's own; removed here once nothing of the unit is left. */
+  readonly cgroup?: Cgroup | undefined;
+  /** Tells deaths for lack of memory where no control group does. */
+  readonly oomCounter?: OomCounter | undefined;
+  /** The files that are its output: who writes to them belongs to it. */
+  readonly logPaths?: readonly string[] | undefined;
+  readonly notify?: NotifyFeed | undefined;
+  readonly input?: ProcInput | undefined;
 }
 
 /** How long a signal waits for the launcher to have begun the service. */
 const BEGIN_MS = 2000;
 /** How long a launcher may outlive its killed unit before it is killed itself. */
 const LAUNCHER_LINGER_MS = 1000;
+/** How long a group outlives its main process: a daemon that dies before it has noted the end reads the end in there. */
+const GROUP_LINGER_MS = 100;
 const KILL_ROUNDS = 5;
 const SHORTAGE_POLL_MS = 50;
 const GONE_POLL_MIN_MS = 10;
@@ -60,10 +81,13 @@ const WAKING = new Set([
 export class NativeProc implements Proc {
   readonly run: RunId;
   readonly exited: Promise<Exit>;
+  readonly notify?: NotifyFeed;
+  readonly input?: ProcInput;
   readonly #options: NativeProcOptions;
   readonly #sent: Set<string>;
-  readonly #known = new Map<number, number>();
-  readonly #unlisten: () => void;
+  readonly #unit: UnitTracker;
+  readonly #meter: UnitMeter;
+  readonly #oom: OomJudge;
   #launcher: ProcessIdentity | undefined;
   #pid: number | undefined;
   #service: ProcessIdentity | undefined;
@@ -75,7 +99,11 @@ export class NativeProc implements Proc {
     this.#options = options;
     this.#launcher = options.launcher;
     this.#sent = new Set(options.sent);
-    this.#unlisten = options.scanner.listen((table) => this.#remember(table));
+    this.#unit = new UnitTracker({ ...options, launcher: options.launcher });
+    this.#meter = new UnitMeter(options.cgroup);
+    this.#oom = new OomJudge({ cgroup: options.cgroup, counter: options.oomCounter });
+    if (options.notify !== undefined) this.notify = options.notify;
+    if (options.input !== undefined) this.input = options.input;
     this.exited = options.ended.then((end) => this.#conclude(end));
   }
 
@@ -107,6 +135,14 @@ export class NativeProc implements Proc {
     return view.members.map(({ pid }) => ({ pid, command: commandOf(pid) }));
   }
 
+  async stats(): Promise<UnitStats | undefined> {
+    if (this.#options.sameBoot === false) return undefined;
+    this.#identify();
+    const stats = this.#meter.read(await this.#unit.look());
+    if (this.#service !== undefined && isAlive(this.#service)) this.#oom.mainLives();
+    return stats;
+  }
+
   /** Learns the service's pid from the launcher's record, and its identity while it is the launcher's child. */
   #identify(): void {
     if (this.#pid !== undefined) return;
@@ -118,7 +154,7 @@ export class NativeProc implements Proc {
     const entry = readProcess(pid);
     if (entry?.ppid !== this.#launcher.pid) return;
     this.#service = { pid, startTime: entry.startTime, bootId };
-    this.#known.set(pid, entry.startTime);
+    this.#unit.add(pid, entry.startTime);
   }
 
   #record(): LauncherRecord {
@@ -147,19 +183,7 @@ export class NativeProc implements Proc {
 
   async #look(): Promise<UnitView> {
     this.#identify();
-    return this.#view(await this.#options.scanner.scan());
-  }
-
-  #view(table: ProcessTable): UnitView {
-    const launcher = this.#launcher;
-    return viewUnit(table, { run: this.run, known: this.#known, launcher });
-  }
-
-  #remember(table: ProcessTable): void {
-    const { members } = this.#view(table);
-    this.#known.clear();
-    for (const { pid, startTime } of members) this.#known.set(pid, startTime);
-    if (this.#over && members.length === 0) this.#unlisten();
+    return this.#unit.lookClosely();
   }
 
   async #signalMain(signal: string, number: number): Promise<number> {
@@ -220,6 +244,7 @@ export class NativeProc implements Proc {
       // Members that keep appearing are forked by others: nobody forks who is stopped.
       if (round > 0) for (const member of members) if (isSame(member)) send(member.pid, STOP);
       for (const member of members) if (isSame(member) && send(member.pid, KILL)) killed.add(member.pid);
+      this.#options.cgroup?.kill();
     }
     this.#wakeLauncher();
     if (!this.#over) void this.#killLauncherThatLingers();
@@ -237,13 +262,21 @@ export class NativeProc implements Proc {
   }
 
   async #conclude(end: LauncherEnd): Promise<Exit> {
-    const { socket } = this.#options;
+    const { socket, cgroup } = this.#options;
     this.#identify();
     const record = await this.#finalRecord();
-    const exit = decideExit({ record, launcher: end.status, sent: this.#sent, otherwise: end.otherwise });
+    const exit = decideExit({
+      record,
+      launcher: end.status,
+      sent: this.#sent,
+      otherwise: end.otherwise,
+      oom: () => this.#oom.evidence(),
+    });
+    if (cgroup !== undefined) setTimeout(() => cgroup.remove(), GROUP_LINGER_MS).unref();
     if (socket !== undefined && this.#options.isLatest()) await removeStaleSocket(socket);
     this.#over = true;
-    if (this.#options.sameBoot === false) this.#unlisten();
+    this.#unit.end();
+    if (this.#options.sameBoot === false) this.#unit.close();
     return exit;
   }
 
@@ -256,6 +289,7 @@ export class NativeProc implements Proc {
       if (members.length === 0) break;
       await sleep(wait);
     }
+    this.#options.cgroup?.remove();
     // The main process may have left its socket to another that has ended only now.
     if (socket !== undefined && isLatest()) await removeStaleSocket(socket);
   }

@@ -5,9 +5,11 @@ import { err, ok, type Result } from '../../core/result.ts';
 import type { RunId } from '../../core/state.ts';
 import { COOKIE } from './launcher.ts';
 import { planLimits } from './limits.ts';
+import { findReceivers, type ReceiverProgram } from './notify-receiver.ts';
 import { findPortHolder, isPortTaken } from './ports.ts';
 import { findProgram, programFailure, type ProgramFinder } from './programs.ts';
 import { clearSocket } from './socket-file.ts';
+import { DEFAULT_TERM, findTerminalTools, type TerminalTools } from './terminal.ts';
 import { planUser } from './users.ts';
 
 /** What is handed to the launcher once all checks are passed. */
@@ -16,6 +18,12 @@ export interface Cleared {
   readonly env: Readonly<Record<string, string>>;
   /** For the launcher's `ulimit`. */
   readonly limits: string;
+  /** Where the launch asks for a terminal. */
+  readonly terminal?: TerminalTools;
+  /** Where the launch asks for sd_notify. */
+  readonly receivers?: readonly ReceiverProgram[];
+  /** Who the service runs as, where that is another than this one. */
+  readonly uid?: number;
 }
 
 interface PreflightRequest {
@@ -41,17 +49,40 @@ export async function preflight(
   if (!limits.ok) return limits;
   const user = await asUser(launch, daemonEnv);
   if (!user.ok) return user;
+  const helpers = findHelpers(launch, programs, toolPath, user.value.uid);
+  if (!helpers.ok) return helpers;
   const blocked =
     (launch.socket === undefined ? undefined : await clearSocket(launch.socket)) ??
     (await checkPorts(launch.ports));
   if (blocked !== undefined) return err(blocked);
-  const env = { ...launch.env, ...user.value.env, [COOKIE]: request.run };
+  const term = launch.tty === true && launch.env['TERM'] === undefined ? { TERM: DEFAULT_TERM } : {};
+  const env = { ...launch.env, ...term, ...user.value.env, [COOKIE]: request.run };
   const command = withOddNames(shellSafe(launch, programs), env, toolPath);
   if (!command.ok) return command;
   return ok({
     argv: [...limits.value.prefix, ...user.value.prefix, ...command.value],
     env,
     limits: limits.value.words,
+    ...helpers.value,
+  });
+}
+
+/** What other programs the launch takes besides its own. */
+function findHelpers(
+  launch: ConcreteLaunch,
+  programs: ProgramFinder,
+  toolPath: string | undefined,
+  uid: number | undefined,
+): Result<Pick<Cleared, 'terminal' | 'receivers' | 'uid'>, StartFailure> {
+  const terminal =
+    launch.tty === true ? findTerminalTools(programs, toolPath, uid !== undefined) : ok(undefined);
+  if (!terminal.ok) return terminal;
+  const receivers = launch.notify === undefined ? ok(undefined) : findReceivers(programs, toolPath);
+  if (!receivers.ok) return receivers;
+  return ok({
+    ...(terminal.value === undefined ? {} : { terminal: terminal.value }),
+    ...(receivers.value === undefined ? {} : { receivers: receivers.value }),
+    ...(uid === undefined ? {} : { uid }),
   });
 }
 
@@ -70,7 +101,11 @@ function checkCwd(cwd: string): StartFailure | undefined {
         help: `create it, or correct \`cwd\``,
       };
     }
-    return { code: 'missing-cwd', message: `working directory ${cwd} cannot be entered (${code})` };
+    return {
+      code: 'missing-cwd',
+      message: `working directory ${cwd} cannot be entered (${code})`,
+      help: 'mend its permissions, or correct `cwd`',
+    };
   }
 }
 
@@ -101,6 +136,8 @@ function checkPrograms(request: PreflightRequest, programs: ProgramFinder): Star
 
 interface UserPart {
   readonly prefix: readonly string[];
+  /** Absent where it is the user that is there already. */
+  readonly uid?: number;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -117,7 +154,19 @@ async function asUser(
     const present = launch.env[name];
     return present === undefined || present === daemonEnv[name];
   });
-  return ok({ prefix: plan.value.prefix, env: Object.fromEntries(undeclared) });
+  const { prefix } = plan.value;
+  const uid = uidOf(prefix);
+  return ok({
+    prefix,
+    env: Object.fromEntries(undeclared),
+    ...(uid === undefined || uid === invoker.uid ? {} : { uid }),
+  });
+}
+
+/** The plan is an argument vector of setpriv(1). */
+function uidOf(prefix: readonly string[]): number | undefined {
+  const digits = prefix.flatMap((word) => /^--reuid=(\d+)$/.exec(word)?.[1] ?? [])[0];
+  return digits === undefined ? undefined : Number(digits);
 }
 
 async function checkPorts(ports: Readonly<Record<string, number>>): Promise<StartFailure | undefined> {

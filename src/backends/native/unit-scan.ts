@@ -1,9 +1,8 @@
-import { readdirSync } from 'node:fs';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { RunId } from '../../core/state.ts';
 import { listWithPs, type ProcessEntry, lookAtProcess } from './identity.ts';
 import { COOKIE } from './launcher.ts';
-import { readProcFile } from './proc-fs.ts';
+import { listProc, readProcFile } from './proc-fs.ts';
 
 /** A look at all processes of the machine. Never changes. */
 export class ProcessTable {
@@ -11,9 +10,11 @@ export class ProcessTable {
   readonly #byParent = new Map<number, ProcessEntry[]>();
   readonly #byGroup = new Map<number, ProcessEntry[]>();
   readonly #byRun = new Map<RunId, ProcessEntry[]>();
+  readonly #runs: ReadonlyMap<number, RunId>;
 
   /** `runs` gives the cookie of those processes that carry one, by pid. */
   constructor(entries: readonly ProcessEntry[], runs: ReadonlyMap<number, RunId>) {
+    this.#runs = runs;
     for (const entry of entries) {
       this.#byPid.set(entry.pid, entry);
       push(this.#byParent, entry.ppid, entry);
@@ -25,6 +26,15 @@ export class ProcessTable {
 
   get(pid: number): ProcessEntry | undefined {
     return this.#byPid.get(pid);
+  }
+
+  entries(): Iterable<ProcessEntry> {
+    return this.#byPid.values();
+  }
+
+  /** The run whose cookie this process carries. */
+  runOf(pid: number): RunId | undefined {
+    return this.#runs.get(pid);
   }
 
   children(pid: number): readonly ProcessEntry[] {
@@ -109,7 +119,7 @@ export class ProcessScanner {
     const runs = new Map<number, RunId>();
     const cookies = new Map<number, CachedCookie>();
     let sliceStart = performance.now();
-    for (const name of readdirSync('/proc')) {
+    for (const name of listProc()) {
       const first = name.charCodeAt(0);
       if (first < DIGIT_0 || first > DIGIT_9) continue;
       const entry = lookAtProcess(Number(name));
@@ -165,6 +175,8 @@ interface UnitClues {
 export interface UnitView {
   /** Living members besides the launcher, in order of pid. */
   readonly members: readonly ProcessEntry[];
+  /** What has ended and waits for its parent to ask how. */
+  readonly zombies: readonly ProcessEntry[];
   /** The launcher, if it is there, be it a zombie. */
   readonly launcher?: ProcessEntry | undefined;
   /** Whether the launcher's process group is still this unit's. */
@@ -199,8 +211,10 @@ export function viewUnit(table: ProcessTable, clues: UnitClues): UnitView {
   for (let next = queue.pop(); next !== undefined; next = queue.pop()) {
     for (const child of table.children(next.pid)) if (child.startTime >= next.startTime) add(child);
   }
+  const all = [...members.values()];
   return {
-    members: [...members.values()].filter((entry) => !entry.zombie).sort((a, b) => a.pid - b.pid),
+    members: all.filter((entry) => !entry.zombie).sort((a, b) => a.pid - b.pid),
+    zombies: all.filter((entry) => entry.zombie),
     launcher,
     ownsGroup,
   };

@@ -33,7 +33,7 @@ const shells = [
 async function launch(
   [, path, as]: readonly [string, string, string],
   command: string,
-  { script = launcherScript(), limits = '', umask = '' } = {},
+  { script = launcherScript(), limits = '', umask = '', joins = [] as string[] } = {},
 ): Promise<{ exit: Exit; pid: number | undefined; stdout: string; stderr: string }> {
   const shell = join(dir, as);
   symlinkSync(path, shell);
@@ -41,11 +41,15 @@ async function launch(
   writeFileSync(scriptPath, script);
   const fds = ['stdout', FILES.exit, FILES.alive, 'stderr'].map((name) => openSync(join(dir, name), 'a'));
   const argv = ['/bin/sh', '-c', command];
-  const child = spawn(shell, launcherArgs({ scriptPath, run: 'r1', bootId: 'b', umask, limits, argv }), {
-    stdio: ['ignore', ...fds],
-    env: { PATH: process.env['PATH'], LC_ALL: 'xx_XX' },
-    detached: true,
-  });
+  const child = spawn(
+    shell,
+    launcherArgs({ scriptPath, run: 'r1', bootId: 'b', umask, limits, joins, argv }),
+    {
+      stdio: ['ignore', ...fds],
+      env: { PATH: process.env['PATH'], LC_ALL: 'xx_XX' },
+      detached: true,
+    },
+  );
   for (const fd of fds) closeSync(fd);
   const [code, signal] = (await once(child, 'exit')) as [number | null, string | null];
   const record = parseRecord(readFileSync(join(dir, FILES.exit), 'utf8'), 'r1');
@@ -91,6 +95,19 @@ describe.each(shells)('under %s', (...shell) => {
     for (const row of ['open files +64', 'processes +5000', 'core file size +2048', 'file size +1048576']) {
       expect(run.stdout).toMatch(new RegExp(`^Max ${row} +`, 'm'));
     }
+  });
+
+  test('each control group is entered by the process that becomes the service', async () => {
+    const joins = [join(dir, 'a group'), join(dir, 'another')];
+    const run = await launch(shell, 'echo in', { joins, umask: '0777' });
+    expect(run).toMatchObject({ exit: { kind: 'code', code: 0 }, stdout: 'in\n', stderr: '' });
+    expect(joins.map((path) => readFileSync(path, 'utf8'))).toEqual(['0', '0']);
+  });
+
+  test('a control group that cannot be entered ends the run before the service begins, and says so', async () => {
+    const run = await launch(shell, 'echo never', { joins: [join(dir, 'none', 'cgroup.procs')] });
+    expect(run.exit).toMatchObject({ kind: 'spawn-error', failure: { code: 'limit-refused' } });
+    expect(run.stdout + run.stderr).toBe('');
   });
 
   test('a limit that the system refuses ends the run before the service begins, and says so', async () => {
