@@ -53,3 +53,7 @@ export async function readInto(
     await file.close();
   }
 }
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

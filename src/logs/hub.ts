@@ -1,8 +1,12 @@
 import type { FSWatcher } from 'node:fs';
 import { watch } from 'node:fs';
-import type { InstanceId } from '../core/service.ts';
+import type { InstanceId, LogSpec } from '../core/service.ts';
+import type { LogAccess } from './access.ts';
 import { InstanceLog, STDERR_FILE, STDOUT_FILE } from './instance-log.ts';
-import type { LogAccess } from './reader.ts';
+import type { PunchHead } from './punch.ts';
+import { Puncher, punchHead } from './punch.ts';
+import type { TrimmerHost } from './trimmer.ts';
+import { Trimmer } from './trimmer.ts';
 
 export interface HubOptions {
   readonly dirOf: (instance: InstanceId) => string;
@@ -11,6 +15,8 @@ export interface HubOptions {
   readonly onWarning: (message: string) => void;
   /** `fs.watch`, unless a test brings a system that refuses. */
   readonly watchDir?: (dir: string, onChange: (file: string | null) => void) => FSWatcher;
+  /** How the beginning of a file is given back to the disk; `fallocate`, unless a test brings something else. */
+  readonly punch?: PunchHead;
 }
 
 type Follower = Parameters<LogAccess['follow']>[1];
@@ -22,6 +28,7 @@ interface Entry {
   readonly instance: InstanceId;
   readonly log: InstanceLog;
   readonly followers: Set<Follower>;
+  trimmer: Trimmer | undefined;
   live: boolean;
   mode: Mode;
   watcher: FSWatcher | undefined;
@@ -61,10 +68,20 @@ export class LogHub implements LogAccess {
   #timer: NodeJS.Timeout | undefined;
   #warned = false;
   #closed = false;
+  readonly #trimmers: TrimmerHost;
 
   constructor(options: HubOptions) {
     this.#options = options;
-    this.onWarning = options.onWarning;
+    const { punch = punchHead, onWarning } = options;
+    this.onWarning = onWarning;
+    const puncher = new Puncher(punch, (why) => {
+      if (this.#closed) return;
+      onWarning(
+        `logs that grow over their max_size cannot be cut while their services run (${why}); each is cut at the next ` +
+          'start of its service',
+      );
+    });
+    this.#trimmers = { puncher, onWarning, isClosed: false };
   }
 
   look(instance: InstanceId): InstanceLog {
@@ -78,7 +95,24 @@ export class LogHub implements LogAccess {
     const entry = this.#entry(instance);
     entry.live = live;
     this.#adjust(entry);
+    // The run before may have left more than is to be kept, which can be released only now.
+    entry.trimmer?.consider();
     this.#wake(entry);
+  }
+
+  /** How much of an instance's output is kept from now on; looked after whenever its files have grown. */
+  retain(instance: InstanceId, spec: LogSpec): void {
+    const entry = this.#entry(instance);
+    if (entry.trimmer === undefined)
+      entry.trimmer = new Trimmer(entry.log, spec, this.#trimmers, () => this.#check(entry));
+    else entry.trimmer.spec = spec;
+    this.trim(instance);
+  }
+
+  /** Something that was in the way of trimming is gone, or may be. */
+  trim(instance: InstanceId): void {
+    const entry = this.#entry(instance);
+    if (!this.#check(entry)) entry.trimmer?.consider();
   }
 
   follow(instances: readonly InstanceId[], follower: Follower): () => void {
@@ -101,6 +135,7 @@ export class LogHub implements LogAccess {
 
   close(): void {
     this.#closed = true;
+    this.#trimmers.isClosed = true;
     for (const entry of this.#entries.values()) {
       for (const follower of [...entry.followers]) follower.close();
       entry.followers.clear();
@@ -117,6 +152,7 @@ export class LogHub implements LogAccess {
       instance,
       log: new InstanceLog(dirOf(instance), { readOnly: false, wall, onWarning }),
       followers: new Set(),
+      trimmer: undefined,
       live: false,
       mode: 'off',
       watcher: undefined,
@@ -130,8 +166,10 @@ export class LogHub implements LogAccess {
 
   #check(entry: Entry): boolean {
     const changed = entry.log.check();
-    if (changed) this.#wake(entry);
-    return changed;
+    if (!changed) return false;
+    entry.trimmer?.consider();
+    this.#wake(entry);
+    return true;
   }
 
   #wake(entry: Entry): void {

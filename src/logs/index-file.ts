@@ -1,12 +1,16 @@
 import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { RunId } from '../core/state.ts';
-import type { Sample } from './timeline.ts';
+import type { Holding } from './holding.ts';
+import { holdingLine, parseHolding, WHOLE_FILE } from './holding.ts';
+import type { Sample, Stream } from './timeline.ts';
 import { Timeline } from './timeline.ts';
 
 const HEADER = 'setpoint-log-index 1\n';
 
 /** Past this size the file is written anew with fewer samples. */
 const COMPACT_AT_BYTES = 128 * 1024;
+
+const STREAMS: readonly Stream[] = ['stdout', 'stderr'];
 
 interface IndexFileOptions {
   /** A reader without a daemon behind it: nothing is repaired and nothing written. */
@@ -20,6 +24,7 @@ interface IndexFileOptions {
  *     s <epoch ms> <bytes of stdout> <bytes of stderr>           a sample
  *     r <epoch ms> <bytes of stdout> <bytes of stderr> <run>     a run begins here
  *     e <epoch ms> <bytes of stdout> <bytes of stderr> <run>     a run has ended
+ *     h <epoch ms> <stream> <base> <start> <before> <archive>    which bytes of a stream there still are
  *
  * A line without its newline was cut off by a crash and does not count, for a cut number is another number. Where the
  * disk refuses, the index goes on in memory and says so once.
@@ -56,10 +61,20 @@ export class IndexFile {
   }
 
   /** The file is another one although it is not smaller: said by a sample of size 0 before those of the new file. */
-  forgetContent(stream: 'stdout' | 'stderr'): void {
+  forgetContent(stream: Stream): void {
     this.timeline.forgetContent(stream);
     const last = this.timeline.at(-1);
     if (last !== undefined) this.#append(line('s', last));
+  }
+
+  hold(stream: Stream, holding: Holding): void {
+    this.timeline.hold(stream, holding);
+    this.#append(holdingLine(this.timeline.at(-1)?.time ?? 0, stream, holding));
+  }
+
+  /** Tries again to write what the disk refused before. */
+  flush(): void {
+    if (!this.#whole && !this.#options.readOnly) this.#rewrite();
   }
 
   #load(): void {
@@ -84,6 +99,11 @@ export class IndexFile {
   }
 
   #apply(entry: string): void {
+    const held = parseHolding(entry);
+    if (held !== undefined) {
+      this.timeline.hold(held.stream, held.holding);
+      return;
+    }
     const [kind, time, stdout, stderr, run] = entry.split(' ');
     const sample = { time: Number(time), stdout: Number(stdout), stderr: Number(stderr) };
     const numbers = [sample.time, sample.stdout, sample.stderr];
@@ -131,12 +151,19 @@ export class IndexFile {
     }
     // Sizes grow with time: in any other order a file would seem to have shrunk.
     entries.sort((a, b) => a.at.time - b.at.time || a.at.stdout - b.at.stdout || a.at.stderr - b.at.stderr);
-    const text = HEADER + entries.map((entry) => entry.text).join('');
+    const text = HEADER + this.#holdingLines() + entries.map((entry) => entry.text).join('');
     this.#bytes = text.length;
     this.#whole = this.#try('write', () => {
       writeFileSync(`${this.#path}.tmp`, text, { mode: 0o600 });
       renameSync(`${this.#path}.tmp`, this.#path);
     });
+  }
+
+  #holdingLines(): string {
+    return STREAMS.map((stream) => {
+      const holding = this.timeline.holding(stream);
+      return holding === WHOLE_FILE ? '' : holdingLine(this.timeline.at(0)?.time ?? 0, stream, holding);
+    }).join('');
   }
 
   #try(doing: string, act: () => void): boolean {

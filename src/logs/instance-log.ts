@@ -1,16 +1,23 @@
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InstanceId } from '../core/service.ts';
 import type { RunId } from '../core/state.ts';
 import type { LogPaths } from '../ports/logs.ts';
 import type { FileState } from './files.ts';
-import { NO_FILE, stateOf } from './files.ts';
+import { NO_FILE, readInto, stateOf } from './files.ts';
+import type { Holding } from './holding.ts';
+import { fileBefore, placeOf } from './holding.ts';
 import { IndexFile } from './index-file.ts';
 import type { Sample, Stream, Timeline } from './timeline.ts';
 
 export const STDOUT_FILE = 'stdout.log';
 export const STDERR_FILE = 'stderr.log';
 const INDEX_FILE = 'log.index';
+
+export const STREAMS: readonly Stream[] = ['stdout', 'stderr'];
+
+/** Tells the first byte of a stream that a reader has not read yet; `Infinity` for one it does not read. */
+type Reader = (stream: Stream) => number;
 
 interface InstanceLogOptions {
   /** For a reader without a daemon: nothing is written. */
@@ -20,7 +27,7 @@ interface InstanceLogOptions {
   readonly onWarning: (message: string) => void;
 }
 
-/** Both files as they were at one look. */
+/** Both streams as they were at one look; their sizes are all that was ever written to them, released or not. */
 export interface Look {
   /** Epoch ms. */
   readonly time: number;
@@ -34,18 +41,22 @@ export class InstanceLog {
   readonly paths: LogPaths;
   readonly #index: IndexFile;
   readonly #options: InstanceLogOptions;
+  readonly #readers = new Set<Reader>();
   #look: Look | undefined;
   /**
    * Whether changes are looked at as soon as they happen: what is new at a look was written just then. Otherwise it may
    * have been written at any time since the look before.
    */
   watched = false;
+  /** The streams whose next run is to begin a new file: what is too much in the present one cannot be released. */
+  readonly mustBegin = new Set<Stream>();
 
   constructor(dir: string, options: InstanceLogOptions) {
     this.dir = dir;
     this.paths = logPathsIn(dir);
     this.#options = options;
     this.#index = new IndexFile(join(dir, INDEX_FILE), options);
+    for (const stream of STREAMS) this.#finishSettingAside(stream);
   }
 
   get timeline(): Timeline {
@@ -69,27 +80,79 @@ export class InstanceLog {
 
   /** Looks at the files and adds to the index what has changed; answers whether something has. */
   check(): boolean {
-    let before = this.#look ?? this.#fromIndex();
-    const now = Math.max(this.#options.wall(), before.time);
-    const look: Look = { time: now, stdout: stateOf(this.paths.stdout), stderr: stateOf(this.paths.stderr) };
+    const before = this.#look ?? this.#fromIndex();
+    const found = { stdout: stateOf(this.paths.stdout), stderr: stateOf(this.paths.stderr) };
+    const known = { ...before };
+    for (const stream of STREAMS) known[stream] = this.#stillKnown(stream, before[stream], found[stream]);
+    const look: Look = {
+      time: Math.max(this.#options.wall(), before.time),
+      stdout: this.#counted('stdout', found.stdout),
+      stderr: this.#counted('stderr', found.stderr),
+    };
     this.#look = look;
-    const changed = STREAMS.filter((stream) => {
-      const { size, inode } = look[stream];
-      return size !== before[stream].size || isOther(inode, before[stream].inode);
-    });
-    if (changed.length === 0) return false;
-    for (const stream of changed) {
-      if (!isOther(look[stream].inode, before[stream].inode)) continue;
-      this.#index.forgetContent(stream);
-      before = { ...before, [stream]: NO_FILE };
+    const changed = STREAMS.filter(
+      (stream) => look[stream].size !== known[stream].size || known[stream] !== before[stream],
+    );
+    if (changed.length > 0) this.#index.add(samplesOf(known, look, changed, this.watched));
+    return changed.length > 0;
+  }
+
+  /**
+   * Reads bytes of a stream into `target`; answers how many there were. From bytes that were released meanwhile it has
+   * read what is no content: the caller looks, after the answer, whether `holding(stream).start` has passed `position`.
+   * Rejects where the disk refuses.
+   */
+  async read(
+    stream: Stream,
+    position: number,
+    target: Buffer,
+    offset: number,
+    length: number,
+  ): Promise<number> {
+    let filled = 0;
+    while (filled < length) {
+      const holding = this.timeline.holding(stream);
+      if (position < holding.start) return 0;
+      const place = placeOf(this.paths[stream], holding, position + filled);
+      const wanted = Math.min(length - filled, place.room);
+      const got = await readInto(place.path, place.offset, target, offset + filled, wanted);
+      const now = this.timeline.holding(stream);
+      // While the file was opened, another one may have been given its name.
+      if (now.base !== holding.base || now.before !== holding.before) continue;
+      filled += got;
+      if (got < place.room) break;
     }
-    this.#index.add(samplesOf(before, look, changed, this.watched));
-    return true;
+    return filled;
+  }
+
+  /** Notes which bytes of a stream there still are: to be called before others are released. */
+  hold(stream: Stream, holding: Holding): void {
+    this.#index.hold(stream, holding);
+  }
+
+  /** Tries again to write to the index what the disk refused. */
+  flush(): void {
+    this.#index.flush();
+  }
+
+  /** A reader that must not miss anything: what it has not read yet is kept, within limits. */
+  addReader(reader: Reader): () => void {
+    this.#readers.add(reader);
+    return () => this.#readers.delete(reader);
+  }
+
+  /** The first byte that some reader still needs. */
+  neededFrom(stream: Stream): number {
+    let first = Infinity;
+    for (const reader of this.#readers) first = Math.min(first, reader(stream));
+    return first;
   }
 
   beginRun(run: RunId): void {
     this.check();
-    if (this.timeline.runs.at(-1)?.run === run) return;
+    const last = this.timeline.runs.at(-1);
+    if (last?.run === run) return;
+    if (last?.end !== undefined) this.#beginFiles();
     this.#index.beginRun(run, this.#sampleNow());
   }
 
@@ -97,6 +160,58 @@ export class InstanceLog {
     this.check();
     const last = this.timeline.runs.at(-1);
     if (last?.run === run && last.end === undefined) this.#index.endRun(run, this.#sampleNow());
+  }
+
+  /**
+   * Begins new files in place of those with a hole and those that must be cut, so that none grows for ever. Only for
+   * the time between two runs: nobody may have the files open.
+   */
+  #beginFiles(): void {
+    for (const stream of STREAMS) {
+      const { base, start, before } = this.timeline.holding(stream);
+      if (before === undefined && (start > base || this.mustBegin.has(stream))) this.#setAside(stream);
+      this.mustBegin.delete(stream);
+    }
+  }
+
+  #setAside(stream: Stream): void {
+    const { before: _, ...holding } = this.timeline.holding(stream);
+    const { size } = this.seen[stream];
+    const path = this.paths[stream];
+    const isEmpty = holding.start >= size;
+    try {
+      if (isEmpty) rmSync(path, { force: true });
+      else renameSync(path, fileBefore(path, holding.base));
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#options.onWarning(`cannot begin a new file in place of ${path}: ${why}`);
+      return;
+    }
+    this.#index.hold(stream, { ...holding, base: size, ...(isEmpty ? {} : { before: holding.base }) });
+    this.#look = { ...this.seen, [stream]: { ...NO_FILE, size } };
+  }
+
+  /** Where an earlier daemon was killed after it had set a file aside and before it could note that. */
+  #finishSettingAside(stream: Stream): void {
+    const path = this.paths[stream];
+    const holding = this.timeline.holding(stream);
+    if (holding.before !== undefined || existsSync(path)) return;
+    const aside = stateOf(fileBefore(path, holding.base));
+    if (aside.size === 0) return;
+    this.#index.hold(stream, { ...holding, base: holding.base + aside.size, before: holding.base });
+  }
+
+  /** What was known of a stream before; nothing where its content is gone or its file is another one. */
+  #stillKnown(stream: Stream, before: FileState, found: FileState): FileState {
+    const { base } = this.timeline.holding(stream);
+    if (base + found.size >= before.size && !isOther(found.inode, before.inode)) return before;
+    this.#index.forgetContent(stream);
+    return NO_FILE;
+  }
+
+  /** A file as it was found, its size counted from the stream's first byte. */
+  #counted(stream: Stream, found: FileState): FileState {
+    return { ...found, size: this.timeline.holding(stream).base + found.size };
   }
 
   #sampleNow(): Sample {
@@ -111,8 +226,6 @@ export class InstanceLog {
     return { time: last.time, stdout: state(last.stdout), stderr: state(last.stderr) };
   }
 }
-
-const STREAMS: readonly Stream[] = ['stdout', 'stderr'];
 
 /** The folder of an instance's records and logs. */
 export function instanceDirIn(stateDir: string, instance: InstanceId): string {

@@ -1,13 +1,16 @@
 import type { LogLine } from '../core/api.ts';
-import type { InstanceId } from '../core/service.ts';
+import type { InstanceId, LogSpec } from '../core/service.ts';
 import type { RunId } from '../core/state.ts';
 import type { InstanceLogQuery, LogPaths, LogStore } from '../ports/logs.ts';
 import type { HubOptions } from './hub.ts';
 import { LogHub } from './hub.ts';
 import { instanceDirIn, logPathsIn } from './instance-log.ts';
+import { readOutput } from './output-reader.ts';
 import { reader } from './plan-sources.ts';
 import { LogReader } from './reader.ts';
+import { readRun } from './run-reader.ts';
 import { continuationBytes } from './split.ts';
+import type { Stream } from './timeline.ts';
 
 export interface LogStoreOptions {
   readonly stateDir: string;
@@ -16,6 +19,7 @@ export interface LogStoreOptions {
   /** Epoch ms; the machine's clock unless a test brings its own. */
   readonly wall?: () => number;
   readonly watchDir?: HubOptions['watchDir'];
+  readonly punch?: HubOptions['punch'];
 }
 
 /** The log store of a daemon: the only one that writes the index. */
@@ -34,6 +38,7 @@ class FileLogStore implements LogStore {
       wall: options.wall ?? Date.now,
       onWarning: options.onWarning,
       ...(options.watchDir === undefined ? {} : { watchDir: options.watchDir }),
+      ...(options.punch === undefined ? {} : { punch: options.punch }),
     });
   }
 
@@ -58,14 +63,19 @@ class FileLogStore implements LogStore {
     run: RunId,
     maxLines: number,
     maxBytes: number,
+    stream: 'stdout' | 'stderr' = 'stderr',
   ): Promise<readonly string[]> {
     const log = this.#hub.look(instance);
-    const range = log.timeline.rangeOf(run, 'stderr');
+    const range = log.timeline.rangeOf(run, stream);
     if (range === undefined || maxLines <= 0) return [];
-    const to = Math.min(range.to ?? Infinity, log.seen.stderr.size);
-    const from = Math.max(range.from, to - maxBytes);
-    const bytes = await reader(log.paths.stderr, this.#hub.onWarning)(from, to);
-    const cut = from > range.from ? continuationBytes(bytes) : 0;
+    const to = Math.min(range.to ?? Infinity, log.seen[stream].size);
+    const first = Math.max(range.from, log.timeline.holding(stream).start);
+    const from = Math.max(first, to - maxBytes);
+    const bytes = await reader(log, stream, this.#hub.onWarning)(from, to);
+    // What it said last was cut off while it was read: there is more to be read now.
+    if (log.timeline.holding(stream).start > from)
+      return this.errorTail(instance, run, maxLines, maxBytes, stream);
+    const cut = from > first ? continuationBytes(bytes) : 0;
     const lines = bytes.toString('utf8', cut).split('\n');
     if (lines.at(-1) === '') lines.pop();
     return lines.slice(-maxLines).map((line) => (line.endsWith('\r') ? line.slice(0, -1) : line));
@@ -73,6 +83,23 @@ class FileLogStore implements LogStore {
 
   query(query: InstanceLogQuery, signal: AbortSignal): AsyncIterable<LogLine> {
     return new LogReader(query, this.#hub, signal);
+  }
+
+  runLines(
+    instance: InstanceId,
+    run: RunId,
+    stream: Stream | undefined,
+    signal: AbortSignal,
+  ): AsyncIterable<string> {
+    return readRun(this.#hub, instance, run, stream, signal);
+  }
+
+  output(instance: InstanceId, backlogBytes: number, signal: AbortSignal): AsyncIterable<Uint8Array> {
+    return readOutput(this.#hub, instance, backlogBytes, signal);
+  }
+
+  retain(instance: InstanceId, spec: LogSpec): void {
+    this.#hub.retain(instance, spec);
   }
 
   close(): void {

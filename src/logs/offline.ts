@@ -19,6 +19,18 @@ export function loggedInstances(stateDir: string): readonly LogTarget[] {
   }
 }
 
+/**
+ * The names that instances go by on screen, by instance id: the service's id for its only instance, else the instance's
+ * own, as they go by while a daemon runs. A replica that a service no longer has counts as long as it left logs.
+ */
+export function shownNames(targets: readonly LogTarget[]): ReadonlyMap<string, string> {
+  const counts = new Map<string, number>();
+  for (const { service } of targets) counts.set(service, (counts.get(service) ?? 0) + 1);
+  return new Map(
+    targets.map(({ instance, service }) => [instance, counts.get(service) === 1 ? service : instance]),
+  );
+}
+
 /** What `LogStore.query` answers, read from a state directory where no daemon runs. Changes nothing there. */
 export function queryOffline(
   stateDir: string,
@@ -34,6 +46,7 @@ export function queryOffline(
       return log;
     },
     follow: () => () => undefined,
+    trim: () => undefined,
     onWarning,
   };
   return new LogReader({ ...query, follow: false }, access, signal);

@@ -1,6 +1,5 @@
 import type { InstanceLogQuery, LogTarget } from '../ports/logs.ts';
 import type { InstanceLog } from './instance-log.ts';
-import { readInto } from './files.ts';
 import type { ReadBytes } from './scan-back.ts';
 import { findLastLines, findUnfinished } from './scan-back.ts';
 import type { SourcePlan } from './source.ts';
@@ -29,17 +28,27 @@ export async function planInstance(
     const base: BasePlan = {
       target,
       stream,
-      path: log.paths[stream],
-      timeline: log.timeline,
+      log,
       size: log.seen[stream].size,
       follow: query.follow && query.previous !== true,
       ...(range.to === undefined ? {} : { to: range.to }),
     };
+    const after = placeAfter(base, query);
+    if (after !== undefined) {
+      sources.push(new Source({ ...base, from: after, seek: false, after }));
+      continue;
+    }
     const begin = await planBegin(base, range, query, onWarning);
     lines += begin.lines;
     sources.push(new Source({ ...base, from: begin.from, seek: begin.seek }));
   }
   return { sources, surplus: query.tail === undefined ? 0 : Math.max(0, lines - query.tail) };
+}
+
+/** Where a reader that goes on begins; undefined where it has not been before, or the stream has begun anew since. */
+function placeAfter({ target, stream, size }: BasePlan, { after }: Pick<InstanceLogQuery, 'after'>) {
+  const place = after?.find((one) => one.instance === target.instance && one.stream === stream);
+  return place === undefined || place.at >= size ? undefined : place.at;
 }
 
 type BasePlan = Omit<SourcePlan, 'from' | 'seek'>;
@@ -50,36 +59,45 @@ interface Begin {
   readonly lines: number;
 }
 
+/** Retention may release what is being looked at; what is found then counts for nothing. */
+const MOST_LOOKS = 3;
+
 async function planBegin(
   plan: BasePlan,
   range: ByteRange,
   query: Pick<InstanceLogQuery, 'tail' | 'since'>,
   onWarning: (message: string) => void,
 ): Promise<Begin> {
-  const { timeline, stream } = plan;
-  const to = Math.min(range.to ?? Infinity, plan.size);
+  const { timeline } = plan.log;
+  const { stream } = plan;
   const since = query.since === undefined ? 0 : timeline.offsetSince(stream, query.since);
-  const from = Math.min(to, Math.max(range.from, since));
-  if (query.tail === undefined) {
-    // From one byte earlier, so that a line that begins right there is found.
-    const inside = from > range.from && !timeline.breaks(stream).includes(from);
-    return { from: inside ? from - 1 : from, seek: inside, lines: 0 };
+  for (let look = 1; ; look += 1) {
+    const { start } = timeline.holding(stream);
+    const to = Math.max(start, Math.min(range.to ?? Infinity, plan.size));
+    const lowest = Math.max(range.from, start);
+    const from = Math.min(to, Math.max(lowest, since));
+    if (query.tail === undefined) {
+      // From one byte earlier, so that a line that begins right there is found.
+      const inside = from > lowest && !timeline.breaks(stream).includes(from);
+      return { from: inside ? from - 1 : from, seek: inside, lines: 0 };
+    }
+    const read = reader(plan.log, stream, onWarning);
+    const part = { first: start, from, to, breaks: timeline.breaks(stream) };
+    const end = plan.follow ? await findUnfinished(read, part) : to;
+    const found = await findLastLines(read, { ...part, to: end, lines: query.tail });
+    const isThere = timeline.holding(stream).start <= found.start;
+    if (isThere || look === MOST_LOOKS) return { from: found.start, seek: false, lines: found.lines };
   }
-  const read = reader(plan.path, onWarning);
-  const part = { from, to, breaks: timeline.breaks(stream) };
-  const end = plan.follow ? await findUnfinished(read, part) : to;
-  const { start, lines } = await findLastLines(read, { ...part, to: end, lines: query.tail });
-  return { from: start, seek: false, lines };
 }
 
-/** Reads parts of a file; where the disk refuses, there is nothing to be read, and it says so. */
-export function reader(path: string, onWarning: (message: string) => void): ReadBytes {
+/** Reads parts of a stream; where the disk refuses, there is nothing to be read, and it says so. */
+export function reader(log: InstanceLog, stream: Stream, onWarning: (message: string) => void): ReadBytes {
   return async (from, to) => {
     const bytes = Buffer.allocUnsafe(Math.max(0, to - from));
     try {
-      return bytes.subarray(0, await readInto(path, from, bytes, 0, bytes.length));
+      return bytes.subarray(0, await log.read(stream, from, bytes, 0, bytes.length));
     } catch (error) {
-      onWarning(readRefused(path, error));
+      onWarning(readRefused(log.paths[stream], error));
       return bytes.subarray(0, 0);
     }
   };

@@ -1,23 +1,11 @@
 import type { LogLine } from '../core/api.ts';
 import type { InstanceId } from '../core/service.ts';
 import type { InstanceLogQuery } from '../ports/logs.ts';
-import type { InstanceLog } from './instance-log.ts';
+import type { LogAccess } from './access.ts';
 import { takeMerged } from './merge.ts';
 import { planInstance, readRefused } from './plan-sources.ts';
 import { Scratch } from './source.ts';
 import type { Source } from './source.ts';
-
-/** What a reader needs of whoever knows the logs. */
-export interface LogAccess {
-  /** The log of an instance, looked at just now. */
-  look(instance: InstanceId): InstanceLog;
-  /** Calls `wake` when an instance may have news and `close` when none will come any more; the answer ends that. */
-  follow(
-    instances: readonly InstanceId[],
-    follower: { readonly wake: (instance: InstanceId) => void; readonly close: () => void },
-  ): () => void;
-  readonly onWarning: (message: string) => void;
-}
 
 /** What all sources of a reader may load at once, as far as chunks of a useful size allow. */
 const ROOM_BYTES = 8 * 1024 * 1024;
@@ -149,6 +137,10 @@ export class LogReader implements AsyncIterableIterator<LogLine> {
   }
 
   #put(line: LogLine, source: Source): void {
+    if (source.goesOn) {
+      this.#batch.push(line);
+      return;
+    }
     const surplus = this.#surplus.get(source.instance) ?? 0;
     if (surplus > 0) {
       // The pieces of a line count once, with the last.

@@ -7,12 +7,14 @@ const CHUNK_BYTES = 64 * 1024;
 export type ReadBytes = (from: number, to: number) => Promise<Buffer>;
 
 interface ScanRequest {
+  /** The first byte that can be read; a line begins there. */
+  readonly first: number;
   /** Nothing before this byte counts. */
   readonly from: number;
   readonly to: number;
   /** How many lines are wanted. */
   readonly lines: number;
-  /** Ascending: where a line begins whatever is before it. */
+  /** Where a line begins whatever is before it. */
   readonly breaks: readonly number[];
 }
 
@@ -28,7 +30,7 @@ interface LinesFound {
  * wanted. A longer line may therefore begin in its middle.
  */
 export async function findLastLines(read: ReadBytes, request: ScanRequest): Promise<LinesFound> {
-  const { from, to, lines, breaks } = request;
+  const { first, from, to, lines, breaks } = request;
   if (lines <= 0 || to <= from) return { start: to, lines: 0 };
   const lowest = Math.max(from, to - (lines + 1) * LONGEST_PIECE_BYTES);
   let found = 0;
@@ -37,9 +39,9 @@ export async function findLastLines(read: ReadBytes, request: ScanRequest): Prom
   while (end > lowest) {
     const begin = Math.max(lowest, end - CHUNK_BYTES);
     // One byte more in front: whether a line begins at `begin` depends on it.
-    const bytes = await read(Math.max(0, begin - 1), end);
-    const base = Math.max(0, begin - 1);
-    const starts = lineStarts(bytes, base, begin, end, breaks);
+    const base = Math.max(first, begin - 1);
+    const bytes = await read(base, end);
+    const starts = lineStarts(bytes, base, begin, end, [first, ...breaks]);
     for (const at of starts) {
       found += 1;
       start = at;
@@ -73,12 +75,11 @@ function lineStarts(
   breaks: readonly number[],
 ): number[] {
   const starts: number[] = [];
-  if (begin === 0) starts.push(0);
   for (let i = bytes.indexOf(NEWLINE); i >= 0; i = bytes.indexOf(NEWLINE, i + 1)) {
     const at = base + i + 1;
     if (at >= begin && at < end) starts.push(at);
   }
   const known = new Set(starts);
-  for (const at of breaks) if (at >= begin && at < end && !known.has(at)) starts.push(at);
+  for (const at of new Set(breaks)) if (at >= begin && at < end && !known.has(at)) starts.push(at);
   return starts.sort((a, b) => b - a);
 }

@@ -1,32 +1,35 @@
 import type { LogLine } from '../core/api.ts';
 import type { LogTarget } from '../ports/logs.ts';
-import { readInto } from './files.ts';
+import type { InstanceLog } from './instance-log.ts';
 import { LONGEST_PIECE_BYTES, splitLines } from './split.ts';
 import type { ClockHand, Stream, Timeline } from './timeline.ts';
 
 /** A follower further behind than this is moved on. */
-const MOST_BEHIND_BYTES = 8 * 1024 * 1024;
+export const MOST_BEHIND_BYTES = 8 * 1024 * 1024;
 
 /** How far before the end of the file a follower goes on that was moved on. */
-const RESUME_BEHIND_BYTES = 1024 * 1024;
+export const RESUME_BEHIND_BYTES = 1024 * 1024;
 
 const NEWLINE = 0x0a;
 
 export interface SourcePlan {
   readonly target: LogTarget;
   readonly stream: Stream;
-  readonly path: string;
-  readonly timeline: Timeline;
+  readonly log: InstanceLog;
   /** The first byte to read. */
   readonly from: number;
   /** `from` may be inside a line: begin with the next one. */
   readonly seek: boolean;
   /** The byte to stop before, for good; without it the source goes on with what `extend` tells. */
   readonly to?: number;
-  /** The size of the file when `from` was decided. */
+  /** The size of the stream when `from` was decided. */
   readonly size: number;
   /** Hold back an unfinished line, since the rest of it may come. */
   readonly follow: boolean;
+  /** Never moved on, however far behind it is. */
+  readonly patient?: boolean;
+  /** Where the last line begins that the reader has had before: it wants those after that one, and all of them. */
+  readonly after?: number;
 }
 
 /** Room for reading, shared by the sources of one reader, which load one after the other. */
@@ -48,6 +51,7 @@ export class Source {
   lines: LogLine[] = [];
   taken = 0;
   readonly #plan: SourcePlan;
+  readonly #timeline: Timeline;
   /** The next byte to read; what is in `#rest` lies directly before it. */
   #position: number;
   #limit: number;
@@ -56,15 +60,19 @@ export class Source {
   #rest: Buffer = Buffer.alloc(0);
   #seeking: 'no' | 'quietly' | 'counting';
   #skipped = 0;
+  /** Up to here nothing is handed on. */
+  #after: number;
   /** Of the line whose first pieces were handed on; all its pieces carry the same time. */
   #lineTime: number | undefined;
   readonly #hand: ClockHand = { index: 0 };
 
   constructor(plan: SourcePlan) {
     this.#plan = plan;
+    this.#timeline = plan.log.timeline;
     this.#position = plan.from;
-    this.#generation = plan.timeline.generation(plan.stream);
+    this.#generation = this.#timeline.generation(plan.stream);
     this.#limit = Math.max(plan.from, Math.min(plan.to ?? Infinity, plan.size));
+    this.#after = plan.after ?? -1;
     this.#seeking = plan.seek && plan.from > 0 ? 'quietly' : 'no';
   }
 
@@ -73,7 +81,17 @@ export class Source {
   }
 
   get path(): string {
-    return this.#plan.path;
+    return this.#plan.log.paths[this.#plan.stream];
+  }
+
+  /** The first byte that was not handed on: what is held back of an unfinished line counts as read. */
+  get position(): number {
+    return this.#position;
+  }
+
+  /** Whether it goes on where an earlier reader has come to. */
+  get goesOn(): boolean {
+    return this.#plan.after !== undefined;
   }
 
   get stream(): Stream {
@@ -88,17 +106,14 @@ export class Source {
 
   /** Tells a following source how large its file is now. All that was loaded before must have been taken. */
   extend(size: number): void {
-    const generation = this.#plan.timeline.generation(this.#plan.stream);
+    const generation = this.#timeline.generation(this.#plan.stream);
     if (generation !== this.#generation) this.#startOver();
     this.#generation = generation;
     this.#limit = Math.max(this.#position, size);
-    const lineStart = this.#position - this.#rest.length;
-    if (this.#limit - this.#position > MOST_BEHIND_BYTES) {
+    if (this.#isReleased) this.#moveTo(this.#start);
+    if (this.#plan.patient !== true && this.#limit - this.#position > MOST_BEHIND_BYTES) {
       // From one byte earlier, so that a line that begins right there is found.
-      this.#position = this.#limit - RESUME_BEHIND_BYTES - 1;
-      this.#skipped += this.#position - lineStart;
-      this.#rest = Buffer.alloc(0);
-      this.#lineTime = undefined;
+      this.#moveTo(this.#limit - RESUME_BEHIND_BYTES - 1);
       this.#seeking = 'counting';
     }
   }
@@ -115,7 +130,12 @@ export class Source {
     this.#rest.copy(scratch.bytes);
     const end = Math.min(this.#limit, this.#position + scratch.chunkBytes, this.#nextBreak());
     const wanted = end - this.#position;
-    const got = wanted > 0 ? await readInto(this.#plan.path, this.#position, scratch.bytes, held, wanted) : 0;
+    const { log, stream } = this.#plan;
+    const got = wanted > 0 ? await log.read(stream, this.#position, scratch.bytes, held, wanted) : 0;
+    if (this.#isReleased) {
+      this.#moveTo(this.#start);
+      return;
+    }
     // Shorter than it was a moment ago: what is there now is for the next look at the file.
     if (got < wanted) this.#limit = this.#position + got;
     const start = this.#position - held;
@@ -146,10 +166,11 @@ export class Source {
   }
 
   #emit(text: string, offset: number, partial: boolean): void {
-    const { target, stream, timeline } = this.#plan;
-    const time = this.#lineTime ?? timeline.timeOf(stream, offset, this.#hand);
+    const { target, stream } = this.#plan;
+    const time = this.#lineTime ?? this.#timeline.timeOf(stream, offset, this.#hand);
     this.#lineTime = partial ? time : undefined;
-    const line = { service: target.service, instance: target.instance, stream, time, text };
+    if (offset <= this.#after) return;
+    const line = { service: target.service, instance: target.instance, stream, time, at: offset, text };
     if (!partial && this.#skipped === 0) {
       this.lines.push(line);
       return;
@@ -170,14 +191,34 @@ export class Source {
     this.#seeking = 'no';
     this.#flush();
     this.#lineTime = undefined;
-    this.#position = 0;
+    this.#after = -1;
+    this.#position = this.#start;
+  }
+
+  /** Leaves out what is before a byte further on, where a line begins. */
+  #moveTo(position: number): void {
+    this.#skipped += position - (this.#position - this.#rest.length);
+    this.#position = position;
+    this.#limit = Math.max(this.#limit, position);
+    this.#rest = Buffer.alloc(0);
+    this.#lineTime = undefined;
+    this.#seeking = 'no';
+  }
+
+  get #start(): number {
+    return this.#timeline.holding(this.#plan.stream).start;
+  }
+
+  /** Whether the next byte to read is not there any more. */
+  get #isReleased(): boolean {
+    return this.#position < this.#start && this.#position < this.#limit;
   }
 
   #isBreak(position: number): boolean {
-    return this.#plan.timeline.breaks(this.#plan.stream).includes(position);
+    return this.#timeline.breaks(this.#plan.stream).includes(position);
   }
 
   #nextBreak(): number {
-    return this.#plan.timeline.breaks(this.#plan.stream).find((at) => at > this.#position) ?? Infinity;
+    return this.#timeline.breaks(this.#plan.stream).find((at) => at > this.#position) ?? Infinity;
   }
 }

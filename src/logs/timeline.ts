@@ -1,4 +1,6 @@
 import type { RunId } from '../core/state.ts';
+import type { Holding } from './holding.ts';
+import { WHOLE_FILE } from './holding.ts';
 
 export type Stream = 'stdout' | 'stderr';
 
@@ -8,7 +10,7 @@ export interface Both {
   readonly stderr: number;
 }
 
-/** How large both files were at a point in time (epoch ms). */
+/** How much had been written to both streams at a point in time (epoch ms). */
 export interface Sample extends Both {
   readonly time: number;
 }
@@ -20,7 +22,7 @@ interface RunMark {
   readonly end?: Sample;
 }
 
-/** Bytes of one file: `from` included, `to` excluded; without `to`, up to the end of the file. */
+/** Bytes of one stream: `from` included, `to` excluded; without `to`, up to its end. */
 export interface ByteRange {
   readonly from: number;
   readonly to?: number;
@@ -37,6 +39,7 @@ export class Timeline {
   readonly #times: number[] = [];
   readonly #sizes: Readonly<Record<Stream, number[]>> = { stdout: [], stderr: [] };
   readonly #generations: Record<Stream, number> = { stdout: 0, stderr: 0 };
+  readonly #holdings: Record<Stream, Holding> = { stdout: WHOLE_FILE, stderr: WHOLE_FILE };
   #runs: RunMark[] = [];
   /** Worked out when asked for, dropped when a run mark changes. */
   #breaks: Partial<Record<Stream, readonly number[]>> = {};
@@ -88,6 +91,7 @@ export class Timeline {
   /** The content of a file is gone, or the file is another one now: offsets known so far lead nowhere. */
   forgetContent(stream: Stream): void {
     this.#generations[stream] += 1;
+    this.#holdings[stream] = WHOLE_FILE;
     this.#breaks = {};
     this.#sizes[stream].fill(0);
     const reset = (sample: Sample): Sample => ({ ...sample, [stream]: 0 });
@@ -96,6 +100,15 @@ export class Timeline {
       begin: reset(mark.begin),
       ...(mark.end === undefined ? {} : { end: reset(mark.end) }),
     }));
+  }
+
+  /** Which bytes of the stream there still are. */
+  holding(stream: Stream): Holding {
+    return this.#holdings[stream];
+  }
+
+  hold(stream: Stream, holding: Holding): void {
+    this.#holdings[stream] = holding;
   }
 
   /** Counts up each time the content of the file is gone: a reader that knew it must begin anew. */
@@ -125,6 +138,15 @@ export class Timeline {
   rangeOf(run: RunId, stream: Stream): ByteRange | undefined {
     const index = this.#runs.findIndex((mark) => mark.run === run);
     return index < 0 ? undefined : this.#range(index, stream);
+  }
+
+  /**
+   * Where a run's output ends, as far as it was seen: where the run was marked as ended, or else where the next one
+   * begins. Undefined while it goes on, and where it is not known.
+   */
+  endOf(run: RunId, stream: Stream): number | undefined {
+    const index = this.#runs.findIndex((mark) => mark.run === run);
+    return this.#runs[index]?.end?.[stream] ?? (index < 0 ? undefined : this.#runs[index + 1]?.begin[stream]);
   }
 
   /** What the run before the last one wrote to a stream; undefined where there was none. */

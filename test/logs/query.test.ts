@@ -80,9 +80,41 @@ describe('a query', () => {
     store.beginRun('web.1', 'r1');
     await write(1_000, 'one\ntwo\n');
     expect(await ask()).toEqual([
-      { service: 'web', instance: 'web.1', stream: 'stdout', time: now, text: 'one' },
-      { service: 'web', instance: 'web.1', stream: 'stdout', time: now, text: 'two' },
+      { service: 'web', instance: 'web.1', stream: 'stdout', time: now, at: 0, text: 'one' },
+      { service: 'web', instance: 'web.1', stream: 'stdout', time: now, at: 4, text: 'two' },
     ]);
+  });
+
+  it('goes on behind a line, whatever tail and since say, in that stream alone', async () => {
+    store.beginRun('web.1', 'r1');
+    await write(1_000, 'one\ntwo\n');
+    await write(0, 'bad\nworse\n', 'stderr');
+    const [one] = await ask({ stream: 'stdout' });
+    const after = [{ instance: 'web.1', stream: 'stdout' as const, at: one?.at ?? -1 }];
+    expect(await texts({ after, tail: 1 })).toEqual(['worse', 'two']);
+    expect(await texts({ after, since: now + 1 })).toEqual(['two']);
+    await write(1_000, 'three\n');
+    store.close();
+    store = open();
+    expect(await texts({ after, stream: 'stdout' })).toEqual(['two', 'three']);
+  });
+
+  it('goes on between the pieces of a long line', async () => {
+    store.beginRun('web.1', 'r1');
+    await write(1_000, `${'a'.repeat(70_000)}é${'b'.repeat(70_000)}\nnext\n`);
+    const lines = await ask();
+    expect(lines).toHaveLength(4);
+    for (const [n, { at }] of lines.entries()) {
+      const after = [{ instance: 'web.1', stream: 'stdout' as const, at }];
+      expect(await ask({ after })).toEqual(lines.slice(n + 1));
+    }
+  });
+
+  it('begins anew behind a place that is no more', async () => {
+    store.beginRun('web.1', 'r1');
+    await write(1_000, 'short\n');
+    const after = [{ instance: 'web.1', stream: 'stdout' as const, at: 100 }];
+    expect(await texts({ after })).toEqual(['short']);
   });
 
   it('answers nothing for an instance that never wrote, and makes no folder for it', async () => {
