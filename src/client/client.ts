@@ -11,13 +11,16 @@ import type {
   LogQuery,
   PlanResponse,
   ProjectSnapshot,
+  StatsResponse,
+  TimelineResponse,
   WatchItem,
 } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
-import type { ServiceId } from '../core/service.ts';
+import type { InstanceId, ServiceId } from '../core/service.ts';
 import { ClientError, daemonGone } from './client-error.ts';
 import { dial, Exchange, type Request } from './exchange.ts';
 import { jsonLines } from './json-lines.ts';
+import { abortable, failureIn, linesOf } from './streams.ts';
 import type { DaemonClient, EventQuery, Lease } from './types.ts';
 
 export interface ClientOptions {
@@ -30,6 +33,8 @@ const PROMPT_MS = 15_000;
 /** What reads files or waits its turn behind other requests. */
 const PATIENT_FACTOR = 8;
 const LONGEST_ANSWER_BYTES = 64 * 1024 * 1024;
+/** What the daemon takes of input in one request. */
+const INPUT_PIECE_BYTES = 64 * 1024;
 
 /**
  * The daemon at a socket; undefined where nothing listens there. Each request has a connection of its own (a Unix
@@ -49,6 +54,8 @@ class SocketClient implements DaemonClient {
   readonly #socketPath: string;
   readonly #promptMs: number;
   readonly #open = new Set<Exchange>();
+  /** For each instance, the last of what is being written to it. */
+  readonly #inputs = new Map<InstanceId, Promise<void>>();
   #closing = false;
 
   constructor(socketPath: string, promptMs: number) {
@@ -102,12 +109,50 @@ class SocketClient implements DaemonClient {
       ['since', query.since === undefined ? undefined : Math.max(0, Math.floor(query.since))],
       ['stream', query.stream],
       ['previous', query.previous],
+      ...(query.after ?? []).map(({ instance, stream, at }): Parameter => [
+        'after',
+        `${instance}:${stream}:${at}`,
+      ]),
     ]);
-    return this.#stream(path, query.follow ? 'ends' : 'fails', signal);
+    return this.#stream(path, 'fails', signal);
   }
 
   watch(signal?: AbortSignal): AsyncIterable<WatchItem> {
     return this.#stream('/v1/watch', 'fails', signal);
+  }
+
+  stats(atOnce = false): Promise<StatsResponse> {
+    return this.#get(atOnce ? '/v1/stats?at-once=true' : '/v1/stats');
+  }
+
+  timeline(): Promise<TimelineResponse> {
+    return this.#get('/v1/timeline');
+  }
+
+  input(instance: InstanceId, data: Uint8Array): Promise<void> {
+    const copy = Uint8Array.from(data);
+    const turn = (this.#inputs.get(instance) ?? Promise.resolve()).then(() => this.#write(instance, copy));
+    this.#inputs.set(instance, turn);
+    const over = (): void => {
+      if (this.#inputs.get(instance) === turn) this.#inputs.delete(instance);
+    };
+    turn.then(over, over);
+    return turn;
+  }
+
+  async resize(instance: InstanceId, columns: number, rows: number): Promise<void> {
+    await this.#post(`${pathOf(instance)}/resize`, { columns, rows });
+  }
+
+  output(instance: InstanceId, backlogBytes: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
+    const path = withQuery(`${pathOf(instance)}/output`, [
+      ['backlog', Math.max(0, Math.floor(backlogBytes))],
+    ]);
+    return abortable((ends) => this.#received(path, 'fails', ends, (body) => body), signal);
+  }
+
+  async handOver(reason: string): Promise<void> {
+    await this.#post('/v1/daemon/hand-over', { reason });
   }
 
   async lease(): Promise<Lease | undefined> {
@@ -176,29 +221,25 @@ class SocketClient implements DaemonClient {
     }
   }
 
-  /** `whenCut`: whether a daemon that vanishes is an ordinary end of the stream or a failure of it. */
-  #stream<T>(path: string, whenCut: 'ends' | 'fails', signal?: AbortSignal): AsyncIterable<T> {
-    return {
-      [Symbol.asyncIterator]: () => {
-        const stop = new AbortController();
-        const signals = signal === undefined ? [stop.signal] : [stop.signal, signal];
-        const lines = this.#lines<T>(path, whenCut, AbortSignal.any(signals));
-        return {
-          next: () => lines.next(),
-          // A generator would finish the step it is at first, and a quiet stream never does.
-          return: () => {
-            stop.abort();
-            return lines.return(undefined);
-          },
-        };
-      },
-    };
+  /** In pieces that the daemon takes, one after another: each has a connection of its own, and order counts. */
+  async #write(instance: InstanceId, data: Uint8Array): Promise<void> {
+    const path = `${pathOf(instance)}/input`;
+    for (let start = 0; start < data.length; start += INPUT_PIECE_BYTES) {
+      await this.#json({ method: 'POST', path, body: data.subarray(start, start + INPUT_PIECE_BYTES) });
+    }
   }
 
-  async *#lines<T>(
+  /** `whenCut`: whether a daemon that vanishes is an ordinary end of the stream or a failure of it. */
+  #stream<T>(path: string, whenCut: WhenCut, signal?: AbortSignal): AsyncIterable<T> {
+    return abortable((ends) => this.#received(path, whenCut, ends, linesOf<T>), signal);
+  }
+
+  /** Items of the answer, decoded by `items`. */
+  async *#received<T>(
     path: string,
-    whenCut: 'ends' | 'fails',
+    whenCut: WhenCut,
     signal: AbortSignal,
+    items: (body: AsyncGenerator<Buffer, void>) => AsyncIterable<T>,
   ): AsyncGenerator<T, undefined> {
     if (hasAborted(signal)) return undefined;
     const exchange = await this.#exchange();
@@ -207,11 +248,9 @@ class SocketClient implements DaemonClient {
     try {
       if (hasAborted(signal)) return undefined;
       await this.#head(exchange, { method: 'GET', path, answerWithinMs: this.#promptMs });
-      for await (const line of jsonLines(exchange.body())) {
+      for await (const item of items(exchange.body())) {
         if (hasAborted(signal)) return undefined;
-        const failure = failureIn(line);
-        if (failure !== undefined) throw failure;
-        yield line as T;
+        yield item;
       }
       if (!exchange.complete && whenCut === 'fails' && !hasAborted(signal) && !this.#isClosed())
         throw daemonGone();
@@ -255,6 +294,8 @@ class SocketClient implements DaemonClient {
   }
 }
 
+type WhenCut = 'ends' | 'fails';
+
 async function readJson(exchange: Exchange): Promise<unknown> {
   const pieces: Buffer[] = [];
   let size = 0;
@@ -273,25 +314,18 @@ async function readJson(exchange: Exchange): Promise<unknown> {
   }
 }
 
-function failureIn(value: unknown, status?: number): ClientError | undefined {
-  const { error } = (typeof value === 'object' && value !== null ? value : {}) as { error?: unknown };
-  if (typeof error !== 'object' || error === null) return undefined;
-  const { code, message, help } = error as { code?: unknown; message?: unknown; help?: unknown };
-  if (typeof code !== 'string' || typeof message !== 'string') return undefined;
-  const advice = code === 'unknown-route' ? OTHER_VERSION : help;
-  return new ClientError(code, message, {
-    ...(typeof advice === 'string' ? { help: advice } : {}),
-    ...(status === undefined ? {} : { status }),
-  });
+function pathOf(instance: InstanceId): string {
+  return `/v1/instances/${encodeURIComponent(instance)}`;
 }
-
-const OTHER_VERSION = 'the daemon is of another version; `setpoint down` and `setpoint up` replace it';
 
 type Parameter = readonly [name: string, value: string | number | boolean | undefined];
 
 function withQuery(path: string, parameters: readonly Parameter[]): string {
   const given = parameters.flatMap(([name, value]) =>
-    value === undefined || value === false ? [] : [`${name}=${encodeURIComponent(value)}`],
+    value === undefined || value === false
+      ? []
+      : // A colon needs no encoding there (RFC 3986, 3.4), and places in logs are many.
+        [`${name}=${encodeURIComponent(value).replaceAll('%3A', ':')}`],
   );
   return given.length === 0 ? path : `${path}?${given.join('&')}`;
 }

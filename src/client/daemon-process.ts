@@ -17,7 +17,9 @@ export interface DaemonCommand {
 type StartOutcome =
   | { readonly kind: 'ready'; readonly pid: number }
   /** Another daemon of the project runs, or is about to. */
-  | { readonly kind: 'locked' };
+  | { readonly kind: 'locked' }
+  /** Somebody killed it on the way, which says nothing of the next one. */
+  | { readonly kind: 'killed'; readonly error: ClientError };
 
 /**
  * Loading a CA bundle costs a start 150 ms, and the daemon makes no TLS connection; the others would make it report to
@@ -28,6 +30,10 @@ const NOT_INHERITED = [
   'NODE_OPTIONS',
   'NODE_CHANNEL_FD',
   'NODE_CHANNEL_SERIALIZATION_MODE',
+  // Of a service that calls setpoint: its daemon is no part of that service.
+  'SETPOINT_RUN',
+  'NOTIFY_SOCKET',
+  'WATCHDOG_USEC',
 ];
 
 /** Descriptor on which the daemon tells in one line of JSON how its start went. */
@@ -92,7 +98,8 @@ function watchStart(child: ChildProcess, log: DaemonLog, withinMs: number): Prom
     // `close` rather than `exit`: a report that was written before the end has been read by then.
     child.once('close', (code, signal) => {
       const how = signal ?? `exit ${code ?? 'unknown'}`;
-      finish(() => reject(died(how, log)));
+      const error = died(how, log);
+      finish(() => (signal === null ? reject(error) : resolve({ kind: 'killed', error })));
     });
     pipe?.setEncoding('utf8').on('data', (piece: string) => {
       report = `${report}${piece}`.slice(0, LONGEST_REPORT_CHARS);

@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import { connect } from './client.ts';
 import { ClientError } from './client-error.ts';
 import { startDaemonProcess, type DaemonCommand } from './daemon-process.ts';
@@ -26,6 +27,8 @@ const FIRST_WAIT_MS = 5;
 const LONGEST_WAIT_MS = 50;
 /** A lock without a socket is that of a daemon which is starting or ending; past this it is tried for again. */
 const RETRY_START_MS = 1000;
+/** A daemon that is killed while it starts is started anew; one that is killed each time is not, for ever. */
+const MOST_STARTS = 4;
 
 /**
  * Connects to the daemon of a project, starting it where none runs. Any number of callers at once end up with the same
@@ -39,13 +42,23 @@ export async function ensureDaemon(location: DaemonLocation, options: EnsureOpti
   if (running !== undefined) return { client: running, started: false };
   const command: DaemonCommand = { entry, args, env, readyWithinMs, stateDir: location.stateDir };
   const giveUpAt = performance.now() + otherWithinMs;
-  for (;;) {
+  for (let starts = 1; ;) {
     const outcome = await startDaemonProcess(command);
+    if (outcome.kind === 'killed') {
+      if (starts >= MOST_STARTS) throw outcome.error;
+      starts += 1;
+      continue;
+    }
     const patienceMs = Math.min(RETRY_START_MS, Math.max(0, giveUpAt - performance.now()));
     const client = await connectWithin(location.socketPath, patienceMs);
     if (client !== undefined) return { client, started: outcome.kind === 'ready' };
-    if (outcome.kind === 'ready') throw endedAtOnce(outcome.pid);
-    if (performance.now() >= giveUpAt) throw unreachable(location, otherWithinMs);
+    if (outcome.kind === 'ready') {
+      if (starts >= MOST_STARTS) throw endedAtOnce(outcome.pid);
+      starts += 1;
+      continue;
+    }
+    if (performance.now() >= giveUpAt || isBlocked(location.socketPath))
+      throw unreachable(location, otherWithinMs);
   }
 }
 
@@ -66,6 +79,13 @@ function endedAtOnce(pid: number): ClientError {
 }
 
 function unreachable({ socketPath }: DaemonLocation, afterMs: number): ClientError {
+  if (isBlocked(socketPath)) {
+    return new ClientError(
+      'daemon-unreachable',
+      `another daemon of this project runs and cannot be reached: ${socketPath} is not a socket`,
+      { help: 'move it away, and the daemon makes its socket there again' },
+    );
+  }
   return new ClientError(
     'daemon-unreachable',
     `another daemon of this project runs but has not answered at ${socketPath} within ${afterMs / 1000} s`,
@@ -73,4 +93,14 @@ function unreachable({ socketPath }: DaemonLocation, afterMs: number): ClientErr
       help: 'it may be starting or stopping, or be stuck: try again, and see daemon.log in the state directory',
     },
   );
+}
+
+/** A link is in nobody's way: the daemon replaces it. */
+function isBlocked(path: string): boolean {
+  try {
+    const about = lstatSync(path, { throwIfNoEntry: false });
+    return about !== undefined && !about.isSocket() && !about.isSymbolicLink();
+  } catch {
+    return false;
+  }
 }

@@ -1,3 +1,4 @@
+import { lstatSync } from 'node:fs';
 import { connect as open, type Socket } from 'node:net';
 import { ClientError, daemonGone } from './client-error.ts';
 import { ResponseParser, type ResponseHead } from './response-parser.ts';
@@ -6,6 +7,7 @@ export interface Request {
   readonly method: 'GET' | 'POST';
   /** With its query. */
   readonly path: string;
+  /** Sent as JSON, but bytes as they are. */
   readonly body?: unknown;
   /** The head of the answer has to be there within this time; absent: however long it takes. */
   readonly answerWithinMs?: number;
@@ -15,8 +17,12 @@ export interface Request {
 const BUSY_RETRY_MS = 20;
 const BUSY_MOST_MS = 5000;
 
-/** Connects to a Unix socket; undefined where nothing listens there. Rejects with a `ClientError`. */
+/**
+ * Connects to a Unix socket; undefined where nothing listens there. A link counts as nothing: it may lead to the daemon
+ * of another project, and a daemon that starts replaces it. Rejects with a `ClientError`.
+ */
 export async function dial(socketPath: string): Promise<Socket | undefined> {
+  if (isLink(socketPath)) return undefined;
   const giveUp = Date.now() + BUSY_MOST_MS;
   for (;;) {
     const outcome = await attempt(socketPath);
@@ -25,6 +31,14 @@ export async function dial(socketPath: string): Promise<Socket | undefined> {
     // A full backlog; connect(2) says EAGAIN for Unix sockets.
     if (outcome !== 'EAGAIN' || Date.now() > giveUp) throw cannotConnect(socketPath, outcome);
     await new Promise((resolve) => setTimeout(resolve, BUSY_RETRY_MS));
+  }
+}
+
+function isLink(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+  } catch {
+    return false;
   }
 }
 
@@ -69,7 +83,7 @@ export class Exchange {
 
   /** Sends the request; resolves once the head of the response is there. */
   async send(request: Request): Promise<ResponseHead> {
-    this.#socket.write(encode(request));
+    for (const piece of encode(request)) this.#socket.write(piece);
     const deadline = { passed: false };
     const timer =
       request.answerWithinMs === undefined
@@ -129,12 +143,17 @@ export class Exchange {
   }
 }
 
-function encode({ method, path, body }: Request): string {
+function encode({ method, path, body }: Request): readonly (string | Uint8Array)[] {
   const head = `${method} ${path} HTTP/1.1\r\nhost: setpoint\r\nconnection: close\r\n`;
-  if (method === 'GET') return `${head}\r\n`;
-  if (body === undefined) return `${head}content-length: 0\r\n\r\n`;
+  if (method === 'GET') return [`${head}\r\n`];
+  if (body === undefined) return [`${head}content-length: 0\r\n\r\n`];
+  if (body instanceof Uint8Array) return [`${head}${about('application/octet-stream', body.length)}`, body];
   const text = JSON.stringify(body);
-  return `${head}content-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`;
+  return [`${head}${about('application/json', Buffer.byteLength(text))}${text}`];
+}
+
+function about(type: string, bytes: number): string {
+  return `content-type: ${type}\r\ncontent-length: ${bytes}\r\n\r\n`;
 }
 
 function silent(afterMs: number): ClientError {

@@ -11,10 +11,12 @@ import type {
   LogQuery,
   PlanResponse,
   ProjectSnapshot,
+  StatsResponse,
+  TimelineResponse,
   WatchItem,
 } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
-import type { ServiceId } from '../core/service.ts';
+import type { InstanceId, ServiceId } from '../core/service.ts';
 
 /** The daemon of one project, spoken to over its socket. Every method rejects with a `ClientError`. */
 export interface DaemonClient {
@@ -27,9 +29,27 @@ export interface DaemonClient {
   down(request: DownRequest): Promise<DownResponse>;
   explain(service: ServiceId): Promise<ExplainResponse>;
   events(query: EventQuery, signal?: AbortSignal): AsyncIterable<Happening>;
+  /** Ends when a daemon that is followed ends in an orderly way, fails when it vanishes: then more is to come. */
   logs(query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine>;
   /** A snapshot first, then every change. Ends when the daemon goes away or `signal` aborts. */
   watch(signal?: AbortSignal): AsyncIterable<WatchItem>;
+  stats(atOnce?: boolean): Promise<StatsResponse>;
+  timeline(): Promise<TimelineResponse>;
+  /**
+   * Writes to an instance's standard input; resolves once the system has taken all of it, however long the instance
+   * takes to read. What is written to one instance arrives in the order of the calls; where one fails, those that were
+   * waiting behind it fail with it and write nothing. A copy is sent: the array may be used again at once.
+   */
+  input(instance: InstanceId, data: Uint8Array): Promise<void>;
+  /** Sets the size of an instance's terminal, in character cells from 1 to 10,000. */
+  resize(instance: InstanceId, columns: number, rows: number): Promise<void>;
+  /**
+   * The bytes that an instance writes to its standard output, beginning with up to `backlogBytes` (16 MiB at most) that
+   * are already there. Ends when `signal` aborts or the daemon ends in an orderly way, fails when it vanishes.
+   */
+  output(instance: InstanceId, backlogBytes: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Resolves once the daemon is about to end; services go on running, for another daemon to take over. */
+  handOver(reason: string): Promise<void>;
   /** Undefined when another attached `up` holds the lease. */
   lease(): Promise<Lease | undefined>;
   close(): void;

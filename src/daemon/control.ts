@@ -12,22 +12,28 @@ import type {
   LogQuery,
   PlanResponse,
   ProjectSnapshot,
+  StatsResponse,
+  TimelineResponse,
   WatchItem,
 } from '../core/api.ts';
 import type { Diagnostic } from '../core/diagnostic.ts';
 import type { Happening } from '../core/event.ts';
 import { createRedactor } from '../core/redact.ts';
 import { err, ok, type Result } from '../core/result.ts';
-import type { LoadRequest, ServiceId } from '../core/service.ts';
+import type { InstanceId, LoadRequest, ServiceId } from '../core/service.ts';
 import { verdict } from '../core/status-text.ts';
-import type { Engine, LoadedProject } from '../engine/engine.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { LoadedProject } from '../engine/fleet.ts';
 import { select, type UnknownName } from '../engine/select.ts';
 import type { LoadResult } from '../manifest/load.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Control, ControlResult, LeaseHold } from '../ports/control.ts';
 import type { LogStore, LogTarget } from '../ports/logs.ts';
 import type { Store } from '../ports/store.ts';
+import { timeline } from '../core/timeline.ts';
+import type { Proc, ProcInput } from '../ports/backend.ts';
 import { growingMerge } from './growing-merge.ts';
+import { createStatsSampler } from './stats-sampler.ts';
 
 export interface ControlParts {
   readonly engine: Engine;
@@ -44,6 +50,8 @@ export interface ControlParts {
 type Failure = ApiError['error'];
 
 const HISTORY = 15;
+/** Happenings among which the last start of the project is looked for. */
+const TIMELINE_HISTORY = 20_000;
 
 /** What clients may ask, put together from the loader, the engine and the logs. */
 export class ProjectControl implements Control {
@@ -53,9 +61,12 @@ export class ProjectControl implements Control {
   #applying: Promise<unknown> = Promise.resolve();
   /** How many of them there are. */
   #applies = 0;
+  #handingOver = false;
+  readonly #sampler: ReturnType<typeof createStatsSampler>;
 
   constructor(parts: ControlParts) {
     this.#parts = parts;
+    this.#sampler = createStatsSampler({ clock: parts.clock, procs: () => this.#liveProcs() });
   }
 
   info(): DaemonInfo {
@@ -200,6 +211,49 @@ export class ProjectControl implements Control {
     );
   }
 
+  async stats(atOnce: boolean): ControlResult<StatsResponse> {
+    return ok(await this.#sampler.sample(atOnce));
+  }
+
+  timeline(): ControlResult<TimelineResponse> {
+    const { engine, store, clock } = this.#parts;
+    return Promise.resolve(ok(timeline(store.happenings(TIMELINE_HISTORY), engine.services(), clock.wall())));
+  }
+
+  async input(instance: InstanceId, data: Uint8Array): ControlResult<void> {
+    const input = this.#inputOf(instance);
+    if (!input.ok) return input;
+    try {
+      await input.value.write(data);
+      return ok(undefined);
+    } catch (cause) {
+      return err({ code: 'input-closed', message: cause instanceof Error ? cause.message : String(cause) });
+    }
+  }
+
+  async resize(instance: InstanceId, columns: number, rows: number): ControlResult<void> {
+    const input = this.#inputOf(instance);
+    if (!input.ok) return input;
+    const done = await input.value.resize?.(columns, rows);
+    if (done === true) return ok(undefined);
+    return err({ code: 'no-terminal', message: `${instance} has no terminal whose size could be set` });
+  }
+
+  output(
+    instance: InstanceId,
+    backlogBytes: number,
+    signal: AbortSignal,
+  ): Result<AsyncIterable<Uint8Array>, Failure> {
+    const { engine, logs } = this.#parts;
+    if (engine.instance(instance) === undefined) return err(this.#unknownInstance(instance));
+    return ok(logs.output(instance, backlogBytes, signal));
+  }
+
+  handOver(reason: string): void {
+    this.#handingOver = true;
+    this.#parts.finished(reason);
+  }
+
   lease(): LeaseHold | undefined {
     if (this.#leased) return undefined;
     this.#leased = true;
@@ -209,9 +263,37 @@ export class ProjectControl implements Control {
         if (!held) return;
         held = false;
         this.#leased = false;
-        if (!detach) void this.down({ reason: 'the attached `up` ended', level: 0 });
+        // A lease ends with its connection, which in a hand-over is no wish of the one who holds it.
+        if (!detach && !this.#handingOver) void this.down({ reason: 'the attached `up` ended', level: 0 });
       },
     };
+  }
+
+  *#liveProcs(): Iterable<{ service: ServiceId; instance: InstanceId; startedAt: number; proc?: Proc }> {
+    for (const { ref, state, proc, startedAt } of this.#parts.engine.supervisors()) {
+      if (state.kind !== 'running' && state.kind !== 'stopping') continue;
+      const live = { service: ref.service, instance: ref.id, startedAt: startedAt ?? state.since };
+      yield proc === undefined ? live : { ...live, proc };
+    }
+  }
+
+  #inputOf(instance: InstanceId): Result<ProcInput, Failure> {
+    const supervisor = this.#parts.engine.instance(instance);
+    if (supervisor === undefined) return err(this.#unknownInstance(instance));
+    if (supervisor.state.kind !== 'running')
+      return err({ code: 'not-running', message: `${instance} does not run (${supervisor.state.kind})` });
+    const input = supervisor.proc?.input;
+    if (input !== undefined) return ok(input);
+    return err({
+      code: 'no-input',
+      message: `${instance} has no standard input to write to`,
+      help: 'give the service `stdin: pipe` or `tty: true`',
+    });
+  }
+
+  #unknownInstance(name: string): Failure {
+    const known = [...this.#parts.engine.supervisors()].map(({ ref }) => ref.id).sort();
+    return unknownName({ name, known });
   }
 
   async #applyNow(request: ApplyRequest): ControlResult<ApplyResponse> {

@@ -2,21 +2,28 @@ import { randomBytes } from 'node:crypto';
 import { dirname } from 'node:path';
 import { createNativeBackend } from '../backends/native/native-backend.ts';
 import { createCommandRunner } from '../backends/native/commands.ts';
+import { createOomCounter } from '../backends/native/oom.ts';
 import { findFreePort } from '../backends/native/ports.ts';
 import { API_VERSION, type DaemonInfo } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import type { LoadRequest } from '../core/service.ts';
-import { Engine, type LoadedProject } from '../engine/engine.ts';
+import { Engine } from '../engine/engine.ts';
+import type { LoadedProject } from '../engine/fleet.ts';
 import { createLogStore } from '../logs/log-store.ts';
+import { createProber } from '../probes/prober.ts';
+import { calendar } from '../schedule/cron.ts';
 import type { LoadResult } from '../manifest/load.ts';
 import type { Backend } from '../ports/backend.ts';
+import type { LogStore } from '../ports/logs.ts';
 import type { ProjectRecord, Store } from '../ports/store.ts';
 import { acquireLock } from '../store/lock.ts';
 import { prepareRuntimeDir } from '../store/runtime-dir.ts';
 import { openStore } from '../store/store.ts';
 import { type ApiServer, createApiServer } from './api/server.ts';
 import { ProjectControl } from './control.ts';
+import { failpointOf } from './failpoint.ts';
+import { createFileWatcher } from './file-watcher.ts';
 import { resumedRuns } from './resume.ts';
 import { systemClock } from './system-clock.ts';
 import type { DaemonPaths, StartFailed } from './types.ts';
@@ -104,11 +111,18 @@ async function compose(
   const { paths } = options;
   const known = store.readProject();
   const record = known ?? newRecord(options);
-  const backend = createNativeBackend({ umask: callersUmask });
+  const failpoint = failpointOf(process.env['SETPOINT_FAILPOINT']);
+  const oomCounter = createOomCounter();
+  const backend = createNativeBackend({
+    umask: callersUmask,
+    oomCounter,
+    ...(failpoint === undefined ? {} : { failpoint }),
+  });
   const logs = createLogStore({
     stateDir: paths.stateDir,
     onWarning: (message) => store.append({ type: 'warning', message }, {}),
   });
+  const commands = createCommandRunner(callersUmask);
   const engine = new Engine(
     {
       clock: systemClock,
@@ -117,7 +131,11 @@ async function compose(
       backend,
       store,
       logs,
-      commands: createCommandRunner(callersUmask),
+      commands,
+      prober: createProber(commands),
+      calendar,
+      watcher: createFileWatcher({ never: [paths.stateDir] }),
+      ...(failpoint === undefined ? {} : { failpoint }),
       freePort: findFreePort,
     },
     record,
@@ -138,7 +156,7 @@ async function compose(
     },
     finished: end,
   });
-  if (known?.phase === 'up') await resume(engine, store, backend, load, known, options.env);
+  if (known?.phase === 'up') await resume(engine, store, backend, logs, load, known, options.env);
   const server = createApiServer(control, {});
   const listening = await server.listen(paths.socketPath);
   if (!listening.ok) {
@@ -147,7 +165,10 @@ async function compose(
   }
   if (known?.phase === 'up' && known.shutdown !== undefined)
     void control.down({ reason: known.shutdown.reason, level: 0 });
-  const look = setInterval(() => void keepReachable(server, paths.socketPath), REACHABLE_MS);
+  const look = setInterval(() => {
+    oomCounter.sample();
+    void keepReachable(server, paths.socketPath);
+  }, REACHABLE_MS);
   const cancel = whenUnneeded(control, () => end('there was nothing to keep up'));
   const ended = wantedEnd.then(async (reason) => {
     cancel();
@@ -188,6 +209,7 @@ async function resume(
   engine: Engine,
   store: Store,
   backend: Backend,
+  logs: LogStore,
   load: Load,
   known: ProjectRecord,
   env: Readonly<Record<string, string>>,
@@ -202,7 +224,7 @@ async function resume(
     loaded.project === undefined
       ? undefined
       : { project: loaded.project, hostEnv: env, secrets: loaded.secrets };
-  engine.resume(next, await resumedRuns(store, backend));
+  engine.resume(next, await resumedRuns(store, backend, logs));
 }
 
 /** Random for each daemon, then counted: the ids are asked for far more often than runs are begun. */

@@ -1,15 +1,24 @@
 import type { ServiceSpec } from '../core/service.ts';
-import type { ResumedRun } from '../engine/engine.ts';
+import type { ResumedRun } from '../engine/resumption.ts';
 import type { Backend, RunRecord } from '../ports/backend.ts';
+import type { LogStore } from '../ports/logs.ts';
 import type { Store } from '../ports/store.ts';
 
 /** The runs that an earlier daemon left, with their units where they still have one to follow. */
-export async function resumedRuns(store: Store, backend: Backend): Promise<readonly ResumedRun[]> {
+export async function resumedRuns(
+  store: Store,
+  backend: Backend,
+  logs: Pick<LogStore, 'paths'>,
+): Promise<readonly ResumedRun[]> {
   const { runs, damaged } = store.readRuns();
   for (const message of damaged) store.append({ type: 'warning', message }, {});
   const open = runs.filter((record) => record.ended === undefined);
   const procs = await backend.adopt(
-    open.map((record) => ({ record, instanceDir: store.instanceDir(record.instance) })),
+    open.map((record) => {
+      const { stdout, stderr } = logs.paths(record.instance);
+      const instanceDir = store.instanceDir(record.instance);
+      return { record, instanceDir, stdoutPath: stdout, stderrPath: stderr };
+    }),
   );
   const byRun = new Map(procs.map((proc) => [proc.run, proc]));
   return runs.map((record) => {
@@ -36,10 +45,11 @@ function orphanSpec(record: RunRecord): ServiceSpec {
       limits: {},
     },
     dependsOn: [],
-    restart: 'never',
+    restart: { policy: 'never', maxRestarts: 0, windowMs: 60_000, successExitCodes: [0] },
     backoff: { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0, resetAfterMs: 30_000 },
     stop: record.stop,
     replicas: record.number,
+    log: { maxSize: 0, keep: 0 },
     hooks: {},
     errors: [],
     requires: [],

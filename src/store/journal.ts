@@ -2,16 +2,18 @@ import { closeSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, wr
 import { join } from 'node:path';
 import type { Happening, HappeningBody } from '../core/event.ts';
 import type { ServiceId } from '../core/service.ts';
+import { readReplaced, replaceQuickly } from './files.ts';
+import { History, Sieve } from './history.ts';
 import { errnoOf, explainErrno } from './store-error.ts';
 
 const FILE = 'events.ndjson';
 const OLDER_FILE = 'events.1.ndjson';
 
+/** Of each service the newest happenings as they were at the last rotation: the older file may hold another's alone. */
+const KEPT_FILE = 'events.kept.ndjson';
+
 /** A journal larger than this is set aside as the older one, which replaces the one before. */
 const ROTATE_AT_BYTES = 8 * 1024 * 1024;
-
-/** How many happenings are kept in memory for reading. */
-const KEPT_IN_MEMORY = 2_000;
 
 const NEWLINE = 0x0a;
 const READ_BYTES = 256 * 1024;
@@ -31,7 +33,8 @@ type At = { readonly service?: ServiceId; readonly instance?: string };
 /**
  * The append-only record of what happened, one JSON object a line. Appending never fails: what the disk refuses stays
  * in memory, is counted, and the count is appended as a warning as soon as the disk takes something again. A line that
- * a crash left unfinished is closed by a newline at the next opening, and skipped by readers.
+ * a crash left unfinished is closed by a newline at the next opening, and skipped by readers. However much happens to one
+ * service, the last happenings of every other one are kept, in memory and on the disk.
  */
 export class Journal {
   readonly #dir: string;
@@ -41,7 +44,7 @@ export class Journal {
   #fd: number | undefined;
   #size = 0;
   #seq: number;
-  #recent: Happening[];
+  readonly #history: History;
   #dropped = 0;
   #refusal = '';
   /** Something unfinished is at the file's end. */
@@ -52,8 +55,8 @@ export class Journal {
     this.#options = options;
     this.#write = options.write ?? ((fd, bytes) => writeSync(fd, bytes));
     this.#rotateAt = options.rotateAtBytes ?? ROTATE_AT_BYTES;
-    this.#recent = readJournal(stateDir, KEPT_IN_MEMORY);
-    this.#seq = this.#recent.at(-1)?.seq ?? 0;
+    this.#history = new History(readKept(stateDir));
+    this.#seq = this.#history.newest()?.seq ?? 0;
   }
 
   append(body: HappeningBody, at: At): Happening {
@@ -63,28 +66,27 @@ export class Journal {
     if (this.#put(lost === undefined ? [happening] : [lost, happening])) {
       this.#dropped = 0;
       if (lost !== undefined) {
-        this.#remember(lost);
+        this.#history.push(lost);
         this.#options.onOwn?.(lost);
       }
-      this.#remember(happening);
+      this.#history.push(happening);
       return happening;
     }
     this.#dropped += 1;
     if (lost === undefined) {
-      this.#remember(happening);
+      this.#history.push(happening);
       return happening;
     }
     // The warning is not out yet, so its number is free again.
     this.#seq = before;
     const alone = { ...happening, seq: this.#next() };
-    this.#remember(alone);
+    this.#history.push(alone);
     return alone;
   }
 
+  /** The newest, oldest first; see `History.recent`. */
   recent(limit: number, service?: ServiceId): readonly Happening[] {
-    const fitting =
-      service === undefined ? this.#recent : this.#recent.filter((each) => each.service === service);
-    return limit <= 0 ? [] : fitting.slice(-Math.min(limit, KEPT_IN_MEMORY));
+    return this.#history.recent(limit, service);
   }
 
   close(): void {
@@ -107,12 +109,6 @@ export class Journal {
       { type: 'warning', message: `${count} could not be written to the journal: ${this.#refusal}` },
       {},
     );
-  }
-
-  #remember(happening: Happening): void {
-    this.#recent.push(happening);
-    // Cutting once in a while instead of shifting every time keeps an append cheap.
-    if (this.#recent.length >= 2 * KEPT_IN_MEMORY) this.#recent = this.#recent.slice(-KEPT_IN_MEMORY);
   }
 
   #put(happenings: readonly Happening[]): boolean {
@@ -155,12 +151,22 @@ export class Journal {
   }
 
   #rotate(): void {
+    this.#keepOfEach();
     try {
       renameSync(join(this.#dir, FILE), join(this.#dir, OLDER_FILE));
       this.close();
     } catch {
       // The folder refuses the rename: go on with the long file, and try again after as much more.
       this.#size = 0;
+    }
+  }
+
+  #keepOfEach(): void {
+    const lines = this.#history.ofEach().map((each) => `${JSON.stringify(each)}\n`);
+    try {
+      replaceQuickly(join(this.#dir, KEPT_FILE), lines.join(''));
+    } catch {
+      // The disk refuses it. What there was before stays, and what is in memory.
     }
   }
 }
@@ -171,40 +177,66 @@ export class Journal {
  */
 export function readJournal(stateDir: string, limit: number, service?: ServiceId): Happening[] {
   const found: Happening[] = [];
-  for (const file of [FILE, OLDER_FILE]) {
-    if (found.length >= limit) break;
-    collectFromEnd(join(stateDir, file), service, limit, found);
-  }
+  const fits = (of: ServiceId | undefined): boolean => service === undefined || of === service;
+  collect(
+    stateDir,
+    { wants: fits, keeps: (each) => fits(each.service), isFull: () => found.length >= limit },
+    found,
+  );
   return found.reverse();
 }
 
-/** Adds happenings to `found`, newest first, until there are `limit`. */
-function collectFromEnd(
-  path: string,
-  service: ServiceId | undefined,
-  limit: number,
-  found: Happening[],
-): void {
+/** What a journal keeps in memory of those that its files hold, oldest first. */
+function readKept(stateDir: string): Happening[] {
+  const found: Happening[] = [];
+  const sieve = new Sieve();
+  const choice: Choice = {
+    wants: (service) => sieve.wants(service),
+    keeps: (each) => sieve.keeps(each),
+    isFull: () => false,
+  };
+  collect(stateDir, choice, found);
+  return found.reverse();
+}
+
+interface Choice {
+  /** Whether one of this service may be kept; spares the parsing of the others. */
+  wants(service: ServiceId | undefined): boolean;
+  keeps(happening: Happening): boolean;
+  isFull(): boolean;
+}
+
+/** Adds what is chosen of a project's happenings to `found`, newest first. */
+function collect(stateDir: string, choice: Choice, found: Happening[]): void {
+  for (const file of [FILE, OLDER_FILE]) collectFromEnd(join(stateDir, file), choice, found);
+  if (choice.isFull()) return;
+  const kept = readReplaced(join(stateDir, KEPT_FILE), () => true);
+  if (kept.kind !== 'text') return;
+  // The other files may hold some of these, too.
+  const before = found.at(-1)?.seq ?? Infinity;
+  collectLines(
+    kept.text.split('\n'),
+    { ...choice, keeps: (each) => each.seq < before && choice.keeps(each) },
+    found,
+  );
+}
+
+/** Adds happenings of a file to `found`, newest first. */
+function collectFromEnd(path: string, choice: Choice, found: Happening[]): void {
   let fd: number | undefined;
   try {
     fd = openSync(path, 'r');
     let end = fstatSync(fd).size;
     // The beginning of a line whose end was in the chunk read before.
     let rest: Buffer = Buffer.alloc(0);
-    while (end > 0 && found.length < limit) {
+    while (end > 0 && !choice.isFull()) {
       const start = Math.max(0, end - READ_BYTES);
       const bytes = Buffer.concat([readAt(fd, start, end - start), rest]);
       const whole = start === 0 ? 0 : bytes.indexOf(NEWLINE) + 1;
       if (start > 0 && whole === 0) rest = bytes;
       else {
         rest = bytes.subarray(0, whole);
-        const lines = bytes.toString('utf8', whole).split('\n');
-        for (let i = lines.length - 1; i >= 0 && found.length < limit; i -= 1) {
-          const happening = parseHappening(lines[i] ?? '');
-          if (happening !== undefined && (service === undefined || happening.service === service)) {
-            found.push(happening);
-          }
-        }
+        collectLines(bytes.toString('utf8', whole).split('\n'), choice, found);
       }
       end = start;
     }
@@ -214,6 +246,25 @@ function collectFromEnd(
     if (fd !== undefined) closeSync(fd);
   }
 }
+
+function collectLines(lines: readonly string[], choice: Choice, found: Happening[]): void {
+  for (let i = lines.length - 1; i >= 0 && !choice.isFull(); i -= 1) {
+    const line = lines[i] ?? '';
+    if (!choice.wants(serviceOf(line))) continue;
+    const happening = parseHappening(line);
+    if (happening !== undefined && choice.keeps(happening)) found.push(happening);
+  }
+}
+
+/** Of a line that we have written: there the service of the happening comes after whatever else names one. */
+function serviceOf(line: string): ServiceId | undefined {
+  const at = line.lastIndexOf(SERVICE_KEY);
+  if (at < 0) return undefined;
+  const from = at + SERVICE_KEY.length;
+  return line.slice(from, line.indexOf('"', from));
+}
+
+const SERVICE_KEY = '"service":"';
 
 function readAt(fd: number, position: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);

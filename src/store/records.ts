@@ -41,6 +41,8 @@ export function parseRunRecord(text: string): Parsed<RunRecord> {
       isStop(it['stop']) &&
       isCount(it['restarts']) &&
       optional(it['launcher'], isIdentity) &&
+      optional(it['recentRestarts'], (them) => Array.isArray(them) && them.every(isNumber)) &&
+      optional(it['lastExit'], isExit) &&
       optional(it['socket'], isText) &&
       optional(it['ended'], isEnded) &&
       optional(it['stopping'], isStopping)
@@ -132,6 +134,10 @@ function isExit(value: unknown): boolean {
       return isFields(value['failure']) && isText(value['failure']['message']);
     case 'timeout':
       return isNumber(value['afterMs']);
+    case 'oom':
+      return isText(value['evidence']);
+    case 'unhealthy':
+      return isText(value['reason']);
     case 'unknown':
       return isText(value['why']);
     default:

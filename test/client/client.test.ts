@@ -7,7 +7,7 @@ import { ClientError } from '../../src/client/client-error.ts';
 import { connect, type ClientOptions } from '../../src/client/client.ts';
 import type { DaemonClient } from '../../src/client/types.ts';
 import type { LogQuery, WatchItem } from '../../src/core/api.ts';
-import { APPLY, INFO, linesOf, logLine } from '../daemon/api/fake-control.ts';
+import { APPLY, bytesOf, INFO, linesOf, logLine, STATS, TIMELINE } from '../daemon/api/fake-control.ts';
 import { serve, tempDir, until, type Served } from '../daemon/api/rig.ts';
 
 async function client(socketPath: string, options?: ClientOptions): Promise<DaemonClient> {
@@ -201,6 +201,10 @@ describe('streams', () => {
       since: 5,
       stream: 'stderr',
       previous: true,
+      after: [
+        { instance: 'web.1', stream: 'stdout', at: 12 },
+        { instance: 'web.1', stream: 'stderr', at: 0 },
+      ],
     };
     expect(await collect(client.logs(query))).toEqual(lines);
     expect(control.asked).toEqual([['logs', query]]);
@@ -282,13 +286,14 @@ describe('streams', () => {
     expect((await failureOf(collect((await client(cut)).watch()))).code).toBe('daemon-gone');
   });
 
-  test('following ends when the daemon vanishes; reading what is there fails then', async () => {
+  test('a follower of logs fails when the daemon vanishes, for more is to come; one of events ends', async () => {
     const line = JSON.stringify(logLine(1));
     const cut = await saying(
       `HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${(line.length + 1).toString(16)}\r\n${line}\n\r\n`,
     );
     const one = await client(cut);
-    expect(await collect(one.logs(FOLLOW))).toEqual([logLine(1)]);
+    expect((await failureOf(collect(one.logs(FOLLOW)))).code).toBe('daemon-gone');
+    expect(await collect(one.events({ limit: 1, follow: true }))).toEqual([logLine(1)]);
     expect((await failureOf(collect(one.logs(ALL)))).code).toBe('daemon-gone');
     expect((await failureOf(collect(one.events({ limit: 1, follow: false })))).code).toBe('daemon-gone');
   });
@@ -323,6 +328,112 @@ describe('streams', () => {
     const next = (await items.next()) as IteratorResult<WatchItem, undefined>;
     expect(next.value).toEqual({ type: 'happening', happening: control.journal[0] });
     await items.return?.();
+  });
+});
+
+describe('instances and the daemon', () => {
+  test('figures, the timeline, a size and a hand-over reach the project and bring back what it says', async () => {
+    const { client, control } = await served();
+    expect(await client.stats()).toEqual(STATS);
+    expect(await client.timeline()).toEqual(TIMELINE);
+    await client.resize('a/b.1', 120, 40);
+    await client.handOver('a newer version');
+    expect(control.asked).toEqual([
+      ['stats', false],
+      ['timeline'],
+      ['resize', 'a/b.1', 120, 40],
+      ['hand-over', 'a newer version'],
+    ]);
+    expect((await failureOf(client.resize('web.1', 0, 40))).code).toBe('bad-request');
+  });
+
+  const written = (control: Served['control'], instance: string): string =>
+    (control.asked as [string, string, string][])
+      .filter(([what, of]) => what === 'input' && of === instance)
+      .map(([, , bytes]) => bytes)
+      .join('');
+
+  test('input arrives byte for byte and in the order of the calls, however large', async () => {
+    const { client, control } = await served();
+    const all = Buffer.from(Array.from({ length: 200_000 }, (_, n) => (n * 7) % 256));
+    const typed = Buffer.from('typed');
+    const calls = [client.input('web.1', all), client.input('db.1', Buffer.from('other'))];
+    for (const byte of typed) calls.push(client.input('web.1', Buffer.from([byte])));
+    // What was handed over is what is sent.
+    all.fill(0);
+    await Promise.all(calls);
+    await client.input('web.1', Buffer.alloc(0));
+    const sent = Array.from({ length: 200_000 }, (_, n) => String.fromCharCode((n * 7) % 256)).join('');
+    expect(written(control, 'web.1') === `${sent}typed`).toBe(true);
+    expect(written(control, 'db.1')).toBe('other');
+  });
+
+  test('what waits behind input that failed is not written, and what comes later is', async () => {
+    const { client, control } = await served();
+    let open = (): void => undefined;
+    control.gate = new Promise((resolve) => (open = resolve));
+    const first = failureOf(client.input('web.1', Buffer.from('1')));
+    const second = failureOf(client.input('web.1', Buffer.from('2')));
+    await until(() => control.asked.length === 1);
+    control.refusal = { code: 'no-input', message: 'web.1 takes no input' };
+    open();
+    expect([(await first).code, (await second).code]).toEqual(['no-input', 'no-input']);
+    control.refusal = undefined;
+    await client.input('web.1', Buffer.from('3'));
+    expect(written(control, 'web.1')).toBe('13');
+  });
+
+  test('input to a service that does not read waits as long as it takes', async () => {
+    const { control, socket } = await serve();
+    const impatient = await client(socket, { answerWithinMs: 1 });
+    let open = (): void => undefined;
+    control.gate = new Promise((resolve) => (open = resolve));
+    const writing = impatient.input('web.1', Buffer.from('x'));
+    await until(() => control.asked.length === 1);
+    expect((await failureOf(impatient.stats())).code).toBe('daemon-silent');
+    open();
+    await writing;
+  });
+
+  test('output comes byte for byte, beginning with the backlog that was asked for', async () => {
+    const { client, control } = await served();
+    const all = String.fromCharCode(...Array.from({ length: 256 }, (_, n) => n));
+    control.pieces = () => bytesOf([all, all]);
+    const pieces = await collect(client.output('web.1', 512.7));
+    expect(Buffer.concat(pieces).toString('latin1')).toBe(all + all);
+    expect(control.asked).toEqual([['output', 'web.1', 512]]);
+  });
+
+  test('leaving the loop, or a signal, frees the server although nothing is written', async () => {
+    const { client, control, server } = await served();
+    control.pieces = async function* (signal) {
+      yield Buffer.from('x');
+      await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve()));
+    };
+    for await (const piece of client.output('web.1', 0)) {
+      expect(Buffer.from(piece).toString()).toBe('x');
+      break;
+    }
+    await until(() => server.streams === 0);
+    const stop = new AbortController();
+    const reading = collect(client.output('web.1', 0, stop.signal));
+    await until(() => server.streams === 1);
+    stop.abort();
+    expect((await reading).length).toBeLessThanOrEqual(1);
+    await until(() => server.streams === 0);
+  });
+
+  test('output of what is not there fails, and so does one that is cut off', async () => {
+    const { client, control } = await served();
+    control.refusal = { code: 'unknown-service', message: 'there is no web.9' };
+    expect((await failureOf(collect(client.output('web.9', 0)))).status).toBe(404);
+    control.refusal = undefined;
+    control.pieces = async function* () {
+      yield Buffer.from('half');
+      await Promise.resolve();
+      throw new Error('disk');
+    };
+    expect((await failureOf(collect(client.output('web.1', 0)))).code).toBe('daemon-gone');
   });
 });
 

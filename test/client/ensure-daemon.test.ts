@@ -154,6 +154,17 @@ test('a daemon that dies before it is ready is told of with its last words', asy
   expect(help).toContain('daemon.log');
 });
 
+test('a daemon that is killed before it is ready is started anew', locking, async () => {
+  const { start, pids } = place();
+  expect((await start('killed-twice')).started).toBe(true);
+  expect(pids()).toHaveLength(1);
+});
+
+test('one that is killed each time is given up', async () => {
+  const { code, message } = await failureOf(place().start('killed'));
+  expect([code, message]).toEqual(['daemon-died', 'the daemon ended before it was ready (SIGKILL)']);
+});
+
 test('what the daemon says is wrong reaches the caller', async () => {
   const { code, message, help } = await failureOf(place().start('refuse'));
   expect({ code, message, help }).toEqual({

@@ -1,5 +1,5 @@
 /** A daemon for tests of how one is started: the real lock, server and ready pipe around a project that is not. */
-import { appendFileSync } from 'node:fs';
+import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { err, ok } from '../../src/core/result.ts';
 import { createApiServer } from '../../src/daemon/api/server.ts';
@@ -39,6 +39,16 @@ switch (mode) {
   case 'die':
     process.stderr.write('first\u001b[31m line\nlast line\n');
     process.exitCode = 7;
+    break;
+  case 'killed-twice': {
+    appendFileSync(join(stateDir, 'starts'), 'start\n');
+    const starts = readFileSync(join(stateDir, 'starts'), 'utf8').length / 'start\n'.length;
+    if (starts <= 2) process.kill(process.pid, 'SIGKILL');
+    await run();
+    break;
+  }
+  case 'killed':
+    process.kill(process.pid, 'SIGKILL');
     break;
   case 'refuse':
     announce(err({ code: 'state-damaged', message: 'the state is damaged', help: 'mend it' }));

@@ -1,8 +1,11 @@
 import {
   appendFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readFileSync,
+  readdirSync,
+  rmdirSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -125,6 +128,66 @@ describe('the journal', () => {
     expect(journal.recent(0)).toEqual([]);
     expect(messages(readJournal(dir, 2, 'even'))).toEqual(['m4998', 'm5000']);
     expect(messages(readJournal(dir, 4_500)).slice(0, 2)).toEqual(['m501', 'm502']);
+  });
+});
+
+describe('a service to which something happens all the time', () => {
+  /** As much as fills the files several times over. */
+  function flood(journal: Journal, from: number): void {
+    for (let i = from; i < from + 6_000; i += 1) warn(journal, `flood ${i} ${'x'.repeat(50)}`, 'loop');
+  }
+
+  it('does not cost the others their history, in memory or on the disk', () => {
+    const options = { rotateAtBytes: 64 * 1024 };
+    const journal = open(options);
+    for (let i = 0; i < 150; i += 1) warn(journal, `quiet ${i}`, 'quiet');
+    journal.append({ type: 'manifest-applied', summary: '2 to start' }, {});
+    flood(journal, 0);
+    const last = Array.from({ length: 100 }, (_, n) => `quiet ${n + 50}`);
+    const check = (of: Journal): void => {
+      expect(messages(of.recent(100, 'quiet'))).toEqual(last);
+      const all = of.recent(20_000);
+      expect(all.filter(({ type }) => type === 'manifest-applied')).toHaveLength(1);
+      expect(all.map(({ seq }) => seq)).toEqual(
+        [...new Set(all.map(({ seq }) => seq))].sort((a, b) => a - b),
+      );
+      expect(all.length).toBeLessThanOrEqual(2_000 + 3 * 100);
+    };
+    check(journal);
+    expect(messages(readJournal(dir, 100, 'quiet'))).toEqual(last);
+    expect(messages(readJournal(dir, 3, 'quiet'))).toEqual(last.slice(-3));
+    journal.close();
+
+    const later = open(options);
+    check(later);
+    flood(later, 6_000);
+    warn(later, 'quiet again', 'quiet');
+    expect(messages(readJournal(dir, 2, 'quiet'))).toEqual(['quiet 149', 'quiet again']);
+    expect(messages(later.recent(2, 'quiet'))).toEqual(['quiet 149', 'quiet again']);
+    expect(messages(later.recent(1, 'loop'))[0]).toContain('flood 11999 ');
+    const files = readdirSync(dir);
+    expect(files.sort()).toEqual(['events.1.ndjson', 'events.kept.ndjson', 'events.ndjson']);
+    expect(files.map((name) => statSync(join(dir, name)).size).reduce((a, b) => a + b)).toBeLessThan(200_000);
+  });
+
+  it('is itself counted without a gap', () => {
+    const journal = open({ rotateAtBytes: 64 * 1024 });
+    warn(journal, 'quiet', 'quiet');
+    flood(journal, 0);
+    const seqs = journal.recent(2_000).map(({ seq }) => seq);
+    expect(seqs).toEqual(Array.from({ length: 2_000 }, (_, n) => 6_001 - 1_999 + n));
+  });
+
+  it('keeps what there was where the disk has no room for that', () => {
+    mkdirSync(join(dir, 'events.kept.ndjson.tmp'));
+    const journal = open({ rotateAtBytes: 64 * 1024 });
+    warn(journal, 'quiet', 'quiet');
+    flood(journal, 0);
+    expect(messages(journal.recent(5, 'quiet'))).toEqual(['quiet']);
+    expect(messages(readJournal(dir, 1))[0]).toContain('flood 5999 ');
+    rmdirSync(join(dir, 'events.kept.ndjson.tmp'));
+    flood(journal, 6_000);
+    expect(messages(readJournal(dir, 5, 'quiet'))).toEqual(['quiet']);
   });
 });
 

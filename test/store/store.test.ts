@@ -12,6 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { Exit } from '../../src/core/exit.ts';
 import type { RunRecord } from '../../src/ports/backend.ts';
 import type { ProjectRecord } from '../../src/ports/store.ts';
 import { StoreError } from '../../src/store/store-error.ts';
@@ -93,6 +94,20 @@ describe('records', () => {
     expect(reopened.readRuns()).toEqual({ runs: [other, ended], damaged: [] });
     expect(readRunRecords(stateDir)).toEqual([other, ended]);
     reopened.close();
+  });
+
+  it.each<Exit>([
+    { kind: 'code', code: 3 },
+    { kind: 'signal', signal: 'SIGKILL' },
+    { kind: 'spawn-error', failure: { code: 'other', message: 'no' } },
+    { kind: 'timeout', afterMs: 5 },
+    { kind: 'oom', evidence: 'its control group says so' },
+    { kind: 'unhealthy', reason: 'no answer' },
+    { kind: 'unknown', why: 'nobody saw it' },
+  ])('are read back with every kind of end: $kind', (exit) => {
+    const record: RunRecord = { ...RUN, lastExit: exit, ended: { at: 5, exit } };
+    store.writeRun(record);
+    expect(store.readRuns()).toEqual({ runs: [record], damaged: [] });
   });
 
   it('and their folders are for their owner alone, whatever the umask is', () => {

@@ -12,45 +12,81 @@ const DISCARD_BYTES = 32 * 1024 * 1024;
 /** `gone`: the client went away, or was cut off, before all of its body was there. There is nobody to answer. */
 export type BodyFailure = Failure | 'gone';
 
-/** Reads a body of at most `limitBytes` and decodes it; undefined where there is none. */
+interface MediaType {
+  readonly pattern: RegExp;
+  readonly refusal: Failure;
+}
+
+const JSON_TEXT: MediaType = {
+  pattern: /^application\/json *(?:; *charset="?utf-8"? *)?$/i,
+  refusal: {
+    code: 'unsupported-media-type',
+    message: 'a request body must be JSON in UTF-8, not compressed',
+    help: 'send it with `content-type: application/json`',
+  },
+};
+
+const OCTETS: MediaType = {
+  pattern: /^application\/octet-stream *$/i,
+  refusal: {
+    code: 'unsupported-media-type',
+    message: 'the request body is taken as it is, not compressed and of no other type',
+    help: 'send it with `content-type: application/octet-stream`',
+  },
+};
+
+/**
+ * Reads a body of at most `limitBytes` and decodes it; undefined where there is none. `proceed` is called before the
+ * body is read, and not where its size or type speak against it from the start: a client that waits for it need not
+ * send what is refused.
+ */
 export async function readJson(
   request: IncomingMessage,
   limitBytes: number,
+  proceed: () => void,
 ): Promise<Result<unknown, BodyFailure>> {
-  const refused = refusedType(request);
-  if (refused !== undefined) {
-    discard(request);
-    return err(refused);
-  }
-  const bytes = await readBytes(request, limitBytes);
+  const bytes = await readBody(request, limitBytes, JSON_TEXT, proceed);
   if (!bytes.ok) return bytes;
   return bytes.value.length === 0 ? ok(undefined) : decode(bytes.value);
 }
 
-function refusedType(request: IncomingMessage): Failure | undefined {
-  const { headers } = request;
-  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
-  if (!hasBody) return undefined;
-  const type = headers['content-type'] ?? '';
-  const encoding = headers['content-encoding'] ?? 'identity';
-  if (/^application\/json *(?:; *charset="?utf-8"? *)?$/i.test(type) && encoding === 'identity')
-    return undefined;
-  return {
-    code: 'unsupported-media-type',
-    message: 'a request body must be JSON in UTF-8, not compressed',
-    help: 'send it with `content-type: application/json`',
-  };
+/** Reads a body as it is, under the same conditions; empty where there is none. */
+export function readOctets(
+  request: IncomingMessage,
+  limitBytes: number,
+  proceed: () => void,
+): Promise<Result<Buffer, BodyFailure>> {
+  return readBody(request, limitBytes, OCTETS, proceed);
 }
 
-function readBytes(request: IncomingMessage, limitBytes: number): Promise<Result<Buffer, BodyFailure>> {
+/** Throws away what comes of a body that nobody wants, up to a limit. */
+export function discard(request: IncomingMessage): void {
+  let left = DISCARD_BYTES;
+  request.on('error', () => undefined);
+  request.on('data', (piece: Buffer) => {
+    left -= piece.length;
+    if (left < 0) request.destroy();
+  });
+}
+
+function readBody(
+  request: IncomingMessage,
+  limitBytes: number,
+  type: MediaType,
+  proceed: () => void,
+): Promise<Result<Buffer, BodyFailure>> {
+  const { headers } = request;
+  const hasBody = headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
+  const isPlain = (headers['content-encoding'] ?? 'identity') === 'identity';
   const tooLarge: Failure = {
     code: 'payload-too-large',
     message: `the request body is larger than ${limitBytes} bytes`,
   };
-  if (Number(request.headers['content-length'] ?? 0) > limitBytes) {
-    discard(request);
-    return Promise.resolve(err(tooLarge));
+  if (hasBody && !(isPlain && type.pattern.test(headers['content-type'] ?? ''))) {
+    return Promise.resolve(err(type.refusal));
   }
+  if (Number(headers['content-length'] ?? 0) > limitBytes) return Promise.resolve(err(tooLarge));
+  proceed();
   return new Promise((resolve) => {
     const pieces: Buffer[] = [];
     let size = 0;
@@ -59,22 +95,12 @@ function readBytes(request: IncomingMessage, limitBytes: number): Promise<Result
       pieces.push(piece);
       if (size <= limitBytes) return;
       request.off('data', onData);
-      discard(request);
       resolve(err(tooLarge));
     };
     request.on('data', onData);
     request.once('end', () => resolve(ok(Buffer.concat(pieces, size))));
     request.once('close', () => resolve(err('gone')));
     request.once('error', () => resolve(err('gone')));
-  });
-}
-
-function discard(request: IncomingMessage): void {
-  let left = DISCARD_BYTES;
-  request.on('error', () => undefined);
-  request.on('data', (piece: Buffer) => {
-    left -= piece.length;
-    if (left < 0) request.destroy();
   });
 }
 

@@ -12,6 +12,7 @@ const STATUS: Readonly<Record<string, number>> = {
   'unsupported-media-type': 415,
   'headers-too-large': 431,
   'internal-error': 500,
+  'too-many-connections': 503,
 };
 
 /**

@@ -2,7 +2,7 @@ import type { LogQuery, WatchItem } from '../../core/api.ts';
 import type { Happening } from '../../core/event.ts';
 import type { ServiceId } from '../../core/service.ts';
 import type { Control } from '../../ports/control.ts';
-import { encodeLine, type LineStream } from './line-stream.ts';
+import { encodeLine, type ByteStream, type LineStream } from './line-stream.ts';
 import { Wake } from './wake.ts';
 import type { WatchHub } from './watch-hub.ts';
 
@@ -114,6 +114,15 @@ export async function sendLogs(control: Control, query: LogQuery, stream: LineSt
     }
   } finally {
     flush();
+  }
+}
+
+/** Each piece at once, and no faster than the client takes them. */
+export async function sendBytes(pieces: AsyncIterable<Uint8Array>, stream: ByteStream): Promise<void> {
+  for await (const piece of pieces) {
+    if (stream.signal.aborted) return;
+    stream.write(piece);
+    await stream.unblocked();
   }
 }
 

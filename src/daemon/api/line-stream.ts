@@ -3,26 +3,21 @@ import type { ServerResponse } from 'node:http';
 /** Why a stream is to stop: its client is not there any more, or the server is closing. */
 type StreamEnd = 'gone' | 'closing';
 
-const HEADERS = {
-  'content-type': 'application/x-ndjson; charset=utf-8',
-  'cache-control': 'no-store',
-};
-
 export function encodeLine(value: unknown): Buffer {
   return Buffer.from(`${JSON.stringify(value)}\n`);
 }
 
-/** An answer that stays open: JSON values, one a line. Holds no queue; who writes waits while it is `blocked`. */
-export class LineStream {
+/** An answer that stays open. Holds no queue; who writes waits while it is `blocked`. */
+abstract class OpenAnswer {
   readonly #response: ServerResponse;
   readonly #ending = new AbortController();
 
-  constructor(response: ServerResponse) {
+  constructor(response: ServerResponse, contentType: string) {
     this.#response = response;
     response.once('close', () => this.stop('gone'));
     response.on('error', () => this.stop('gone'));
     if (response.destroyed) this.stop('gone');
-    response.writeHead(200, HEADERS);
+    response.writeHead(200, { 'content-type': contentType, 'cache-control': 'no-store' });
     response.flushHeaders();
   }
 
@@ -36,9 +31,8 @@ export class LineStream {
     return this.#response.writableNeedDrain;
   }
 
-  /** Writes one line, newline included. */
-  write(line: string | Buffer): void {
-    if (!this.signal.aborted) this.#response.write(line);
+  write(piece: string | Uint8Array): void {
+    if (!this.signal.aborted) this.#response.write(piece);
   }
 
   /** Resolves when the client has caught up, or when the stream is to stop. */
@@ -55,10 +49,8 @@ export class LineStream {
     });
   }
 
-  /** An empty line, which every reader skips. */
-  beat(): void {
-    if (!this.blocked) this.write('\n');
-  }
+  /** Breaks a long silence, where the format has something that says nothing. */
+  abstract beat(): void;
 
   stop(reason: StreamEnd): void {
     if (!this.signal.aborted) this.#ending.abort(reason);
@@ -68,12 +60,40 @@ export class LineStream {
   end(): void {
     this.#response.end();
   }
+
+  /** Breaks the answer off, so that its client sees that it is not whole. */
+  cut(): void {
+    this.#response.destroy();
+  }
+}
+
+/** JSON values, one a line. What is written ends with a newline. */
+export class LineStream extends OpenAnswer {
+  constructor(response: ServerResponse) {
+    super(response, 'application/x-ndjson; charset=utf-8');
+  }
+
+  /** An empty line, which every reader skips. */
+  beat(): void {
+    if (!this.blocked) this.write('\n');
+  }
+}
+
+/** Bytes as they are. There is none that would say nothing, so silence is silence. */
+export class ByteStream extends OpenAnswer {
+  constructor(response: ServerResponse) {
+    super(response, 'application/octet-stream');
+  }
+
+  beat(): void {
+    // A closed connection is noticed without.
+  }
 }
 
 /** The streams that are open, and their heartbeat: the one timer of them all, which runs only while there are some. */
 export class OpenStreams {
   readonly #heartbeatMs: number;
-  readonly #open = new Set<LineStream>();
+  readonly #open = new Set<OpenAnswer>();
   #timer: NodeJS.Timeout | undefined;
 
   constructor(heartbeatMs: number) {
@@ -84,9 +104,8 @@ export class OpenStreams {
     return this.#open.size;
   }
 
-  /** Runs `use` with a new stream on `response`; the stream ends when it settles. */
-  async run(response: ServerResponse, use: (stream: LineStream) => Promise<void>): Promise<void> {
-    const stream = new LineStream(response);
+  /** Runs `use` with a new stream; the stream ends when it settles. */
+  async run<S extends OpenAnswer>(stream: S, use: (stream: S) => Promise<void>): Promise<void> {
     this.#open.add(stream);
     this.#timer ??= setInterval(() => this.#beat(), this.#heartbeatMs).unref();
     try {

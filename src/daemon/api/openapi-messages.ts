@@ -103,6 +103,7 @@ const logLine = object(
     instance: text('Name of the instance'),
     stream: text('Where it was written', { enum: ['stdout', 'stderr'] }),
     time: time('When the daemon saw it'),
+    at: count('Place of its first byte in the stream, counted from the first one ever written'),
     text: text('Without its newline; ANSI sequences as written'),
     partial: flag('True for a piece of a line that goes on in the next one'),
     skipped: count('Bytes left out before this line because the client was too slow', { minimum: 1 }),
@@ -132,6 +133,72 @@ const leaseLine = oneOf('`granted` or `taken` first; `detached` where the lease 
   object('The lease was given up and the project runs on; the answer ends', { lease: constant('detached') }),
 ]);
 
+const percent = { type: 'number', description: 'Share of one CPU, in percent; may be above 100' };
+const cpuMs = { type: 'number', description: 'CPU time in all, in ms' };
+const memoryBytes = count('Resident memory in bytes');
+const openFiles = count('Open file descriptors; absent where they may not be looked at');
+
+const stats = object('A sample of what every live instance uses', {
+  at: time('When it was taken'),
+  instances: list(
+    object(
+      'What one instance uses, all its processes together',
+      {
+        service: text('Name of the service'),
+        instance: text('Name of the instance'),
+        cpuPercent: percent,
+        cpuMs,
+        memoryBytes,
+        processes: count('Its processes'),
+        threads: count('Their threads'),
+        openFiles,
+        uptimeMs: { type: 'number', description: 'Since the start of the run, in ms' },
+      },
+      ['cpuPercent', 'openFiles'],
+    ),
+    'Those that live',
+  ),
+  daemon: object('What the daemon itself uses', { cpuPercent: percent, cpuMs, memoryBytes, openFiles }, [
+    'cpuPercent',
+    'openFiles',
+  ]),
+});
+
+const timelineRow = object(
+  'How one instance came up',
+  {
+    service: text('Name of the service'),
+    instance: text('Name of the instance'),
+    wantedAt: time('When it was first wanted'),
+    startedAt: time('When its process was started; absent where it has not been'),
+    doneAt: time('When it was as far as `doneAs` says; absent where it is not yet'),
+    doneAs: text('How far it came', { enum: ['ready', 'running', 'completed', 'failed', 'skipped'] }),
+    waitedFor: list(
+      object('A dependency that held it up', {
+        service: text('Name of the service'),
+        condition: text('What it had to be'),
+        until: time('When it was'),
+      }),
+      'In order of `until`',
+    ),
+    critical: flag('Whether everything would be up sooner if this one were faster'),
+  },
+  ['startedAt', 'doneAt', 'doneAs'],
+);
+
+const timeline = object(
+  'The last start of the project',
+  {
+    beganAt: time('When it began'),
+    doneAt: time('When the last one was done; absent while some are not'),
+    rows: list(timelineRow, 'In the order in which they were wanted, then started'),
+    now: time("The daemon's clock"),
+  },
+  ['doneAt'],
+);
+
+const cells = { type: 'integer', minimum: 1, maximum: 10_000 };
+
 const leftover = object('Something of the project that could not be stopped', {
   instance: text('Name of the instance'),
   pid: count('Process id'),
@@ -146,6 +213,13 @@ export const messageSchemas: Readonly<Record<string, Schema>> = {
   ActionRequest: actionRequest,
   DownRequest: downRequest,
   DetachRequest: strictObject('Which lease to give up', { id: { ...id, description: 'As it was granted' } }),
+  ResizeRequest: strictObject('The size of a terminal, in character cells', {
+    columns: { ...cells, description: 'Its width' },
+    rows: { ...cells, description: 'Its height' },
+  }),
+  HandOverRequest: strictObject('Why the daemon is to end', {
+    reason: text('Kept in the journal', { minLength: 1, maxLength: 500 }),
+  }),
   PlanAnswer: object(
     'The plan, and what is wrong with the manifest',
     {
@@ -177,6 +251,8 @@ export const messageSchemas: Readonly<Record<string, Schema>> = {
   LogLine: logLine,
   WatchItem: watchItem,
   LeaseLine: leaseLine,
+  Stats: stats,
+  Timeline: timeline,
   Nothing: object('Nothing to say', {}),
   Error: object('Why a request was not granted', {
     error: object(

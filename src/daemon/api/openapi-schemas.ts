@@ -57,20 +57,47 @@ const exit = oneOf('How a run ended', [
   kind('signal', { signal: text('Name of the signal, such as `SIGTERM`') }),
   kind('spawn-error', { failure: ref('StartFailure') }),
   kind('timeout', { afterMs: count('The run time, in ms, that was allowed') }),
+  kind('oom', { evidence: text('What tells that the kernel killed it for lack of memory') }),
+  kind('unhealthy', { reason: text('What its `live` probe saw') }),
   kind('unknown', { why: text('Why nobody saw the end') }),
 ]);
 
-const waitingOn = object('A dependency that is not met yet', {
-  service: serviceId,
-  condition: text('What is waited for', { enum: ['started', 'completed', 'completed-successfully'] }),
-  now: text('What that service does at the moment, in words'),
-});
+const waitingOn = object(
+  'A dependency that is not met yet',
+  {
+    service: serviceId,
+    condition: text('What is waited for', {
+      enum: ['started', 'ready', 'completed', 'completed-successfully', 'log'],
+    }),
+    until: time('When the wait is over in any case; absent where it has no end'),
+    now: text('What that service does at the moment, in words'),
+  },
+  ['until'],
+);
+
+const readiness = oneOf('How far a running instance with a `ready` probe is', [
+  kind('pending', {}),
+  kind('ready', {
+    since: time('When it got ready'),
+    tookMs: { type: 'number', description: 'From the start of the run, in ms' },
+  }),
+  kind('lost', { since: time('When it was no longer ready'), reason: text('What its probe saw') }),
+]);
 
 const instanceState = oneOf('What an instance does; each kind holds only what is true in it', [
   kind('stopped', { exit: ref('Exit') }, ['exit']),
   kind('waiting', { since: time('Start of the wait'), on: list(ref('WaitingOn'), 'What it waits for') }),
   kind('starting', { run, since: time('Start of the preparations') }),
-  kind('running', { run, pid, since: time('Start of the run') }, ['pid']),
+  kind(
+    'running',
+    {
+      run,
+      pid,
+      since: time('Start of the run'),
+      readiness: described('Readiness', 'Absent without a `ready` probe: running is all there is to know'),
+    },
+    ['pid', 'readiness'],
+  ),
   kind('backoff', {
     attempt: count('Number of the coming attempt'),
     since: time('Start of the delay'),
@@ -94,13 +121,42 @@ const instanceState = oneOf('What an instance does; each kind holds only what is
     ['pid', 'exit'],
   ),
   kind('completed', { exit: ref('Exit'), at: time('End of the run') }),
-  kind('failed', {
-    exit: ref('Exit'),
-    reason: text('Why it is not retried'),
-    at: time('End of the last run'),
-  }),
+  kind(
+    'failed',
+    {
+      exit: ref('Exit'),
+      reason: text('Why it is not retried'),
+      at: time('End of the last run'),
+      code: text('Stable name of the reason, where it has one', { enum: ['E_MAX_RESTARTS'] }),
+    },
+    ['code'],
+  ),
+  kind(
+    'scheduled',
+    {
+      since: time('Start of the wait'),
+      exit: described('Exit', 'How its last run ended, once there was one'),
+    },
+    ['exit'],
+  ),
   kind('skipped', { reason: text('What a dependency did') }),
 ]);
+
+const probe = object(
+  'What a probe last saw',
+  {
+    what: text('What it looks at, in words; masked'),
+    last: object('Absent until the first look is through', {
+      ok: flag('Whether it succeeded'),
+      at: time('When'),
+      tookMs: { type: 'number', description: 'How long it took, in ms' },
+      output: text('What there was to see; bounded, masked'),
+    }),
+    inARow: count('Results like the last one, in a row'),
+    retries: count('Failures in a row until a success is taken back'),
+  },
+  ['last'],
+);
 
 const instance = object(
   'One instance of a service',
@@ -114,9 +170,31 @@ const instance = object(
     ports: map(count('Port number'), 'The ports of the present or next run, by name'),
     lastCause: text('The last lines of the last failing run, made readable; absent where nothing failed'),
     lastExit: described('Exit', 'How the previous run ended'),
+    ready: described('Probe', 'Its `ready` probe; only for a live run'),
+    live: described('Probe', 'Its `live` probe; only for a live run'),
+    statusText: text("What it last said of itself by sd_notify's STATUS; masked"),
+    nextRun: time('When its schedule is due next'),
+    recentRestarts: object('Restarts by policy; only where `max_restarts` counts them', {
+      count: count('Within the present window'),
+      max: count('How many are allowed'),
+      windowMs: { type: 'number', description: 'Length of the window in ms' },
+    }),
     children: count('Processes of the unit besides the main one; only while live and where known'),
   },
-  ['lastCause', 'lastExit', 'children'],
+  ['lastCause', 'lastExit', 'ready', 'live', 'statusText', 'nextRun', 'recentRestarts', 'children'],
+);
+
+const dependency = object(
+  'A dependency of a service',
+  {
+    service: serviceId,
+    condition: text('What it has to be'),
+    pattern: text('Of condition `log`: the regular expression that a line must match'),
+    timeoutMs: { type: 'number', description: 'The longest wait in ms; absent: for ever' },
+    required: flag('Whether one that is missing, fails or takes too long holds the dependent up'),
+    onFailure: text('What its failure does to the dependent', { enum: ['ignore', 'restart', 'stop'] }),
+  },
+  ['pattern', 'timeoutMs'],
 );
 
 const service = object(
@@ -128,16 +206,16 @@ const service = object(
     backend: text('What runs it, such as `native`'),
     backendReason: text('Why that backend, in words'),
     replicas: count('How many instances are wanted'),
-    dependsOn: list(
-      object('A dependency', { service: serviceId, condition: text('What it has to be') }),
-      'What it depends on',
-    ),
+    dependsOn: list(ref('Dependency'), 'What it depends on'),
     inManifest: flag('False for one that the manifest no longer holds and that is being stopped'),
     instances: list(ref('Instance'), 'By number'),
     restart: text('Restart policy'),
     backoff: text('Backoff in words, such as `500ms x2, jitter 0.2, max 30s`'),
+    schedule: text('Schedule in words, such as `every 5m`; absent without one'),
+    watch: list(text('Absolute path'), 'Watched files and folders; absent where there are none'),
+    input: text('What clients may type into; absent: nothing', { enum: ['pipe', 'tty'] }),
   },
-  ['description'],
+  ['description', 'schedule', 'watch', 'input'],
 );
 
 const snapshot = object(
@@ -190,6 +268,11 @@ const cause = oneOf('Why something is or was done', [
   kind('user', { what: text('What was asked for') }),
   kind('scaled', { from: count('Instances before'), to: count('Instances after') }),
   kind('policy', { reason: text('Verdict of the restart policy') }),
+  kind('schedule', { what: text('What was due') }),
+  kind('files', {
+    paths: list(text('Absolute path'), 'Watched files that changed; a few of them'),
+    more: count('How many more there are'),
+  }),
   kind('shutdown', { reason: text('Why the project is shut down') }),
   kind('not-running', { was: text('What it did') }),
 ]);
@@ -232,6 +315,14 @@ const happening = oneOf('What happened; one entry of the journal', [
     },
     ['cause'],
   ),
+  happened('instance-ready', {
+    run,
+    tookMs: { type: 'number', description: 'From the start of the run, in ms' },
+  }),
+  happened('instance-unready', { run, reason: text('What its probe saw') }),
+  happened('instance-unhealthy', { run, reason: text('What its probe saw') }),
+  happened('schedule-missed', { reason: text('Why nothing was started when it was due') }),
+  happened('instance-signalled', { run, signal: text('The signal that was sent'), cause: ref('Cause') }),
   happened('instance-backing-off', {
     attempt: count('Number of the coming attempt'),
     delayMs: { type: 'number', description: 'Length of the delay in ms' },
@@ -311,8 +402,11 @@ export const sharedSchemas: Readonly<Record<string, Schema>> = {
   DaemonInfo: daemonInfo,
   Snapshot: snapshot,
   Service: service,
+  Dependency: dependency,
   Instance: instance,
   InstanceState: instanceState,
+  Readiness: readiness,
+  Probe: probe,
   WaitingOn: waitingOn,
   Exit: exit,
   StartFailure: startFailure,

@@ -8,13 +8,23 @@ const ABOUT = `The daemon of one project answers at a Unix socket that only its 
 
 Streams are NDJSON: one JSON value a line, ended by a newline. An empty line comes after at most 15 s of silence and
 means nothing. A line with the member \`error\` ends a stream that failed. A stream that ends without the final chunk
-was cut off.`;
+was cut off; a stream of raw bytes has no other way to fail.
+
+A daemon that has too many connections answers further ones with status 503 and ends them.`;
 
 interface Answer {
   readonly description: string;
-  readonly schema: string;
-  readonly ndjson?: true;
+  /** Name of the schema of a JSON value; absent for what is no JSON. */
+  readonly schema?: string;
+  /** By default JSON. */
+  readonly type?: 'application/x-ndjson' | 'application/octet-stream' | 'text/plain; version=0.0.4';
 }
+
+const EVERYWHERE = {
+  403: 'The request comes from a web page',
+  500: 'A bug of the daemon',
+  503: 'The daemon has too many connections',
+};
 
 function operation(
   operationId: string,
@@ -23,13 +33,13 @@ function operation(
   failures: Readonly<Record<number, string>>,
   more: Schema = {},
 ): Schema {
-  const type = answer.ndjson === true ? 'application/x-ndjson' : 'application/json';
+  const { description, schema, type = 'application/json' } = answer;
   const responses: Record<string, Schema> = {
-    200: { description: answer.description, content: { [type]: { schema: ref(answer.schema) } } },
+    200: { description, content: { [type]: schema === undefined ? {} : { schema: ref(schema) } } },
   };
-  const all = { 403: 'The request comes from a web page', 500: 'A bug of the daemon', ...failures };
-  for (const [status, description] of Object.entries(all)) {
-    responses[status] = { description, content: { 'application/json': { schema: ref('Error') } } };
+  const all = { ...EVERYWHERE, ...failures };
+  for (const [status, why] of Object.entries(all)) {
+    responses[status] = { description: why, content: { 'application/json': { schema: ref('Error') } } };
   }
   return { operationId, summary, ...more, responses };
 }
@@ -82,17 +92,32 @@ const logParameters = [
   }),
   parameter('stream', 'Only this stream', { enum: ['stdout', 'stderr'] }),
   parameter('previous', 'The run before the present one', yesNo),
+  parameter('after', 'Go on behind this line of a stream, `INSTANCE:STREAM:AT`; may be repeated', {
+    type: 'array',
+    items: { type: 'string', pattern: '^[^:]+:(stdout|stderr):[0-9]{1,16}$' },
+  }),
 ];
 
-const explainParameters = [
-  {
-    name: 'id',
-    in: 'path',
-    required: true,
-    description: 'Name of the service',
-    schema: { type: 'string', minLength: 1 },
-  },
+function idParameter(description: string): Schema {
+  return { name: 'id', in: 'path', required: true, description, schema: { type: 'string', minLength: 1 } };
+}
+
+const ofInstance = idParameter('Name of the instance');
+
+const outputParameters = [
+  ofInstance,
+  parameter('backlog', 'Begin with up to so many bytes that are already there', {
+    type: 'integer',
+    minimum: 0,
+    maximum: 16 * 1024 * 1024,
+    default: 0,
+  }),
 ];
+
+const metricsText = {
+  description: 'The text format of Prometheus',
+  type: 'text/plain; version=0.0.4',
+} as const;
 
 const read = {
   info: operation('getInfo', 'The daemon', { description: 'The daemon', schema: 'DaemonInfo' }, { 400: BAD }),
@@ -107,27 +132,91 @@ const read = {
     'What a service does and why',
     { description: 'The explanation', schema: 'Explanation' },
     { 400: BAD, 404: UNKNOWN },
-    { parameters: explainParameters },
+    { parameters: [idParameter('Name of the service')] },
   ),
   events: operation(
     'listEvents',
     'The journal; a follower that is too slow misses what is more than 1,000 entries old, which `seq` tells',
-    { description: 'One happening a line, oldest first', schema: 'Happening', ndjson: true },
+    { description: 'One happening a line, oldest first', schema: 'Happening', type: 'application/x-ndjson' },
     { 400: BAD, 404: UNKNOWN },
     { parameters: eventParameters },
   ),
   logs: operation(
     'readLogs',
     'The output of services',
-    { description: 'One log line a line', schema: 'LogLine', ndjson: true },
+    { description: 'One log line a line', schema: 'LogLine', type: 'application/x-ndjson' },
     { 400: BAD, 404: UNKNOWN },
     { parameters: logParameters },
   ),
   watch: operation(
     'watch',
     'A snapshot, then every change; a client that is too slow gets only the newest snapshot',
-    { description: 'One item a line', schema: 'WatchItem', ndjson: true },
+    { description: 'One item a line', schema: 'WatchItem', type: 'application/x-ndjson' },
     { 400: BAD },
+  ),
+};
+
+const measure = {
+  stats: operation(
+    'getStats',
+    'What every live instance uses, sampled now or at most 200 ms ago',
+    { description: 'The sample', schema: 'Stats' },
+    { 400: BAD },
+    {
+      parameters: [
+        parameter('at-once', 'Without a share of the CPU where a second sample were needed for it', yesNo),
+      ],
+    },
+  ),
+  timeline: operation(
+    'getTimeline',
+    'How the project last came up: who waited for whom, and for how long',
+    { description: 'The last start', schema: 'Timeline' },
+    { 400: BAD },
+  ),
+  metrics: operation('getMetrics', 'The project as metrics', metricsText, { 400: BAD }),
+  metricsByConvention: operation(
+    'scrapeMetrics',
+    'The same as `/v1/metrics`, where those who collect metrics look first',
+    metricsText,
+    { 400: BAD },
+  ),
+};
+
+const terminal = {
+  output: operation(
+    'followOutput',
+    'The bytes that an instance writes to its standard output, or its terminal, until the client closes; a client that is too slow misses some',
+    { description: 'Bytes as they were written', type: 'application/octet-stream' },
+    { 400: BAD, 404: UNKNOWN, 409: STATE },
+    { parameters: outputParameters },
+  ),
+  input: operation(
+    'writeInput',
+    'Write to the standard input of an instance; answers once it is handed over',
+    { description: 'It was written', schema: 'Nothing' },
+    {
+      400: BAD,
+      404: UNKNOWN,
+      409: 'The instance takes no input, or does not read what waits for it already',
+      413: 'The body is larger than 64 KiB',
+      415: 'The body is not said to be `application/octet-stream`',
+    },
+    {
+      parameters: [ofInstance],
+      requestBody: {
+        required: true,
+        description: '1 byte to 64 KiB, taken as they are',
+        content: { 'application/octet-stream': {} },
+      },
+    },
+  ),
+  resize: operation(
+    'resizeTerminal',
+    'Set the size of the terminal of an instance',
+    { description: 'It was set', schema: 'Nothing' },
+    { ...BODY_FAILURES, 404: UNKNOWN, 409: 'The instance has no terminal' },
+    { parameters: [ofInstance], ...body('ResizeRequest') },
   ),
 };
 
@@ -163,7 +252,7 @@ const act = {
   lease: operation(
     'holdLease',
     'Hold the lease: when this connection ends without a detach, the project is brought down',
-    { description: 'Stays open while the lease is held', schema: 'LeaseLine', ndjson: true },
+    { description: 'Stays open while the lease is held', schema: 'LeaseLine', type: 'application/x-ndjson' },
     BODY_FAILURES,
   ),
   detach: operation(
@@ -172,6 +261,13 @@ const act = {
     { description: 'It was given up', schema: 'Nothing' },
     { ...BODY_FAILURES, 404: 'There is no such lease' },
     body('DetachRequest'),
+  ),
+  handOver: operation(
+    'handOver',
+    'End the daemon and leave every service running, for another daemon to take over',
+    { description: 'It is about to end', schema: 'Nothing' },
+    BODY_FAILURES,
+    body('HandOverRequest'),
   ),
 };
 
@@ -204,12 +300,20 @@ export const openApi = {
     '/v1/events': { get: read.events },
     '/v1/logs': { get: read.logs },
     '/v1/watch': { get: read.watch },
+    '/v1/stats': { get: measure.stats },
+    '/v1/timeline': { get: measure.timeline },
+    '/v1/metrics': { get: measure.metrics },
+    '/metrics': { get: measure.metricsByConvention },
+    '/v1/instances/{id}/output': { get: terminal.output },
+    '/v1/instances/{id}/input': { post: terminal.input },
+    '/v1/instances/{id}/resize': { post: terminal.resize },
     '/v1/plan': { post: act.plan },
     '/v1/apply': { post: act.apply },
     '/v1/actions': { post: act.actions },
     '/v1/down': { post: act.down },
     '/v1/lease': { post: act.lease },
     '/v1/lease/detach': { post: act.detach },
+    '/v1/daemon/hand-over': { post: act.handOver },
   },
   components: { schemas: { ...sharedSchemas, ...messageSchemas } },
 };

@@ -57,6 +57,16 @@ export class Query {
     return undefined;
   }
 
+  /** Each value as `read` understands it; `what` is expected where it does not. */
+  each<T>(key: string, what: string, read: (value: string) => T | undefined): readonly T[] {
+    return this.texts(key).flatMap((value) => {
+      const found = read(value);
+      if (found !== undefined) return [found];
+      this.#fail(`query parameter ${key} must be ${what}`);
+      return [];
+    });
+  }
+
   #fail(problem: string): void {
     this.#problem ??= problem;
   }

@@ -68,3 +68,24 @@ interface DetachRequest {
 }
 
 export const detachRequest: Shape<DetachRequest> = object<DetachRequest>({ id: required(name(LONGEST_ID)) });
+
+interface ResizeRequest {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** Far beyond every screen, and within what a terminal's size can hold (`struct winsize`, ioctl_tty(2): 16 bits). */
+const MOST_CELLS = 10_000;
+
+export const resizeRequest: Shape<ResizeRequest> = object<ResizeRequest>({
+  columns: required(integer(1, MOST_CELLS)),
+  rows: required(integer(1, MOST_CELLS)),
+});
+
+interface HandOverRequest {
+  readonly reason: string;
+}
+
+export const handOverRequest: Shape<HandOverRequest> = object<HandOverRequest>({
+  reason: required(name(LONGEST_REASON)),
+});

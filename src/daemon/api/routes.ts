@@ -1,13 +1,22 @@
-import type { LogQuery } from '../../core/api.ts';
+import type { LogPlace, LogQuery } from '../../core/api.ts';
 import { err, ok, type Result } from '../../core/result.ts';
 import type { Control } from '../../ports/control.ts';
+import { renderMetrics } from '../metrics.ts';
 import type { Failure } from './failure.ts';
-import { sendEvents, sendLogs, sendWatch } from './follow.ts';
+import { sendBytes, sendEvents, sendLogs, sendWatch } from './follow.ts';
+import type { Inputs } from './inputs.ts';
 import type { Leases } from './leases.ts';
-import type { LineStream } from './line-stream.ts';
+import type { ByteStream, LineStream } from './line-stream.ts';
 import { openApi } from './openapi.ts';
 import type { Query } from './query.ts';
-import { actionRequest, applyRequest, detachRequest, downRequest } from './requests.ts';
+import {
+  actionRequest,
+  applyRequest,
+  detachRequest,
+  downRequest,
+  handOverRequest,
+  resizeRequest,
+} from './requests.ts';
 import { object, type Shape } from './shape.ts';
 import type { WatchHub } from './watch-hub.ts';
 
@@ -16,11 +25,14 @@ export interface Served {
   readonly control: Control;
   readonly hub: WatchHub;
   readonly leases: Leases;
+  readonly inputs: Inputs;
 }
 
 export type Reply =
   | { readonly kind: 'json'; readonly value: unknown }
-  | { readonly kind: 'stream'; readonly send: (stream: LineStream) => Promise<void> };
+  | { readonly kind: 'text'; readonly contentType: string; readonly text: string }
+  | { readonly kind: 'lines'; readonly send: (stream: LineStream) => Promise<void> }
+  | { readonly kind: 'bytes'; readonly send: (stream: ByteStream) => Promise<void> };
 
 /** A request of which everything has been read and checked. */
 interface Call<Q, B> {
@@ -36,12 +48,17 @@ export interface Route<Q = unknown, B = unknown> {
   readonly query?: (query: Query) => Q;
   /** The body that a POST must have. Without a shape it must have none, or an empty object. */
   readonly body?: Shape<B>;
+  /** The body of a POST is bytes, at least one and at most so many; it reaches `handle` as a Buffer. */
+  readonly octets?: number;
   readonly handle: (served: Served, call: Call<Q, B>) => Promise<Result<Reply, Failure>>;
 }
 
 const MOST_EVENTS = 10_000;
 const DEFAULT_EVENTS = 100;
 const MOST_LINES = 1_000_000_000;
+/** What one request may write to a service's standard input. */
+const INPUT_LIMIT_BYTES = 64 * 1024;
+const MOST_BACKLOG_BYTES = 16 * 1024 * 1024;
 
 export const nothing: Shape<unknown> = object<unknown>({});
 
@@ -88,6 +105,35 @@ export const routes: readonly Route[] = [
     handle: ({ control, hub }) => streaming((stream) => sendWatch(control, hub, stream)),
   }),
   route({
+    method: 'GET',
+    path: '/v1/stats',
+    query: (query) => query.flag('at-once'),
+    handle: ({ control }, { query: atOnce }) => json(control.stats(atOnce)),
+  }),
+  route({ method: 'GET', path: '/v1/timeline', handle: ({ control }) => json(control.timeline()) }),
+  route({ method: 'GET', path: '/v1/metrics', handle: ({ control }) => metrics(control) }),
+  // Where those who collect metrics look first.
+  route({ method: 'GET', path: '/metrics', handle: ({ control }) => metrics(control) }),
+  route({
+    method: 'GET',
+    path: '/v1/instances/{id}/output',
+    query: (query) => query.count('backlog', MOST_BACKLOG_BYTES) ?? 0,
+    handle: ({ control }, { params, query: backlog }) => output(control, params['id'] ?? '', backlog),
+  }),
+  route<unknown, Buffer>({
+    method: 'POST',
+    path: '/v1/instances/{id}/input',
+    octets: INPUT_LIMIT_BYTES,
+    handle: ({ inputs }, { params, body }) => done(inputs.write(params['id'] ?? '', body)),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/instances/{id}/resize',
+    body: resizeRequest,
+    handle: ({ control }, { params, body }) =>
+      done(control.resize(params['id'] ?? '', body.columns, body.rows)),
+  }),
+  route({
     method: 'POST',
     path: '/v1/plan',
     body: applyRequest,
@@ -125,6 +171,15 @@ export const routes: readonly Route[] = [
         ? json(ok({}))
         : refuse({ code: 'unknown-lease', message: 'there is no lease of that id' }),
   }),
+  route({
+    method: 'POST',
+    path: '/v1/daemon/hand-over',
+    body: handOverRequest,
+    handle: ({ control }, { body }) => {
+      control.handOver(body.reason);
+      return json(ok({}));
+    },
+  }),
 ];
 
 /** Ties a handler to what its own query and body are; the table holds them without. */
@@ -139,8 +194,37 @@ async function json(
   return result.ok ? ok({ kind: 'json', value: result.value }) : result;
 }
 
+/** For what has nothing to say but that it was done. */
+async function done(answer: Promise<Result<void, Failure>>): Promise<Result<Reply, Failure>> {
+  const result = await answer;
+  return result.ok ? ok({ kind: 'json', value: {} }) : result;
+}
+
 function streaming(send: (stream: LineStream) => Promise<void>): Promise<Result<Reply, Failure>> {
-  return Promise.resolve(ok({ kind: 'stream', send }));
+  return Promise.resolve(ok({ kind: 'lines', send }));
+}
+
+async function metrics(control: Control): Promise<Result<Reply, Failure>> {
+  const stats = await control.stats(false);
+  return stats.ok ? ok({ kind: 'text', ...(await renderMetrics(control.snapshot(), stats.value)) }) : stats;
+}
+
+/** An instance that has no output to give is refused before anything is sent. */
+function output(control: Control, instance: string, backlog: number): Promise<Result<Reply, Failure>> {
+  const stop = new AbortController();
+  const pieces = control.output(instance, backlog, stop.signal);
+  if (!pieces.ok) return refuse(pieces.error);
+  return Promise.resolve(
+    ok({
+      kind: 'bytes',
+      send: (stream) => {
+        const onAbort = (): void => stop.abort();
+        stream.signal.addEventListener('abort', onAbort);
+        if (stream.signal.aborted) onAbort();
+        return sendBytes(pieces.value, stream).finally(onAbort);
+      },
+    }),
+  );
 }
 
 function refuse(failure: Failure): Promise<Result<Reply, Failure>> {
@@ -154,6 +238,7 @@ function logQuery(query: Query): LogQuery {
   const since = query.count('since', Number.MAX_SAFE_INTEGER);
   const stream = query.choice('stream', ['stdout', 'stderr']);
   const previous = query.flag('previous');
+  const after = query.each('after', 'of the form INSTANCE:STREAM:AT', logPlace);
   return {
     select,
     follow,
@@ -161,7 +246,14 @@ function logQuery(query: Query): LogQuery {
     ...(since === undefined ? {} : { since }),
     ...(stream === undefined ? {} : { stream }),
     ...(previous ? { previous } : {}),
+    ...(after.length === 0 ? {} : { after }),
   };
+}
+
+function logPlace(text: string): LogPlace | undefined {
+  const [, instance, stream, at] = /^([^:]+):(stdout|stderr):([0-9]{1,16})$/.exec(text) ?? [];
+  if (instance === undefined || (stream !== 'stdout' && stream !== 'stderr')) return undefined;
+  return Number.isSafeInteger(Number(at)) ? { instance, stream, at: Number(at) } : undefined;
 }
 
 function isKnown(control: Control, name: string): boolean {

@@ -1,13 +1,16 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createNetServer, type Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result, unreachable } from '../../core/result.ts';
 import type { Control } from '../../ports/control.ts';
-import { readJson, type BodyFailure } from './body.ts';
-import { badRequest, INTERNAL, statusOf, type Failure } from './failure.ts';
+import { failureAnswer, jsonAnswer, rawAnswer, send } from './answer.ts';
+import { discard, readJson, readOctets, type BodyFailure } from './body.ts';
+import { ConnectionLimit } from './connection-limit.ts';
+import { badRequest, INTERNAL, type Failure } from './failure.ts';
 import { refusedOrigin } from './guard.ts';
+import { Inputs } from './inputs.ts';
 import { Leases } from './leases.ts';
-import { encodeLine, OpenStreams } from './line-stream.ts';
+import { ByteStream, encodeLine, LineStream, OpenStreams } from './line-stream.ts';
 import { Query } from './query.ts';
 import { matchRoute, type Match } from './router.ts';
 import { nothing, routes, type Reply, type Served } from './routes.ts';
@@ -19,6 +22,9 @@ export interface ApiServerOptions {
   readonly heartbeatMs?: number;
   /** A request has to be there, with its body, within this time. */
   readonly requestTimeoutMs?: number;
+  /** An answer that does not stream has to be taken within this time. */
+  readonly answerTimeoutMs?: number;
+  /** One that comes on top of these is answered with status 503. */
   readonly maxConnections?: number;
   /** Told of every error that is a bug of ours; `where` is the route. By default it goes to stderr. */
   readonly onBug?: (error: unknown, where: string) => void;
@@ -44,7 +50,10 @@ export interface ApiServer {
 /** The environment of the caller goes with a request, and may be large: Linux allows 6 MiB with all arguments. */
 const BODY_LIMIT_BYTES = 4 * 1024 * 1024;
 const CLOSE_GRACE_MS = 1000;
-const JSON_TYPE = 'application/json; charset=utf-8';
+/** A request may name a place in each stream of the logs: room for a thousand of them. */
+const LONGEST_HEAD_BYTES = 32 * 1024;
+/** Connections above the limit that are there at once because they are told so; what is above these is dropped. */
+const MOST_REFUSALS = 256;
 
 export function createApiServer(control: Control, options: ApiServerOptions): ApiServer {
   return new HttpApiServer(control, options);
@@ -54,9 +63,14 @@ class HttpApiServer implements ApiServer {
   readonly #server: Server;
   readonly #served: Served;
   readonly #streams: OpenStreams;
+  readonly #limit: ConnectionLimit;
+  readonly #mostSockets: number;
+  readonly #answerTimeoutMs: number;
   readonly #onBug: (error: unknown, where: string) => void;
   /** The answer that each connection is at. */
   readonly #answering = new WeakMap<Duplex, ServerResponse>();
+  /** Settles when the last answer on a connection is through. */
+  readonly #turns = new WeakMap<Duplex, Promise<void>>();
   #file: SocketFile | undefined;
   #path = '';
   /** What listens in place of `#server` since its socket was removed; what connects is handed to `#server`. */
@@ -65,16 +79,30 @@ class HttpApiServer implements ApiServer {
 
   constructor(control: Control, options: ApiServerOptions) {
     const requestTimeout = options.requestTimeoutMs ?? 30_000;
-    this.#served = { control, hub: new WatchHub(control), leases: new Leases(control) };
+    const maxConnections = options.maxConnections ?? 1024;
+    this.#served = {
+      control,
+      hub: new WatchHub(control),
+      leases: new Leases(control),
+      inputs: new Inputs(control),
+    };
     this.#streams = new OpenStreams(options.heartbeatMs ?? 15_000);
+    this.#limit = new ConnectionLimit(maxConnections);
+    this.#mostSockets = maxConnections + MOST_REFUSALS;
+    this.#answerTimeoutMs = options.answerTimeoutMs ?? 30_000;
     this.#onBug = options.onBug ?? reportBug;
     this.#server = createServer({
+      maxHeaderSize: LONGEST_HEAD_BYTES,
       requestTimeout,
       headersTimeout: Math.min(10_000, requestTimeout),
       connectionsCheckingInterval: Math.min(10_000, requestTimeout),
     });
-    this.#server.maxConnections = options.maxConnections ?? 1024;
-    this.#server.on('request', (request, response) => void this.#serve(request, response));
+    this.#server.maxConnections = this.#mostSockets;
+    this.#server.on('connection', (socket: Duplex) => this.#limit.add(socket));
+    const serve = (request: IncomingMessage, response: ServerResponse): void =>
+      void this.#inTurn(request, response);
+    // The second is for a request that waits to be told to go on, so that what is refused need not be sent.
+    this.#server.on('request', serve).on('checkContinue', serve);
     this.#server.on('clientError', (error, socket) => this.#rejectBytes(error, socket));
   }
 
@@ -94,6 +122,7 @@ class HttpApiServer implements ApiServer {
   async reopen(): Promise<Result<boolean, Failure>> {
     if (this.#closing !== undefined || this.#file === undefined || this.#file.isThere()) return ok(false);
     const door = createNetServer((socket) => this.#server.emit('connection', socket));
+    door.maxConnections = this.#mostSockets;
     const file = await listenAt(door, this.#path);
     if (!file.ok) return file;
     door.on('error', (error) => this.#onBug(error, 'listening'));
@@ -117,6 +146,16 @@ class HttpApiServer implements ApiServer {
     clearTimeout(cut);
   }
 
+  /** Requests sent in one go wait here, not as answers that nobody has taken yet. */
+  async #inTurn(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { socket } = request;
+    if (this.#limit.hasRefused(socket)) return;
+    const before = this.#turns.get(socket);
+    this.#turns.set(socket, new Promise((resolve) => response.once('close', resolve)));
+    if (before !== undefined) await before;
+    await this.#serve(request, response);
+  }
+
   async #serve(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { socket } = request;
     this.#answering.set(socket, response);
@@ -125,14 +164,22 @@ class HttpApiServer implements ApiServer {
     try {
       const reply = await this.#reply(request, response, path, search);
       if (reply === 'gone') return;
-      if (!reply.ok) sendJson(response, statusOf(reply.error.code), { error: reply.error });
-      else if (reply.value.kind === 'json') sendJson(response, 200, reply.value.value);
-      else await this.#stream(response, reply.value, path);
+      if (reply.ok) await this.#give(response, reply.value, path);
+      else this.#refuse(request, response, reply.error);
     } catch (error) {
       this.#onBug(error, `${request.method ?? ''} ${path}`);
       if (response.headersSent) response.destroy();
-      else sendJson(response, statusOf(INTERNAL.code), { error: INTERNAL });
+      else send(response, failureAnswer(INTERNAL), this.#answerTimeoutMs);
     }
+  }
+
+  #refuse(request: IncomingMessage, response: ServerResponse, failure: Failure): void {
+    if (!request.complete) {
+      // Who asked before sending its body may now send it or not: what comes next on this connection is anyone's guess.
+      if (expectsContinue(request)) response.setHeader('connection', 'close');
+      discard(request);
+    }
+    send(response, failureAnswer(failure), this.#answerTimeoutMs);
   }
 
   async #reply(
@@ -152,20 +199,53 @@ class HttpApiServer implements ApiServer {
     const query = new Query(search);
     const read = route.query?.(query);
     if (query.problem !== undefined) return err(badRequest(query.problem));
-    const body = route.method === 'POST' ? await readBody(request, matched.value) : ok(undefined);
+    const proceed = (): void => {
+      if (expectsContinue(request)) response.writeContinue();
+    };
+    const body = route.method === 'POST' ? await readBody(request, matched.value, proceed) : ok(undefined);
     if (body.ok) return route.handle(this.#served, { params, query: read, body: body.value });
     return body.error === 'gone' ? 'gone' : err(body.error);
   }
 
+  #give(response: ServerResponse, reply: Reply, path: string): Promise<void> {
+    switch (reply.kind) {
+      case 'json':
+        send(response, jsonAnswer(reply.value), this.#answerTimeoutMs);
+        return Promise.resolve();
+      case 'text':
+        send(response, { status: 200, ...reply }, this.#answerTimeoutMs);
+        return Promise.resolve();
+      case 'lines':
+        return this.#sendLines(response, reply.send, path);
+      case 'bytes':
+        return this.#sendBytes(response, reply.send, path);
+      default:
+        return unreachable(reply);
+    }
+  }
+
   /** What fails once lines may have been sent is told in a last line. */
-  #stream(response: ServerResponse, reply: Reply & { kind: 'stream' }, path: string): Promise<void> {
-    return this.#streams.run(response, async (stream) => {
+  #sendLines(response: ServerResponse, give: SendOf<'lines'>, path: string): Promise<void> {
+    return this.#streams.run(new LineStream(response), async (stream) => {
       try {
-        await reply.send(stream);
+        await give(stream);
       } catch (error) {
         if (stream.signal.aborted) return;
         this.#onBug(error, path);
         stream.write(encodeLine({ error: INTERNAL }));
+      }
+    });
+  }
+
+  /** What fails among bytes cannot be told in them, so the stream breaks off. */
+  #sendBytes(response: ServerResponse, give: SendOf<'bytes'>, path: string): Promise<void> {
+    return this.#streams.run(new ByteStream(response), async (stream) => {
+      try {
+        await give(stream);
+      } catch (error) {
+        if (stream.signal.aborted) return;
+        this.#onBug(error, path);
+        stream.cut();
       }
     });
   }
@@ -177,34 +257,34 @@ class HttpApiServer implements ApiServer {
       socket.destroy();
       return;
     }
-    const failure = failureOfBytes(error.code);
-    const body = JSON.stringify({ error: failure });
-    socket.end(
-      `HTTP/1.1 ${statusOf(failure.code)} Refused\r\nconnection: close\r\ncontent-type: ${JSON_TYPE}\r\n` +
-        `content-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-      () => socket.destroy(),
-    );
+    socket.end(rawAnswer(failureOfBytes(error.code)), () => socket.destroy());
   }
 }
 
-async function readBody(request: IncomingMessage, { route }: Match): Promise<Result<unknown, BodyFailure>> {
-  const read = await readJson(request, BODY_LIMIT_BYTES);
+type SendOf<K extends Reply['kind']> = Extract<Reply, { kind: K; send: unknown }>['send'];
+
+async function readBody(
+  request: IncomingMessage,
+  { route }: Match,
+  proceed: () => void,
+): Promise<Result<unknown, BodyFailure>> {
+  if (route.octets !== undefined) {
+    const octets = await readOctets(request, route.octets, proceed);
+    return octets.ok && octets.value.length === 0 ? err(NO_BODY) : octets;
+  }
+  const read = await readJson(request, BODY_LIMIT_BYTES, proceed);
   if (!read.ok) return read;
   if (read.value === undefined && route.body === undefined) return ok(undefined);
-  if (read.value === undefined) return err(badRequest('the request has no body'));
+  if (read.value === undefined) return err(NO_BODY);
   const checked = (route.body ?? nothing)(read.value, 'body');
   return checked.ok ? checked : err(badRequest(checked.error));
 }
 
-function sendJson(response: ServerResponse, status: number, value: unknown): void {
-  if (response.destroyed) return;
-  const body = JSON.stringify(value);
-  response.writeHead(status, {
-    'content-type': JSON_TYPE,
-    'content-length': Buffer.byteLength(body),
-    'cache-control': 'no-store',
-  });
-  response.end(body);
+const NO_BODY = badRequest('the request has no body');
+
+/** Node tells such a request apart by the same header (RFC 9110, 10.1.1). */
+function expectsContinue({ headers }: IncomingMessage): boolean {
+  return /(?:^|\W)100-continue(?:\W|$)/i.test(headers.expect ?? '');
 }
 
 function splitTarget(target: string): readonly [string, string] {

@@ -66,7 +66,8 @@ async function occupied(path: string): Promise<Failure | undefined> {
   } catch (error) {
     return refused(path, error);
   }
-  if (about === undefined) return undefined;
+  // A link is no socket of anybody's: the renaming takes its place and leaves alone what it points to.
+  if (about === undefined || about.isSymbolicLink()) return undefined;
   if (!about.isSocket()) {
     return { code: 'socket-blocked', message: `${path} is not a socket`, help: 'move it away' };
   }

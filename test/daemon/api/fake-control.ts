@@ -6,10 +6,12 @@ import type {
   LogLine,
   LogQuery,
   ProjectSnapshot,
+  StatsResponse,
+  TimelineResponse,
   WatchItem,
 } from '../../../src/core/api.ts';
 import type { Happening, HappeningBody } from '../../../src/core/event.ts';
-import { err, ok } from '../../../src/core/result.ts';
+import { err, ok, type Result } from '../../../src/core/result.ts';
 import type { Control, ControlResult, LeaseHold } from '../../../src/ports/control.ts';
 
 export const INFO: DaemonInfo = {
@@ -45,6 +47,42 @@ const SERVICE = {
   ],
 } as const satisfies ProjectSnapshot['services'][number];
 
+export const STATS: StatsResponse = {
+  at: 1_700_000_001_000,
+  instances: [
+    {
+      service: 'web',
+      instance: 'web.1',
+      cpuPercent: 12.5,
+      cpuMs: 1500,
+      memoryBytes: 4096,
+      processes: 2,
+      threads: 5,
+      openFiles: 9,
+      uptimeMs: 900,
+    },
+  ],
+  daemon: { cpuPercent: 0.1, cpuMs: 250, memoryBytes: 8192, openFiles: 20 },
+};
+
+export const TIMELINE: TimelineResponse = {
+  beganAt: 1_700_000_000_000,
+  doneAt: 1_700_000_000_300,
+  rows: [
+    {
+      service: 'web',
+      instance: 'web.1',
+      wantedAt: 1_700_000_000_000,
+      startedAt: 1_700_000_000_100,
+      doneAt: 1_700_000_000_300,
+      doneAs: 'ready',
+      waitedFor: [{ service: 'db', condition: 'ready', until: 1_700_000_000_090 }],
+      critical: true,
+    },
+  ],
+  now: 1_700_000_001_000,
+};
+
 /** A project that does as the test says and notes what it was asked. */
 export class FakeControl implements Control {
   readonly asked: unknown[] = [];
@@ -52,6 +90,8 @@ export class FakeControl implements Control {
   readonly journal: Happening[] = [];
   readonly released: boolean[] = [];
   revision = 1;
+  /** How often the snapshot was asked for. */
+  snapshots = 0;
   leased = false;
   /** More text in every snapshot. */
   padding = '';
@@ -61,11 +101,14 @@ export class FakeControl implements Control {
   gate: Promise<void> = Promise.resolve();
   lines: (query: LogQuery, signal: AbortSignal) => AsyncIterable<LogLine> = () => linesOf([]);
 
+  pieces: (signal: AbortSignal) => AsyncIterable<Uint8Array> = () => bytesOf([]);
+
   info(): DaemonInfo {
     return INFO;
   }
 
   snapshot(): ProjectSnapshot {
+    this.snapshots += 1;
     return {
       daemon: INFO,
       name: 'shop',
@@ -122,6 +165,35 @@ export class FakeControl implements Control {
     return this.lines(query, signal);
   }
 
+  stats(atOnce: boolean) {
+    return this.#answer(['stats', atOnce], STATS);
+  }
+
+  timeline() {
+    return this.#answer(['timeline'], TIMELINE);
+  }
+
+  input(instance: string, data: Uint8Array) {
+    return this.#answer(['input', instance, Buffer.from(data).toString('latin1')], undefined);
+  }
+
+  resize(instance: string, columns: number, rows: number) {
+    return this.#answer(['resize', instance, columns, rows], undefined);
+  }
+
+  output(
+    instance: string,
+    backlog: number,
+    signal: AbortSignal,
+  ): Result<AsyncIterable<Uint8Array>, { code: string; message: string }> {
+    this.asked.push(['output', instance, backlog]);
+    return this.refusal === undefined ? ok(this.pieces(signal)) : err(this.refusal);
+  }
+
+  handOver(reason: string): void {
+    this.asked.push(['hand-over', reason]);
+  }
+
   lease(): LeaseHold | undefined {
     if (this.leased) return undefined;
     this.leased = true;
@@ -171,6 +243,12 @@ export async function* linesOf(lines: readonly LogLine[]): AsyncGenerator<LogLin
   yield* lines;
 }
 
+export async function* bytesOf(pieces: readonly string[]): AsyncGenerator<Uint8Array> {
+  await Promise.resolve();
+  for (const piece of pieces) yield Buffer.from(piece, 'latin1');
+}
+
 export function logLine(number: number, text = `line ${number}`): LogLine {
-  return { service: 'web', instance: 'web.1', stream: 'stdout', time: 1_700_000_000_000 + number, text };
+  const at = number * 10;
+  return { service: 'web', instance: 'web.1', stream: 'stdout', time: 1_700_000_000_000 + number, at, text };
 }

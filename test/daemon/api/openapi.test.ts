@@ -17,12 +17,20 @@ import type { Diagnostic } from '../../../src/core/diagnostic.ts';
 import type { Cause, Happening, HappeningBody } from '../../../src/core/event.ts';
 import type { Exit, StartFailure } from '../../../src/core/exit.ts';
 import type { PlanView } from '../../../src/core/plan-view.ts';
-import type { InstanceState } from '../../../src/core/state.ts';
+import type { DependencyCondition } from '../../../src/core/service.ts';
+import type { InstanceState, Readiness } from '../../../src/core/state.ts';
 import { openApi } from '../../../src/daemon/api/openapi.ts';
-import { actionRequest, applyRequest, detachRequest, downRequest } from '../../../src/daemon/api/requests.ts';
+import {
+  actionRequest,
+  applyRequest,
+  detachRequest,
+  downRequest,
+  handOverRequest,
+  resizeRequest,
+} from '../../../src/daemon/api/requests.ts';
 import { routes } from '../../../src/daemon/api/routes.ts';
 import type { Shape } from '../../../src/daemon/api/shape.ts';
-import { APPLY, INFO, linesOf, logLine } from './fake-control.ts';
+import { APPLY, INFO, linesOf, logLine, STATS, TIMELINE } from './fake-control.ts';
 import { ask, post, serve } from './rig.ts';
 
 type Json = Record<string, unknown>;
@@ -63,6 +71,8 @@ const exits: { [K in Exit['kind']]: Extract<Exit, { kind: K }> } = {
   signal: { kind: 'signal', signal: 'SIGTERM' },
   'spawn-error': { kind: 'spawn-error', failure: { code: 'port-taken', message: 'm', help: 'h' } },
   timeout: { kind: 'timeout', afterMs: 1 },
+  oom: { kind: 'oom', evidence: 'e' },
+  unhealthy: { kind: 'unhealthy', reason: 'r' },
   unknown: { kind: 'unknown', why: 'w' },
 };
 
@@ -85,9 +95,15 @@ const failures: { [K in StartFailure['code']]: true } = {
 const exit = exits.code;
 const states: { [K in InstanceState['kind']]: Extract<InstanceState, { kind: K }> } = {
   stopped: { kind: 'stopped', exit },
-  waiting: { kind: 'waiting', since: 1, on: [{ service: 'db', condition: 'completed', now: 'running' }] },
+  waiting: { kind: 'waiting', since: 1, on: [{ service: 'db', condition: 'log', until: 9, now: 'running' }] },
   starting: { kind: 'starting', run: 'r', since: 1 },
-  running: { kind: 'running', run: 'r', pid: 1, since: 1 },
+  running: {
+    kind: 'running',
+    run: 'r',
+    pid: 1,
+    since: 1,
+    readiness: { kind: 'ready', since: 2, tookMs: 1.5 },
+  },
   backoff: { kind: 'backoff', attempt: 1, since: 1, until: 2, delayMs: 1.5, exit, reason: 'r' },
   stopping: {
     kind: 'stopping',
@@ -101,7 +117,8 @@ const states: { [K in InstanceState['kind']]: Extract<InstanceState, { kind: K }
     exit,
   },
   completed: { kind: 'completed', exit, at: 1 },
-  failed: { kind: 'failed', exit, reason: 'r', at: 1 },
+  failed: { kind: 'failed', exit, reason: 'r', at: 1, code: 'E_MAX_RESTARTS' },
+  scheduled: { kind: 'scheduled', since: 1, exit },
   skipped: { kind: 'skipped', reason: 'r' },
 };
 
@@ -113,6 +130,8 @@ const causes: { [K in Cause['kind']]: Extract<Cause, { kind: K }> } = {
   user: { kind: 'user', what: 'w' },
   scaled: { kind: 'scaled', from: 1, to: 2 },
   policy: { kind: 'policy', reason: 'r' },
+  schedule: { kind: 'schedule', what: 'w' },
+  files: { kind: 'files', paths: ['/d/a'], more: 1 },
   shutdown: { kind: 'shutdown', reason: 'r' },
   'not-running': { kind: 'not-running', was: 'stopped' },
 };
@@ -128,6 +147,11 @@ const bodies: { [K in HappeningBody['type']]: Extract<HappeningBody, { type: K }
   'instance-started': { type: 'instance-started', run: 'r', pid: 1, cause },
   'instance-adopted': { type: 'instance-adopted', run: 'r', pid: 1, startedAt: 1 },
   'instance-exited': { type: 'instance-exited', run: 'r', exit, ranMs: 1.5, cause: 'c' },
+  'instance-ready': { type: 'instance-ready', run: 'r', tookMs: 1.5 },
+  'instance-unready': { type: 'instance-unready', run: 'r', reason: 'r' },
+  'instance-unhealthy': { type: 'instance-unhealthy', run: 'r', reason: 'r' },
+  'schedule-missed': { type: 'schedule-missed', reason: 'r' },
+  'instance-signalled': { type: 'instance-signalled', run: 'r', signal: 'SIGHUP', cause },
   'instance-backing-off': { type: 'instance-backing-off', attempt: 1, delayMs: 1.5, reason: 'r' },
   'instance-stopping': { type: 'instance-stopping', run: 'r', cause, signal: 'SIGTERM' },
   'instance-escalated': { type: 'instance-escalated', run: 'r', reason: 'r' },
@@ -149,7 +173,12 @@ const service: ServiceSnapshot = {
   backend: 'native',
   backendReason: 'r',
   replicas: 1,
-  dependsOn: [{ service: 'db', condition: 'started' }],
+  dependsOn: [
+    { service: 'db', condition: 'log', pattern: 'p', timeoutMs: 1, required: false, onFailure: 'restart' },
+  ],
+  schedule: 'every 5m',
+  watch: ['/d/src'],
+  input: 'tty',
   inManifest: true,
   instances: [
     {
@@ -162,6 +191,11 @@ const service: ServiceSnapshot = {
       ports: { http: 1 },
       lastCause: 'c',
       lastExit: exit,
+      ready: { what: 'w', last: { ok: true, at: 1, tookMs: 1.5, output: 'o' }, inARow: 3, retries: 2 },
+      live: { what: 'w', inARow: 0, retries: 2 },
+      statusText: 's',
+      nextRun: 5,
+      recentRestarts: { count: 1, max: 5, windowMs: 60_000 },
       children: 2,
     },
   ],
@@ -208,6 +242,19 @@ const diagnostic: Diagnostic = {
   help: 'h',
 };
 
+const readinesses: { [K in Readiness['kind']]: Extract<Readiness, { kind: K }> } = {
+  pending: { kind: 'pending' },
+  ready: { kind: 'ready', since: 1, tookMs: 1 },
+  lost: { kind: 'lost', since: 1, reason: 'r' },
+};
+const conditions: { [K in DependencyCondition]: true } = {
+  started: true,
+  ready: true,
+  completed: true,
+  'completed-successfully': true,
+  log: true,
+};
+
 /** At least one full value of every answer, typed as the program has it. */
 const samples: readonly (readonly [string, unknown])[] = [
   ['Snapshot', snapshot],
@@ -232,12 +279,18 @@ const samples: readonly (readonly [string, unknown])[] = [
   ['LogLine', { ...logLine(1), partial: true, skipped: 7 } satisfies LogLine],
   ['WatchItem', { type: 'snapshot', snapshot } satisfies WatchItem],
   ['WatchItem', { type: 'happening', happening, dropped: 3 } satisfies WatchItem],
+  ['Stats', STATS],
+  ['Timeline', TIMELINE],
   ['LeaseLine', { lease: 'granted', id: 'i' }],
   ['LeaseLine', { lease: 'taken' }],
   ['LeaseLine', { lease: 'detached' }],
   ...Object.values(exits).map((value) => ['Exit', value] as const),
   ...Object.keys(failures).map((code) => ['StartFailure', { code, message: 'm' }] as const),
   ...Object.values(states).map((value) => ['InstanceState', value] as const),
+  ...Object.values(readinesses).map((value) => ['Readiness', value] as const),
+  ...Object.keys(conditions).map(
+    (condition) => ['WaitingOn', { service: 'db', condition, now: 'n' }] as const,
+  ),
   ...Object.values(causes).map((value) => ['Cause', value] as const),
   ...Object.values(bodies).map((value) => ['Happening', { ...value, seq: 1, time: 1 }] as const),
 ];
@@ -306,6 +359,10 @@ describe('the OpenAPI document', () => {
       ['Explanation', await ask(socket, '/v1/services/web/explain')],
       ['Happening', await ask(socket, '/v1/events')],
       ['LogLine', await ask(socket, '/v1/logs')],
+      ['Stats', await ask(socket, '/v1/stats')],
+      ['Timeline', await ask(socket, '/v1/timeline')],
+      ['Nothing', await post(socket, '/v1/instances/web.1/resize', { columns: 80, rows: 24 })],
+      ['Nothing', await post(socket, '/v1/daemon/hand-over', { reason: 'r' })],
       ['PlanAnswer', await post(socket, '/v1/plan', APPLY)],
       ['ApplyAnswer', await post(socket, '/v1/apply', APPLY)],
       ['ActionAnswer', await post(socket, '/v1/actions', action)],
@@ -351,6 +408,8 @@ describe('the bodies that the server takes are those that the document allows', 
     ['ActionRequest', actionRequest, actions],
     ['DownRequest', downRequest, [{ reason: 'r', level: 0, timeoutMs: 5 }]],
     ['DetachRequest', detachRequest, [{ id: 'i' }]],
+    ['ResizeRequest', resizeRequest, [{ columns: 80, rows: 24 }]],
+    ['HandOverRequest', handOverRequest, [{ reason: 'r' }]],
   ];
 
   test.each(cases)('%s', (name, shape, good) => {
