@@ -1,8 +1,8 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { ActionRequest, ActionResponse, ProjectSnapshot, Selector } from '../core/api.ts';
 import { isLive } from '../core/state.ts';
-import { withDaemon, type Common } from './common.ts';
-import { fail, type CliContext } from './context.ts';
+import { withDaemon, type Common, type Format } from './common.ts';
+import { fail, writeJson, type CliContext } from './context.ts';
 import { reportCulprits } from './culprit.ts';
 import { Display, FRAME_MS } from './display.ts';
 import { allStopped, beginDown, downRows, hearStop, seeDown } from './down-progress.ts';
@@ -12,7 +12,14 @@ import { daemonGone } from './up-detached.ts';
 import { judgeUp, notUp, upRows, type UpVerdict } from './up-progress.ts';
 import { displayNames } from './view.ts';
 
+function howShown({ plain, format }: ActionOptions): 'live' | 'plain' | 'silent' {
+  if (format === 'json') return 'silent';
+  return plain ? 'plain' : 'live';
+}
+
 export interface ActionOptions {
+  /** Only of `scale`. */
+  readonly format?: Format;
   readonly label: readonly string[];
   readonly plain: boolean;
   /** Ms. */
@@ -51,27 +58,38 @@ export function scale(
   targets: readonly { readonly service: string; readonly replicas: number }[],
   options: ActionOptions,
 ): Promise<ExitStatus> {
+  const { context } = common;
+  const say = (text: string): void => {
+    if (options.format !== 'json') context.stdout.write(text);
+  };
+  const scaled: unknown[] = [];
+  const through = (status: ExitStatus): ExitStatus => {
+    if (options.format === 'json') writeJson(context, { scaled });
+    return status;
+  };
   return withDaemon(common, async (client) => {
     for (const { service, replicas } of targets) {
       const before = await client.snapshot();
       const from = before.services.find(({ id }) => id === service)?.replicas;
       const response = await client.act({ action: 'scale', service, replicas });
+      const { affected, unchanged } = response;
+      scaled.push({ service, ...(from === undefined ? {} : { from }), to: replicas, affected, unchanged });
       if (response.affected.length === 0) {
-        common.context.stdout.write(`${service}: ${replicas} as before\n`);
+        say(`${service}: ${replicas} as before\n`);
         continue;
       }
-      common.context.stdout.write(`${service}: ${from === undefined ? '' : `${from} -> `}${replicas}\n`);
+      say(`${service}: ${from === undefined ? '' : `${from} -> `}${replicas}\n`);
       const gone = new Set(
         response.snapshot.services.find(({ id }) => id === service)?.instances.map(({ id }) => id),
       );
-      const stopped = response.affected.filter((id) => wantedDown(response.snapshot, id) || !gone.has(id));
+      const stopped = affected.filter((id) => wantedDown(response.snapshot, id) || !gone.has(id));
       const status =
         stopped.length > 0
           ? await showStop(common.context, client, before, { ...response, affected: stopped }, options)
           : await showStart(common.context, client, response, options);
-      if (status !== EXIT.ok) return status;
+      if (status !== EXIT.ok) return through(status);
     }
-    return EXIT.ok;
+    return through(EXIT.ok);
   });
 }
 
@@ -126,7 +144,7 @@ async function showStart(
   response: ActionResponse,
   options: ActionOptions,
 ): Promise<ExitStatus> {
-  const display = new Display(context, options.plain);
+  const display = new Display(context, howShown(options));
   const begun = response.snapshot.now;
   const affected = new Set(response.affected);
   const only = new Set(
@@ -172,7 +190,7 @@ async function showStop(
   response: ActionResponse,
   options: ActionOptions,
 ): Promise<ExitStatus> {
-  const display = new Display(context, options.plain);
+  const display = new Display(context, howShown(options));
   let memory = beginDown(before, before.now, new Set(response.affected));
   let last = response.snapshot;
   const end = await monitor<true>({

@@ -1,13 +1,25 @@
 import type { ExitStatus } from './exit-status.ts';
 
-/** A stream that text is written to. */
+/** A stream that text, or bytes as they are, are written to. */
 export interface Output {
   /** False when the reader does not keep up; `drained` then says when to go on. */
-  write(text: string): boolean;
+  write(data: string | Uint8Array): boolean;
   drained(): Promise<void>;
 }
 
-export type CliSignal = 'SIGINT' | 'SIGTERM';
+/** What is typed, or comes through a pipe. */
+export interface Input {
+  readonly isTTY: boolean;
+  /** The bytes from now on, as they come; ends with the input or when `signal` aborts. To be called once. */
+  read(signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /**
+   * Only on a terminal: has it pass on every key at once, Ctrl-C too, and show none. The answer undoes that, and so does
+   * the end of the process, short of a SIGKILL.
+   */
+  raw(): () => void;
+}
+
+export type CliSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP' | 'SIGWINCH';
 
 /** Everything of the process that a command may touch, so that commands run in tests without one. */
 export interface CliContext {
@@ -17,6 +29,7 @@ export interface CliContext {
   readonly cwd: string;
   readonly stdout: Output;
   readonly stderr: Output;
+  readonly stdin: Input;
   /** Whether stdout is a terminal on which lines can be redrawn. */
   readonly isTTY: boolean;
   /** Width of the terminal, or undefined where there is none: then nothing is cut. */
@@ -29,7 +42,7 @@ export interface CliContext {
   /** Calls `fire` once, `delayMs` from now. The answer cancels. */
   after(delayMs: number, fire: () => void): () => void;
   readonly signals: {
-    /** The answer removes the listener; while there is none, the signal ends the process as usual. */
+    /** The answer removes the listener; while there is none, the signal does to the process what it usually does. */
     on(signal: CliSignal, listener: () => void): () => void;
   };
 }

@@ -14,16 +14,21 @@ export const FRAME_MS = 100;
 export class Display {
   readonly #context: CliContext;
   readonly #live: LiveBlock | undefined;
+  readonly #silent: boolean;
   #seen: ReadonlyMap<string, string> = new Map();
   #tick = 0;
 
-  constructor(context: CliContext, plain: boolean) {
+  /** `how`: on a terminal redrawn in place, or plain lines all the same, or nothing at all. */
+  constructor(context: CliContext, how: 'live' | 'plain' | 'silent') {
     this.#context = context;
-    this.#live = context.isTTY && !plain ? new LiveBlock((text) => context.stdout.write(text)) : undefined;
+    this.#silent = how === 'silent';
+    this.#live =
+      context.isTTY && how === 'live' ? new LiveBlock((text) => context.stdout.write(text)) : undefined;
   }
 
   /** `head` is the line above the rows; without a terminal it is left to the caller. */
   show(rows: readonly KeyedRow[], head?: string): void {
+    if (this.#silent) return;
     if (this.#live === undefined) {
       const { lines, seen } = changedRows(this.#seen, rows);
       this.#seen = seen;
@@ -53,6 +58,7 @@ export class Display {
 
   /** `text` ends with a newline. */
   print(text: string): void {
+    if (this.#silent) return;
     if (this.#live === undefined) this.#context.stdout.write(text);
     else this.#live.print(text);
   }

@@ -24,7 +24,7 @@ export async function down(common: Common, options: DownOptions): Promise<ExitSt
   }
   return closing(client, async () => {
     const { name } = await client.snapshot();
-    const display = new Display(context, options.plain);
+    const display = new Display(context, options.plain ? 'plain' : 'live');
     const response = await bringDown(context, client, display, {
       reason: options.reason ?? 'setpoint down',
       ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),

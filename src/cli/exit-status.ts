@@ -1,3 +1,5 @@
+import type { Exit } from '../core/exit.ts';
+
 /** What the exit statuses of the command line mean. `setpoint help exit-status` prints this. */
 export const EXIT = {
   ok: 0,
@@ -17,7 +19,19 @@ export const EXIT = {
   terminated: 143,
 } as const;
 
-export type ExitStatus = (typeof EXIT)[keyof typeof EXIT];
+declare const passedOn: unique symbol;
+
+/** The status that a service's run ended with, which `attach` ends with, too. */
+export type ServiceStatus = number & { readonly [passedOn]: true };
+
+export type ExitStatus = (typeof EXIT)[keyof typeof EXIT] | ServiceStatus;
+
+/** As a shell has it: a run's status, 128 + n for signal n, and 1 where there is neither. */
+export function serviceStatus(exit: Exit, signalNumbers: Readonly<Record<string, number>>): ServiceStatus {
+  const signal = exit.kind === 'signal' ? signalNumbers[exit.signal] : undefined;
+  const status = exit.kind === 'code' ? exit.code : signal === undefined ? EXIT.failure : 128 + signal;
+  return status as ServiceStatus;
+}
 
 export const EXIT_STATUS_HELP = `Exit statuses
 
@@ -33,4 +47,7 @@ export const EXIT_STATUS_HELP = `Exit statuses
 
 An attached \`up\` ends with 0 after an orderly shutdown by Ctrl-C, and when every service has
 completed by itself; with 1 when a service failed or was skipped, or something could not be stopped.
+
+\`attach\` ends with the status of the run that it is attached to, 128 + n where signal n ended that;
+with 0 when it leaves before.
 `;

@@ -1,5 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../core/duration.ts';
+import { parseDetachKeys } from './detach-keys.ts';
 
 /** Parsers of option values. Each throws commander's error, which names the option. */
 
@@ -20,6 +21,26 @@ export function keyValue(
 export function durationOption(flags: string, description: string, preset?: string): Option {
   const option = new Option(flags, description).argParser(duration);
   return preset === undefined ? option : option.default(duration(preset), preset);
+}
+
+/** The daemon answers everybody who asks within this time with the same sample. */
+const LEAST_INTERVAL_MS = 200;
+
+/** An option that takes how often something is looked at, in ms. */
+export function intervalOption(flags: string, description: string, preset: string): Option {
+  const interval = (value: string): number => {
+    const ms = duration(value);
+    if (ms < LEAST_INTERVAL_MS)
+      throw new InvalidArgumentError(`It must be ${LEAST_INTERVAL_MS}ms or longer.`);
+    return ms;
+  };
+  return new Option(flags, description).argParser(interval).default(interval(preset), preset);
+}
+
+export function detachKeys(value: string): Uint8Array {
+  const parsed = parseDetachKeys(value);
+  if (!parsed.ok) throw new InvalidArgumentError(`${sentence(parsed.error)}.`);
+  return parsed.value;
 }
 
 /** An option's line in the help: with its choices, and its default where that says something. */

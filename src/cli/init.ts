@@ -59,7 +59,10 @@ ${entries.join('')}
     #   LOG_LEVEL: debug
     # ports:
     #   http: auto          # a free port, given to the service as PORT
-    # depends_on: [db]      # started first
+    # ready:                # what tells that it can be used; \`up --wait\` waits for it
+    #   http: { port: http, path: /health }
+    # depends_on:
+    #   db: ready           # or started, completed, completed-successfully
     # restart: on-failure   # or never, always, unless-stopped
     # stop:
     #   grace: 10s          # between SIGTERM and SIGKILL

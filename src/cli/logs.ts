@@ -1,10 +1,13 @@
+import type { DaemonClient } from '../client/types.ts';
 import type { LogLine, LogQuery } from '../core/api.ts';
 import { closing, keptOutput, locate, type Common, type Format } from './common.ts';
 import { fail } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
+import { LogCursor } from './log-cursor.ts';
 import { isGone } from './monitor.ts';
 import { LogPrinter } from './output/log-printer.ts';
 import { notRunning, reach } from './common.ts';
+import type { Location } from './services.ts';
 import { displayNames } from './view.ts';
 
 export interface LogsOptions {
@@ -44,18 +47,68 @@ export async function logs(
         EXIT.notRunning,
       );
     }
-    return print(common, services.offlineLogs(location, query), new Map(), options, undefined);
+    await print({ common, options }, services.offlineLogs(location, query), new Map());
+    return EXIT.ok;
   }
-  return closing(client, async () => {
-    const abort = new AbortController();
-    const stop = context.signals.on('SIGINT', () => abort.abort());
+  const abort = new AbortController();
+  const stop = context.signals.on('SIGINT', () => abort.abort());
+  try {
+    const run = { common, options, cursor: new LogCursor(), signal: abort.signal };
+    if (query.follow) await follow(run, location, client, query);
+    else await closing(client, () => show(run, client, query));
+  } catch (error) {
+    // A project that goes down takes its daemon along; the lines so far were all there is.
+    if (!isGone(error) && !abort.signal.aborted) throw error;
+  } finally {
+    stop();
+  }
+  return EXIT.ok;
+}
+
+interface Printing {
+  readonly common: Common;
+  readonly options: LogsOptions;
+  /** Told of each line that was printed. */
+  readonly cursor?: LogCursor;
+  readonly signal?: AbortSignal;
+}
+
+/** How long a daemon that has handed over is waited for to have a successor. */
+const SUCCESSOR_WITHIN_MS = 10_000;
+const LOOK_MS = 50;
+
+/** Prints until the project is down, from one daemon after the other where that takes several: each line once. */
+async function follow(
+  run: Printing & { readonly cursor: LogCursor; readonly signal: AbortSignal },
+  location: Location,
+  first: DaemonClient,
+  query: LogQuery,
+): Promise<void> {
+  const { common, cursor, signal } = run;
+  let begunAt: number | undefined;
+  let names: ReadonlyMap<string, string> = new Map();
+  let client: DaemonClient | undefined = first;
+  while (client !== undefined) {
+    const present: DaemonClient = client;
+    let vanished = false;
     try {
-      const shown = displayNames(await client.snapshot());
-      return await print(common, client.logs(query, abort.signal), shown, options, abort.signal);
-    } finally {
-      stop();
+      await closing(present, async () => {
+        const snapshot = await present.snapshot();
+        begunAt ??= snapshot.now;
+        names = displayNames(snapshot);
+        await print(run, present.logs(cursor.goOn(query, begunAt), signal), names);
+      });
+    } catch (error) {
+      if (!isGone(error)) throw error;
+      vanished = true;
     }
-  });
+    if (signal.aborted) return;
+    client = vanished ? await reach(common, location) : await successor(common, location);
+  }
+  if (signal.aborted || query.select.labels.length > 0 || begunAt === undefined) return;
+  // What was written last may not have got here before the daemon ended.
+  const rest = { ...cursor.goOn(query, begunAt), follow: false };
+  if (rest.after !== undefined) await print(run, common.services.offlineLogs(location, rest), names);
 }
 
 function queryOf(names: readonly string[], options: LogsOptions): LogQuery {
@@ -70,13 +123,30 @@ function queryOf(names: readonly string[], options: LogsOptions): LogQuery {
   };
 }
 
+/** The daemon that follows one which ended in an orderly way; undefined where the project is down, or has none now. */
+async function successor(
+  { context, services }: Common,
+  location: Location,
+): Promise<DaemonClient | undefined> {
+  if ((await services.recordedPhase(location)) !== 'up') return undefined;
+  const giveUpAt = context.now() + SUCCESSOR_WITHIN_MS;
+  for (;;) {
+    const client = await services.connect(location);
+    if (client !== undefined || context.now() >= giveUpAt) return client;
+    await new Promise<void>((resolve) => void context.after(LOOK_MS, resolve));
+  }
+}
+
+async function show(run: Printing, client: DaemonClient, query: LogQuery): Promise<void> {
+  const names = displayNames(await client.snapshot());
+  await print(run, client.logs(query, run.signal), names);
+}
+
 async function print(
-  common: Common,
+  { common, options, cursor }: Printing,
   lines: AsyncIterable<LogLine>,
   names: ReadonlyMap<string, string>,
-  options: LogsOptions,
-  signal: AbortSignal | undefined,
-): Promise<ExitStatus> {
+): Promise<void> {
   const { context } = common;
   const printer = new LogPrinter({
     color: context.color,
@@ -85,15 +155,9 @@ async function print(
     prefix: options.prefix,
     names,
   });
-  try {
-    for await (const line of lines) {
-      const text = options.format === 'json' ? `${JSON.stringify(line)}\n` : printer.line(line);
-      if (!context.stdout.write(text)) await context.stdout.drained();
-    }
-  } catch (error) {
-    if (signal?.aborted === true) return EXIT.ok;
-    if (!isGone(error)) throw error;
-    // A project that goes down takes its daemon along; the lines so far were all there is.
+  for await (const line of lines) {
+    const text = options.format === 'json' ? `${JSON.stringify(line)}\n` : printer.line(line);
+    cursor?.note(line);
+    if (!context.stdout.write(text)) await context.stdout.drained();
   }
-  return EXIT.ok;
 }

@@ -26,6 +26,7 @@ export function offlineLogs(stateDir: string, query: LogQuery): AsyncIterable<Lo
       ...(query.since === undefined ? {} : { since: query.since }),
       ...(query.stream === undefined ? {} : { stream: query.stream }),
       ...(query.previous === undefined ? {} : { previous: query.previous }),
+      ...(query.after === undefined ? {} : { after: query.after }),
     },
     new AbortController().signal,
     () => undefined,

@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { isatty } from 'node:tty';
 import type { CliContext, Output } from './context.ts';
 import { wantsColour } from './output/colour.ts';
 
@@ -18,6 +19,11 @@ export function processContext(argv: readonly string[], readerLeft: () => void):
     cwd: process.cwd(),
     stdout: outputOf(stdout),
     stderr: outputOf(stderr),
+    stdin: {
+      isTTY: isatty(0),
+      read: readInput,
+      raw: makeRaw,
+    },
     isTTY,
     // A pseudo-terminal that nobody has given a size says 0.
     columns: () => (stdout.isTTY ? stdout.columns || 80 : undefined),
@@ -39,9 +45,41 @@ export function processContext(argv: readonly string[], readerLeft: () => void):
 
 function outputOf(stream: NodeJS.WriteStream): Output {
   return {
-    write: (text) => stream.write(text),
+    write: (data) => stream.write(data),
     drained: async () => {
       if (stream.writableNeedDrain) await once(stream, 'drain');
     },
   };
+}
+
+/** The stream is let go of at the end, so that it does not keep the process alive. */
+async function* readInput(signal: AbortSignal): AsyncIterable<Uint8Array> {
+  const { stdin } = process;
+  const over = (): void => {
+    stdin.destroy();
+  };
+  signal.addEventListener('abort', over, { once: true });
+  try {
+    if (signal.aborted) return;
+    for await (const piece of stdin) yield piece as Buffer;
+  } catch (error) {
+    // A terminal that was closed cannot be read any more (EIO); that is the end of what is typed.
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (!signal.aborted && code !== 'EIO') throw error;
+  } finally {
+    signal.removeEventListener('abort', over);
+    over();
+  }
+}
+
+function makeRaw(): () => void {
+  const { stdin } = process;
+  const restore = (): void => {
+    process.off('exit', restore);
+    // It may have been closed, and its terminal with it.
+    if (!stdin.destroyed) stdin.setRawMode(false);
+  };
+  stdin.setRawMode(true);
+  process.on('exit', restore);
+  return restore;
 }

@@ -10,8 +10,10 @@ import type { ExitStatus } from './exit-status.ts';
 import type { ExplainOptions } from './explain.ts';
 import {
   collect,
+  detachKeys,
   durationOption,
   formatOption,
+  intervalOption,
   keyValue,
   lineCount,
   optionDescription,
@@ -20,11 +22,26 @@ import {
   signalName,
   wholeNumber,
 } from './grammar.ts';
+import {
+  ATTACH_HELP,
+  COMPLETION_HELP,
+  DAEMON_HELP,
+  EXPLAIN_HELP,
+  LOGS_HELP,
+  REAP_HELP,
+  STATUS_HELP,
+  TOP_HELP,
+  WAIT_HELP,
+} from './help-texts.ts';
 import type { InitOptions } from './init.ts';
+import type { AttachOptions } from './attach.ts';
+import type { DaemonAction } from './daemon.ts';
 import type { LogsOptions } from './logs.ts';
 import type { PlanOptions } from './plan.ts';
 import { versionText } from './product.ts';
+import type { ReapCommandOptions } from './reap.ts';
 import type { StatusOptions } from './status.ts';
+import type { TopOptions } from './top.ts';
 import type { UpOptions } from './up.ts';
 import type { WaitOptions } from './wait.ts';
 
@@ -42,7 +59,17 @@ const FOLLOWING = new Set(['logs', 'events']);
  * commands are not defined at all: that takes longer than what most of them do.
  */
 const LIFECYCLE_NAMES: readonly string[] = ['up', 'down', 'start', 'restart', 'stop', 'scale', 'kill'];
-const READING_NAMES: readonly string[] = ['status', 'ps', 'ls', 'logs', 'explain', 'events', 'wait'];
+const READING_NAMES: readonly string[] = [
+  'status',
+  'ps',
+  'ls',
+  'top',
+  'logs',
+  'attach',
+  'explain',
+  'events',
+  'wait',
+];
 
 /**
  * The grammar of the command line. Each command imports its own file when it runs, so a start pays for nothing
@@ -122,7 +149,7 @@ function addLifecycle(define: Define, dispatch: Dispatch): void {
   const up = define(LIFECYCLE, 'up', 'make what runs match the manifest')
     .argument('[services...]', 'only these and what they depend on')
     .option('-d, --detach', 'return, and leave the project running', false)
-    .option('--wait', 'return once everything is up, or fail naming the culprit (implies --detach)', false)
+    .option('--wait', 'return once everything is ready, or fail naming the culprit (implies --detach)', false)
     .addOption(
       durationOption(
         '--timeout <duration>',
@@ -176,6 +203,7 @@ function addLifecycle(define: Define, dispatch: Dispatch): void {
     .argument('<service=number...>', 'such as web=3', scaleTarget)
     .addOption(durationOption('--timeout <duration>', 'give up waiting after this long', '10m'))
     .option('--plain', 'plain lines instead of a display that is redrawn', false)
+    .addOption(formatOption())
     .action((targets: readonly { service: string; replicas: number }[], _: unknown, command: Command) =>
       dispatch(command, async (common) =>
         (await import('./actions.ts')).scale(common, targets, command.opts<ActionOptions>()),
@@ -201,11 +229,26 @@ const READING = 'Look:';
 function addReading(define: Define, dispatch: Dispatch, context: CliContext): void {
   define(READING, 'status', 'show what runs')
     .aliases(['ps', 'ls'])
+    .argument('[services...]', 'services or instances; none: all')
     .option('-a, --all', 'also name the services that no active profile takes', false)
+    .option('-l, --label <key[=value]>', 'services with this label', collect, [])
     .addOption(formatOption())
-    .action((_: unknown, command: Command) =>
+    .addHelpText('after', STATUS_HELP)
+    .action((names: string[], _: unknown, command: Command) =>
       dispatch(command, async (common) =>
-        (await import('./status.ts')).status(common, command.opts<StatusOptions>()),
+        (await import('./status.ts')).status(common, names, command.opts<StatusOptions>()),
+      ),
+    );
+  define(READING, 'top', 'show what services use, again and again')
+    .argument('[services...]', 'services or instances; none: all')
+    .addOption(intervalOption('--interval <duration>', 'how often', '1s'))
+    .option('--once', 'one table, as without a terminal', false)
+    .addOption(new Option('--sort <by>', 'the order').choices(['cpu', 'mem', 'name']).default('cpu'))
+    .addOption(formatOption())
+    .addHelpText('after', TOP_HELP)
+    .action((names: string[], _: unknown, command: Command) =>
+      dispatch(command, async (common) =>
+        (await import('./top.ts')).top(common, names, command.opts<TopOptions>()),
       ),
     );
   define(READING, 'logs', 'print what services wrote')
@@ -233,10 +276,31 @@ function addReading(define: Define, dispatch: Dispatch, context: CliContext): vo
         (await import('./logs.ts')).logs(common, names, command.opts<LogsOptions>()),
       ),
     );
-  define(READING, 'explain', 'say what a service does, why, and what comes next')
-    .argument('<service>')
-    .addOption(formatOption())
+  define(READING, 'attach', 'type into a service, and see what it writes')
+    .argument('<service>', 'a service or an instance')
+    .addOption(
+      new Option('--detach-keys <keys>', 'what leaves it, where it has a terminal')
+        .argParser(detachKeys)
+        .default(detachKeys('ctrl-p,ctrl-q'), 'ctrl-p,ctrl-q'),
+    )
+    .option('--no-backlog', 'without the last that it wrote before')
+    .option('--read-only', 'only see what it writes', false)
+    .addHelpText('after', ATTACH_HELP)
     .action((name: string, _: unknown, command: Command) =>
+      dispatch(command, async (common) =>
+        (await import('./attach.ts')).attach(common, name, command.opts<AttachOptions>()),
+      ),
+    );
+  define(READING, 'explain', 'say what a service does, why, and what comes next')
+    .argument('[service]')
+    .option(
+      '--timeline',
+      'how everything (or what this service waited for) came up, and what took how long',
+      false,
+    )
+    .addOption(formatOption())
+    .addHelpText('after', EXPLAIN_HELP)
+    .action((name: string | undefined, _: unknown, command: Command) =>
       dispatch(command, async (common) =>
         (await import('./explain.ts')).explain(common, name, command.opts<ExplainOptions>()),
       ),
@@ -255,21 +319,18 @@ function addReading(define: Define, dispatch: Dispatch, context: CliContext): vo
     .argument('[services...]', 'services or instances; none: all')
     .addOption(
       new Option('--for <state>', 'the state')
-        .choices(['running', 'completed', 'stopped'])
-        .default('running'),
+        .choices(['ready', 'running', 'completed', 'stopped'])
+        .default('ready'),
     )
     .addOption(durationOption('--timeout <duration>', 'give up after this long'))
+    .addOption(formatOption())
+    .addHelpText('after', WAIT_HELP)
     .action((names: string[], _: unknown, command: Command) =>
       dispatch(command, async (common) =>
         (await import('./wait.ts')).wait(common, names, command.opts<WaitOptions>()),
       ),
     );
 }
-
-const LOGS_HELP = `
-On a terminal, what services write keeps its colours, and loses what would move the cursor. Elsewhere
-every byte is printed as it was written. NO_COLOR and --no-color leave the text alone.
-JSON is one object a line.`;
 
 const MANIFEST = 'The manifest:';
 
@@ -320,6 +381,28 @@ function addRest(define: Define, dispatch: Dispatch, program: Command): void {
         (await import('./doctor.ts')).doctor(common, command.opts<{ format: Format }>()),
       ),
     );
+  define(REST, 'daemon', 'look after the daemon itself; services run on')
+    .addArgument(
+      program.createArgument('<action>', 'what to do').choices(['status', 'restart', 'stop'] as const),
+    )
+    .addOption(formatOption())
+    .addHelpText('after', DAEMON_HELP)
+    .action((action: DaemonAction, _: unknown, command: Command) =>
+      dispatch(command, async (common) =>
+        (await import('./daemon.ts')).daemon(common, action, command.opts<{ format: Format }>()),
+      ),
+    );
+  define(REST, 'reap', 'end and remove what nobody wants any more, of all projects')
+    .option('--dry-run', 'only say what would be done', false)
+    .option('--unknown', 'also end processes of runs that no state directory knows', false)
+    .option('--forget', 'remove the state directories of projects whose manifest is gone', false)
+    .addOption(formatOption())
+    .addHelpText('after', REAP_HELP)
+    .action((_: unknown, command: Command) =>
+      dispatch(command, async (common) =>
+        (await import('./reap.ts')).reap(common, command.opts<ReapCommandOptions>()),
+      ),
+    );
   define(REST, 'version', 'print the version')
     .addOption(formatOption())
     .action((_: unknown, command: Command) =>
@@ -350,11 +433,6 @@ function addRest(define: Define, dispatch: Dispatch, program: Command): void {
       dispatch(command, async (common) => (await import('./completion.ts')).completeServices(common)),
     );
 }
-
-const COMPLETION_HELP = `
-  bash  eval "$(setpoint completion bash)"             in ~/.bashrc
-  zsh   eval "$(setpoint completion zsh)"              in ~/.zshrc, after compinit
-  fish  setpoint completion fish | source              in ~/.config/fish/config.fish`;
 
 /** Commands that are there for the program's own use. */
 export function isHidden(command: Command): boolean {

@@ -43,6 +43,10 @@ export function realServices({ env, entry }: RealOptions): Services {
       const { offlineLogs } = await import('./offline.ts');
       yield* offlineLogs(location.stateDir, query);
     },
+    async reap(request) {
+      const { reapLocally } = await import('./reap-locally.ts');
+      return reapLocally(request, env);
+    },
     async doctorFacts() {
       const { gatherFacts } = await import('./doctor-facts.ts');
       return gatherFacts(env);

@@ -3,6 +3,7 @@ import type { LogLine, LogQuery } from '../core/api.ts';
 import type { Diagnostic } from '../core/diagnostic.ts';
 import type { Happening } from '../core/event.ts';
 import type { PlanView } from '../core/plan-view.ts';
+import type { ReapReport } from '../core/reap.ts';
 import type { Result } from '../core/result.ts';
 import type { LoadRequest, ServiceId } from '../core/service.ts';
 import type { Fact } from './doctor-facts.ts';
@@ -44,6 +45,15 @@ export interface LoadedManifest {
   readonly render?: (format: 'yaml' | 'json', origin: boolean) => string;
 }
 
+export interface ReapRequest {
+  /** Look only. */
+  readonly dryRun: boolean;
+  /** Also end what no state directory knows. */
+  readonly unknown: boolean;
+  /** Remove the state directories of projects whose manifest is gone. */
+  readonly forget: boolean;
+}
+
 /** A daemon that does its work in this process. */
 export interface ForegroundDaemon {
   readonly client: DaemonClient;
@@ -69,4 +79,6 @@ export interface Services {
   /** The log files without a daemon; `query.follow` is not honoured. */
   offlineLogs(location: Location, query: LogQuery): AsyncIterable<LogLine>;
   doctorFacts(): Promise<readonly Fact[]>;
+  /** About all projects of this user; resolves once nothing is left that could be cleared. */
+  reap(request: ReapRequest): Promise<ReapReport>;
 }

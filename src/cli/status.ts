@@ -1,11 +1,11 @@
-import type { ProjectSnapshot } from '../core/api.ts';
+import type { InstanceStats, ProjectSnapshot, StatsResponse } from '../core/api.ts';
 import { formatSpan } from '../core/duration.ts';
 import type { Happening } from '../core/event.ts';
 import { describeExit } from '../core/exit.ts';
-import { describeState } from '../core/status-text.ts';
+import { describeState, stateWord, unnested, type StateWord } from '../core/status-text.ts';
 import { relative } from 'node:path';
 import { closing, locate, reach, type Common, type Format } from './common.ts';
-import { writeJson, type CliContext } from './context.ts';
+import { fail, writeJson, type CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { palette, type Paint, type Palette } from './output/colour.ts';
 import { tellBriefly } from './output/happening.ts';
@@ -13,24 +13,45 @@ import { table, type Column } from './output/table.ts';
 import { count, dayAndTime, oneLine } from './output/text.ts';
 import { truncate } from './output/width.ts';
 import type { Location } from './services.ts';
-import { countStates, portsText, shownInstances, type Shown } from './view.ts';
+import { byInstance, percentText, sizeText, statsAtOnce, statsIfAny } from './stats.ts';
+import {
+  countStates,
+  narrow,
+  portsText,
+  shownInstances,
+  type Shown,
+  unknownName,
+  withLabels,
+} from './view.ts';
 
 export interface StatusOptions {
   readonly all: boolean;
+  readonly label: readonly string[];
   readonly format: Format;
 }
 
 /** Shows what runs. Where the daemon of a running project is gone, it is brought back first. */
-export async function status(common: Common, options: StatusOptions): Promise<ExitStatus> {
+export async function status(
+  common: Common,
+  names: readonly string[],
+  options: StatusOptions,
+): Promise<ExitStatus> {
   const { context } = common;
   const located = await locate(common, false);
   if (!located.ok) return located.error;
   const client = await reach(common, located.value);
   if (client === undefined) return notUp(common, located.value, options.format);
   return closing(client, async () => {
-    const snapshot = await client.snapshot();
-    if (options.format === 'json') writeJson(context, snapshot);
-    else context.stdout.write(statusText(snapshot, { ...screen(context), all: options.all }));
+    const json = options.format === 'json';
+    const [whole, stats] = await Promise.all([
+      client.snapshot(),
+      json ? statsIfAny(client) : statsAtOnce(context, client),
+    ]);
+    const problem = unknownName(whole, names);
+    if (problem !== undefined) return fail(context, problem, EXIT.usage);
+    const snapshot = withLabels(narrow(whole, names), options.label);
+    if (json) writeJson(context, { ...snapshot, ...(stats === undefined ? {} : { stats }) });
+    else context.stdout.write(statusText(snapshot, { ...screen(context), all: options.all, stats }));
     return EXIT.ok;
   });
 }
@@ -45,8 +66,14 @@ function screen(context: CliContext): Screen {
   return { cwd: context.cwd, color: context.color, width: context.columns() };
 }
 
+export interface StatusView extends Screen {
+  readonly all: boolean;
+  /** Undefined where they were not to be had: then the table has no columns for them. */
+  readonly stats: StatsResponse | undefined;
+}
+
 /** The whole of `setpoint status`. */
-export function statusText(snapshot: ProjectSnapshot, options: Screen & { readonly all: boolean }): string {
+export function statusText(snapshot: ProjectSnapshot, options: StatusView): string {
   const colours = palette(options.color);
   const states = countStates(snapshot);
   const manifest = relative(options.cwd, snapshot.files[0] ?? snapshot.daemon.manifest);
@@ -57,7 +84,7 @@ export function statusText(snapshot: ProjectSnapshot, options: Screen & { readon
   const lines = [cut(`${colours.bold(snapshot.name)}  ${counts}${phase}      ${colours.dim(manifest)}`)];
   const rows = shownInstances(snapshot);
   if (rows.length > 0) {
-    lines.push('', ...table(rows, columns(snapshot, colours), options.width, colours.dim));
+    lines.push('', ...table(rows, columns(snapshot, colours, options.stats), options.width, colours.dim));
   }
   if (options.all && snapshot.inactive.length > 0) {
     lines.push('', cut(`inactive (no profile of theirs is active): ${snapshot.inactive.join(', ')}`));
@@ -65,7 +92,15 @@ export function statusText(snapshot: ProjectSnapshot, options: Screen & { readon
   return `${lines.join('\n')}\n`;
 }
 
-function columns(snapshot: ProjectSnapshot, colours: Palette): Column<Shown>[] {
+function columns(
+  snapshot: ProjectSnapshot,
+  colours: Palette,
+  stats: StatsResponse | undefined,
+): Column<Shown>[] {
+  const used = byInstance(stats);
+  const figure = (of: (stats: InstanceStats | undefined) => string): Column<Shown>['text'] => {
+    return ({ instance }) => (stats === undefined ? '' : of(used.get(instance.id)));
+  };
   return [
     { title: 'SERVICE', priority: 0, text: ({ name }) => name, paint: (cell) => colours.bold(cell) },
     {
@@ -73,28 +108,33 @@ function columns(snapshot: ProjectSnapshot, colours: Palette): Column<Shown>[] {
       priority: 0,
       text: ({ instance, service }) =>
         describeState(instance, snapshot.now) + (service.inManifest ? '' : ' (not in the manifest)'),
-      paint: (cell, { instance }) => paintOf(instance.state.kind, colours)(cell),
+      paint: (cell, { instance }) => paintOf(stateWord(instance.state), colours)(cell),
     },
     { title: 'UP', priority: 1, text: ({ instance }) => upSince(instance.state, snapshot.now) },
     { title: 'RESTARTS', priority: 2, text: ({ instance }) => String(instance.restarts) },
-    { title: 'PORTS', priority: 3, text: ({ instance }) => dash(portsText(instance.ports)) },
-    { title: 'BACKEND', priority: 4, text: ({ service }) => service.backend },
-    { title: '', priority: 5, least: 24, text: ({ instance }) => lastWords(instance) },
+    { title: 'CPU', priority: 4, text: figure((one) => percentText(one?.cpuPercent)) },
+    { title: 'MEM', priority: 3, text: figure((one) => sizeText(one?.memoryBytes)) },
+    { title: 'PORTS', priority: 5, text: ({ instance }) => dash(portsText(instance.ports)) },
+    { title: 'BACKEND', priority: 6, text: ({ service }) => service.backend },
+    { title: '', priority: 7, least: 24, text: ({ instance }) => lastWords(instance) },
   ];
 }
 
-function paintOf(kind: Shown['instance']['state']['kind'], colours: Palette): Paint {
-  switch (kind) {
+export function paintOf(word: StateWord, colours: Palette): Paint {
+  switch (word) {
+    case 'ready':
     case 'running':
       return colours.green;
     case 'failed':
     case 'skipped':
       return colours.red;
+    case 'not ready':
     case 'backoff':
     case 'starting':
     case 'stopping':
     case 'waiting':
       return colours.yellow;
+    case 'scheduled':
     case 'completed':
     case 'stopped':
       return colours.dim;
@@ -109,8 +149,9 @@ function dash(text: string): string {
   return text === '' ? '-' : text;
 }
 
-/** How it ended, and what it said then, for one that is not simply running. */
-function lastWords({ state, lastCause, lastExit }: Shown['instance']): string {
+/** How it ended, and what it said then; of one that runs, what its probe saw while it is not ready, or what it says of itself. */
+function lastWords(instance: Shown['instance']): string {
+  const { state, lastCause, lastExit } = instance;
   const cause = lastCause === undefined ? '' : `: ${oneLine(lastCause)}`;
   switch (state.kind) {
     case 'backoff':
@@ -122,16 +163,24 @@ function lastWords({ state, lastCause, lastExit }: Shown['instance']): string {
     case 'completed':
       return describeExit(state.exit);
     case 'stopped':
-      return state.exit === undefined ? '' : describeExit(state.exit);
+      return state.exit === undefined ? '' : oneLine(describeExit(state.exit));
+    case 'scheduled':
+      return state.exit === undefined ? '' : `last: ${oneLine(describeExit(state.exit))}`;
     case 'skipped':
-      return oneLine(state.reason);
+      return oneLine(unnested(state.reason));
     case 'starting':
     case 'waiting':
       return lastExit === undefined ? '' : `last: ${oneLine(describeExit(lastExit))}${cause}`;
     case 'running':
+      return oneLine(whatItSays(instance));
     case 'stopping':
       return '';
   }
+}
+
+function whatItSays({ state, ready, statusText: said = '' }: Shown['instance']): string {
+  if (stateWord(state) !== 'not ready') return said;
+  return ready?.last?.ok === false && ready.last.output !== '' ? ready.last.output : said;
 }
 
 /** How far back the journal is read for the last states. */

@@ -5,6 +5,7 @@ import { keptOutput, type Common } from './common.ts';
 import { reportCulprits } from './culprit.ts';
 import { Display } from './display.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
+import type { LogCursor } from './log-cursor.ts';
 import { isGone, monitor } from './monitor.ts';
 import { tellBriefly } from './output/happening.ts';
 import { LogPrinter } from './output/log-printer.ts';
@@ -22,6 +23,8 @@ interface AttachedRun {
   readonly plain: boolean;
   /** Undefined where the project was running before: then it outlives this command. */
   readonly lease: Lease | undefined;
+  /** What was printed so far; an earlier daemon's part included. */
+  readonly printed: { readonly logs: LogCursor; happenings: number };
 }
 
 /** How it ended: with a status, or because the daemon went away; `last` is what was last seen of the project. */
@@ -39,7 +42,7 @@ const LOOK_MS = 1000;
 export async function attached(run: AttachedRun): Promise<AttachedEnd> {
   const { common, client, lease, snapshot } = run;
   const { context } = common;
-  const display = new Display(context, run.plain);
+  const display = new Display(context, run.plain ? 'plain' : 'live');
   const printer = new LogPrinter({
     color: context.color,
     keep: keptOutput(common),
@@ -121,9 +124,12 @@ async function streamLogs(
   signal: AbortSignal,
 ): Promise<void> {
   const { context } = run.common;
-  const query = { select: { names: run.names, labels: [] }, follow: true, since: run.before.now };
+  const { now } = run.before;
+  const { logs } = run.printed;
+  const query = { select: { names: run.names, labels: [] }, follow: true, since: now };
   try {
-    for await (const line of run.client.logs(query, signal)) {
+    for await (const line of run.client.logs(logs.goOn(query, now), signal)) {
+      logs.note(line);
       display.print(printer.line(line));
       await context.stdout.drained();
     }
@@ -144,6 +150,8 @@ async function streamNotices(
 ): Promise<void> {
   try {
     for await (const happening of run.client.events({ limit: BEGINNING, follow: true }, signal)) {
+      if (happening.seq <= run.printed.happenings) continue;
+      run.printed.happenings = happening.seq;
       if (concerns(happening, run.before)) {
         display.print(printer.notice(tellBriefly(happening), happening.instance));
       }

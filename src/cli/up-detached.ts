@@ -18,6 +18,8 @@ interface DetachedRun {
   readonly before: ProjectSnapshot;
   /** Right after. */
   readonly snapshot: ProjectSnapshot;
+  /** Whether the plan held anything to do. */
+  readonly changed: boolean;
   readonly wait: boolean;
   readonly timeout: number;
   readonly plain: boolean;
@@ -26,7 +28,7 @@ interface DetachedRun {
 /** Shows how the project comes up, and returns when it is up, or, without `wait`, when it has been set going. */
 export async function detached(run: DetachedRun): Promise<ExitStatus> {
   const { context, client, names } = run;
-  const display = new Display(context, run.plain);
+  const display = new Display(context, run.plain ? 'plain' : 'live');
   const before = upRows(run.before, run.before.now, run.before.now);
   display.assume(before);
   let last = run.snapshot;
@@ -55,7 +57,7 @@ export async function detached(run: DetachedRun): Promise<ExitStatus> {
         await reportCulprits(context, client, end.value.culprits);
         return EXIT.failure;
       }
-      context.stdout.write(`${last.name}${run.wait ? ' is up' : ''}: ${countStates(last)}\n`);
+      context.stdout.write(`${headline(run)} ${countStates(last)}\n`);
       return EXIT.ok;
     case 'timed-out': {
       const goal = run.wait ? 'up' : 'started';
@@ -77,6 +79,11 @@ export async function detached(run: DetachedRun): Promise<ExitStatus> {
     case 'gone':
       return daemonGone(context, last);
   }
+}
+
+function headline({ wait, changed, snapshot: { name } }: DetachedRun): string {
+  if (wait) return changed ? `${name} is up:` : `${name} is up, nothing to do:`;
+  return changed ? `${name}:` : `${name}: nothing to do;`;
 }
 
 export function daemonGone(context: CliContext, snapshot: ProjectSnapshot): ExitStatus {

@@ -3,7 +3,8 @@ import type { InstanceSnapshot } from '../core/event.ts';
 import { describeExit } from '../core/exit.ts';
 import { formatSpan } from '../core/duration.ts';
 import { unreachable } from '../core/result.ts';
-import { describeState } from '../core/status-text.ts';
+import { isReady, type WaitingOn } from '../core/state.ts';
+import { describeProbe, describeState, stateWord, unnested } from '../core/status-text.ts';
 import type { ProgressIcon, ProgressRow } from './output/progress.ts';
 import { oneLine } from './output/text.ts';
 import { shownInstances, type Shown } from './view.ts';
@@ -12,10 +13,11 @@ import { shownInstances, type Shown } from './view.ts';
 export const SETTLE_MS = 250;
 
 /**
- * `wait`: until everything is up, which is running for `SETTLE_MS`, or completed. `begin`: until everything that can
- * start at once has been started.
+ * `wait`: until everything is up, which is ready by its probe, or, without one, running for `SETTLE_MS`, or completed, or
+ * waiting for its schedule. `run`: the same, whatever the probes say. `begin`: until everything that can start at once has
+ * been started.
  */
-export type UpMode = 'wait' | 'begin';
+export type UpMode = 'wait' | 'run' | 'begin';
 
 export type UpVerdict =
   | { readonly kind: 'pending' }
@@ -41,11 +43,11 @@ export function judgeUp(
   const skipped = all.filter(({ instance }) => instance.state.kind === 'skipped');
   const pending = all.filter(({ instance }) => isPending(instance, snapshot, now, mode));
   // A failure is final: what still waits cannot make it good, so nobody has to wait for it.
-  if (failed.length > 0 && (mode === 'wait' || pending.length === 0)) {
-    return { kind: 'failed', culprits: failed.map(culprit) };
+  if (failed.length > 0 && (mode !== 'begin' || pending.length === 0)) {
+    return { kind: 'failed', culprits: failed.map((one) => culprit(one, now)) };
   }
   if (pending.length > 0) return { kind: 'pending' };
-  if (skipped.length > 0) return { kind: 'failed', culprits: skipped.map(culprit) };
+  if (skipped.length > 0) return { kind: 'failed', culprits: skipped.map((one) => culprit(one, now)) };
   return { kind: 'up' };
 }
 
@@ -64,7 +66,7 @@ export function notUp(
   const causes = pending.filter(
     ({ instance }) => instance.state.kind !== 'waiting' && instance.state.kind !== 'skipped',
   );
-  return (causes.length > 0 ? causes : pending).map(culprit);
+  return (causes.length > 0 ? causes : pending).map((one) => culprit(one, now));
 }
 
 /** What a person stopped, and what is on its way out, is nobody's business here. */
@@ -83,13 +85,15 @@ function isPending(
     case 'completed':
     case 'failed':
     case 'skipped':
+    case 'scheduled':
       return false;
     case 'running':
-      return mode === 'wait' && now - state.since < SETTLE_MS;
+      if (mode === 'wait' && state.readiness !== undefined) return !isReady(state);
+      return mode !== 'begin' && now - state.since < SETTLE_MS;
     case 'backoff':
-      return mode === 'wait';
+      return mode !== 'begin';
     case 'waiting':
-      return mode === 'wait' || !isHeld(instance, snapshot, new Set());
+      return mode !== 'begin' || !isHeld(instance, snapshot, new Set());
     case 'stopped':
     case 'starting':
     case 'stopping':
@@ -108,7 +112,9 @@ function isHeld(instance: InstanceSnapshot, snapshot: ProjectSnapshot, path: Set
     return (dependency?.instances ?? []).some((other) => {
       switch (other.state.kind) {
         case 'running':
-          return condition !== 'started';
+          return condition === 'ready' ? !isReady(other.state) : condition !== 'started';
+        case 'scheduled':
+          return condition !== 'started' && condition !== 'ready';
         case 'backoff':
           return true;
         case 'waiting':
@@ -128,11 +134,11 @@ function isHeld(instance: InstanceSnapshot, snapshot: ProjectSnapshot, path: Set
   });
 }
 
-function culprit({ name, instance }: Shown): Culprit {
-  return { name, instance, reason: reasonOf(instance) };
+function culprit({ name, instance }: Shown, now: number): Culprit {
+  return { name, instance, reason: unnested(reasonOf(instance, now)) };
 }
 
-function reasonOf({ state }: InstanceSnapshot): string {
+function reasonOf({ state, ready }: InstanceSnapshot, now: number): string {
   switch (state.kind) {
     case 'failed':
       return state.reason === '' ? describeExit(state.exit) : state.reason;
@@ -144,10 +150,15 @@ function reasonOf({ state }: InstanceSnapshot): string {
       return `still waits for ${state.on.map(({ service, now }) => `${service} (${now})`).join(', ')}`;
     case 'stopping':
       return `is still being stopped: ${state.reason}`;
+    case 'running':
+      if (state.readiness === undefined) return 'is still settling';
+      if (state.readiness.kind === 'lost') return `is not ready any more: ${state.readiness.reason}`;
+      return `is not ready${ready === undefined ? '' : `: ${ready.what}: ${describeProbe(ready, now)}`}`;
+    case 'scheduled':
+      return 'waits for its schedule';
     case 'stopped':
     case 'starting':
-    case 'running':
-      return `is still ${state.kind === 'running' ? 'settling' : 'starting'}`;
+      return 'is still starting';
     case 'completed':
       return describeExit(state.exit);
     default:
@@ -166,34 +177,55 @@ export function upRows(
     const { state } = instance;
     const settledAt = whenSettled(instance);
     const time = settledAt === undefined || settledAt < begunAt ? undefined : formatSpan(settledAt - begunAt);
-    const note = noteOf(instance, service.backend);
+    const note = noteOf(instance, service.backend, now);
     return {
       icon: iconOf(instance),
       name,
-      text: describeState(instance, now),
-      key: `${state.kind} ${state.kind === 'backoff' ? state.attempt : ''}${'run' in state ? state.run : ''}`,
+      text: progressText(instance, now),
+      key: `${stateWord(state)} ${state.kind === 'backoff' ? state.attempt : ''}${'run' in state ? state.run : ''}`,
       ...(time === undefined ? {} : { time }),
       ...(note === '' ? {} : { note }),
     };
   });
 }
 
+/** The state, and of one that waits how far the others are. */
+function progressText(instance: InstanceSnapshot, now: number): string {
+  const { state } = instance;
+  if (state.kind !== 'waiting' || state.on.length === 0) return describeState(instance, now);
+  return `waiting for ${state.on.map((on) => `${on.service} (${on.now})`).join(', ')}`;
+}
+
 function whenSettled({ state }: InstanceSnapshot): number | undefined {
-  if (state.kind === 'running') return state.since;
+  if (state.kind === 'running') {
+    if (state.readiness === undefined) return state.since;
+    return state.readiness.kind === 'ready' ? state.readiness.since : undefined;
+  }
   return state.kind === 'completed' || state.kind === 'failed' ? state.at : undefined;
 }
 
-function noteOf(instance: InstanceSnapshot, backend: string): string {
-  const { state, ports, lastCause } = instance;
+function noteOf(instance: InstanceSnapshot, backend: string, now: number): string {
+  const { state, ports, lastCause, ready } = instance;
   if (state.kind === 'failed' || state.kind === 'backoff') return oneLine(lastCause ?? '');
+  if (state.kind === 'waiting') return limitOf(state.on, now);
   if (state.kind !== 'running') return '';
+  if (stateWord(state) === 'not ready') return oneLine(ready?.last?.output ?? '');
   const listed = Object.values(ports).map((port) => `:${port}`);
   return [listed.join(' '), backend === 'native' ? '' : backend].filter((part) => part !== '').join('  ');
+}
+
+/** How long the wait lasts at most, where it has an end. */
+function limitOf(on: readonly WaitingOn[], now: number): string {
+  const ends = on.flatMap(({ until }) => (until === undefined ? [] : [until]));
+  return ends.length === 0 ? '' : `for ${formatSpan(Math.max(0, Math.min(...ends) - now), 'whole')} at most`;
 }
 
 function iconOf({ state, wanted }: InstanceSnapshot): ProgressIcon {
   switch (state.kind) {
     case 'running':
+      if (isReady(state)) return 'ok';
+      return state.readiness?.kind === 'lost' ? 'bad' : 'busy';
+    case 'scheduled':
     case 'completed':
       return 'ok';
     case 'failed':

@@ -5,7 +5,9 @@ import { describeCause } from '../core/cause.ts';
 import { applyRequest, closing, locate, type Common, type LoadOptions } from './common.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
+import { LogCursor } from './log-cursor.ts';
 import { diagnosticsText, hasErrors, tally } from './output/diagnostics.ts';
+import { isGone } from './monitor.ts';
 import { downToTheEnd } from './stopping.ts';
 import { attached } from './up-attached.ts';
 import { daemonGone, detached } from './up-detached.ts';
@@ -55,36 +57,62 @@ export async function up(common: Common, names: readonly string[], options: UpOp
     }
     printCauses(context, plan);
     const run = { common, context, client: daemon, names, before, snapshot };
-    if (stays) return detached({ ...run, ...options });
-    const end = await attached({ ...run, plain: options.plain, lease });
-    return end.kind === 'ended' ? end.status : attachAgain(end.last, lease !== undefined);
+    if (stays) {
+      const changed = plan.steps.some(({ action }) => action !== 'none');
+      return detached({ ...run, ...options, changed });
+    }
+    const printed = { logs: new LogCursor(), happenings: 0 };
+    const end = await attached({ ...run, plain: options.plain, lease, printed });
+    return end.kind === 'ended'
+      ? end.status
+      : attachAgain(end.last, { before, printed, held: lease !== undefined });
   }
 
   /** The daemon was killed under an attached `up`: a new one takes its services over, and this goes on with that. */
-  async function attachAgain(last: ProjectSnapshot, held: boolean): Promise<ExitStatus> {
+  async function attachAgain(last: ProjectSnapshot, earlier: Earlier): Promise<ExitStatus> {
     const { context } = common;
     if (last.phase !== 'up' || options.foreground) return daemonGone(context, last);
     const again = await common.services.ensureDaemon(location);
     return closing(again.client, async () => {
-      const snapshot = await again.client.snapshot();
+      const snapshot = await unlessGone(again.client.snapshot());
+      // Killed again, already.
+      if (snapshot === undefined) return attachAgain(last, earlier);
       if (snapshot.phase !== 'up') return daemonGone(context, snapshot);
       context.stderr.write(
         `The daemon of ${last.name} was gone; it is back and took over what still runs.\n`,
       );
-      const lease = held ? await again.client.lease() : undefined;
-      const before = { ...snapshot, now: last.now };
+      const lease = earlier.held ? await unlessGone(again.client.lease()) : undefined;
       const end = await attached({
         common,
         client: again.client,
         names,
-        before,
+        before: earlier.before,
         snapshot,
         plain: options.plain,
         lease,
+        printed: earlier.printed,
       });
-      return end.kind === 'ended' ? end.status : attachAgain(end.last, lease !== undefined);
+      return end.kind === 'ended' ? end.status : attachAgain(end.last, earlier);
     });
   }
+}
+
+/** What the daemon answers; undefined where it is gone before it can. */
+async function unlessGone<T>(answer: Promise<T>): Promise<T | undefined> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (isGone(error)) return undefined;
+    throw error;
+  }
+}
+
+/** What an attached `up` takes along from one daemon to the next. */
+interface Earlier {
+  /** Before the manifest was applied. */
+  readonly before: ProjectSnapshot;
+  readonly printed: Parameters<typeof attached>[0]['printed'];
+  readonly held: boolean;
 }
 
 function verdict(diagnostics: Parameters<typeof tally>[0], snapshot: ProjectSnapshot): string {

@@ -1,7 +1,10 @@
 import type { ProjectSnapshot, ServiceSnapshot } from '../core/api.ts';
 import type { InstanceSnapshot } from '../core/event.ts';
-import { isLive, type InstanceState } from '../core/state.ts';
+import { isLive } from '../core/state.ts';
+import { stateWord, type StateWord } from '../core/status-text.ts';
+import type { Problem } from './context.ts';
 import { count } from './output/text.ts';
+import { nearest } from './suggest.ts';
 
 /** An instance with its service and the name it goes by on screen. */
 export interface Shown {
@@ -46,28 +49,69 @@ export function withDependencies(snapshot: ProjectSnapshot, names: readonly stri
 }
 
 /** The order in which states are counted, from good to bad. */
-const ORDER: readonly InstanceState['kind'][] = [
+const ORDER: readonly StateWord[] = [
+  'ready',
   'running',
+  'not ready',
   'starting',
   'waiting',
   'stopping',
   'backoff',
   'failed',
   'skipped',
+  'scheduled',
   'completed',
   'stopped',
 ];
 
-/** "3 running, 1 backoff, 1 completed". */
+/** "3 ready, 1 backoff, 1 completed". */
 export function countStates(snapshot: ProjectSnapshot): string {
-  const counts = new Map<string, number>();
+  const counts = new Map<StateWord, number>();
   for (const { instance } of shownInstances(snapshot)) {
-    counts.set(instance.state.kind, (counts.get(instance.state.kind) ?? 0) + 1);
+    const word = stateWord(instance.state);
+    counts.set(word, (counts.get(word) ?? 0) + 1);
   }
-  return ORDER.flatMap((kind) => {
-    const n = counts.get(kind);
-    return n === undefined ? [] : [`${n} ${kind}`];
+  return ORDER.flatMap((word) => {
+    const n = counts.get(word);
+    return n === undefined ? [] : [`${n} ${word}`];
   }).join(', ');
+}
+
+/** The snapshot with nothing but the services and instances named; with everything where none is. */
+export function narrow(snapshot: ProjectSnapshot, names: readonly string[]): ProjectSnapshot {
+  if (names.length === 0) return snapshot;
+  const services = snapshot.services.flatMap((service) => {
+    if (names.includes(service.id)) return [service];
+    const instances = service.instances.filter(({ id }) => names.includes(id));
+    return instances.length === 0 ? [] : [{ ...service, instances }];
+  });
+  return { ...snapshot, services };
+}
+
+/** The snapshot with those services alone that have all of the labels: `key`, or `key=value`. */
+export function withLabels(snapshot: ProjectSnapshot, labels: readonly string[]): ProjectSnapshot {
+  if (labels.length === 0) return snapshot;
+  const has = (service: ServiceSnapshot, label: string): boolean => {
+    const [key = '', ...value] = label.split('=');
+    const own = Object.hasOwn(service.labels, key) ? service.labels[key] : undefined;
+    return own !== undefined && (value.length === 0 || own === value.join('='));
+  };
+  const services = snapshot.services.filter((service) => labels.every((label) => has(service, label)));
+  return { ...snapshot, services };
+}
+
+/** What is wrong with the first name that is neither a service nor an instance; undefined where all are. */
+export function unknownName(snapshot: ProjectSnapshot, names: readonly string[]): Problem | undefined {
+  const known = new Set(
+    snapshot.services.flatMap(({ id, instances }) => [id, ...instances.map((i) => i.id)]),
+  );
+  const unknown = names.find((name) => !known.has(name));
+  if (unknown === undefined) return undefined;
+  const near = nearest(unknown, [...known]);
+  return {
+    message: `there is no service \`${unknown}\` in ${snapshot.name}`,
+    next: near === undefined ? '`setpoint status` lists them' : `did you mean \`${near}\`?`,
+  };
 }
 
 /** "4 services keep running", for when nothing was changed; undefined where nothing runs. */

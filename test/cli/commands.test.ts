@@ -6,12 +6,14 @@ import { ClientError } from '../../src/client/client-error.ts';
 import type { LoadedManifest } from '../../src/cli/services.ts';
 import type { ActionResponse, ExplainResponse, LogLine } from '../../src/core/api.ts';
 import type { PlanView } from '../../src/core/plan-view.ts';
+import type { ReapReport } from '../../src/core/reap.ts';
 import type { InstanceState } from '../../src/core/state.ts';
 import {
   FakeDaemon,
   happening,
   instance,
   NOW,
+  on,
   project,
   run,
   running,
@@ -22,7 +24,7 @@ import {
 
 const up = project([
   service('db', [running()]),
-  service('api', [running(), running()], { dependsOn: [{ service: 'db', condition: 'started' }] }),
+  service('api', [running(), running()], { dependsOn: [on('db')] }),
 ]);
 const stopping: InstanceState = {
   kind: 'stopping',
@@ -54,7 +56,7 @@ describe('down', () => {
       shutdown: { reason: 'tidy', deadline: NOW + 9000, level: 0 },
     } as const;
     const api = service('api', [stopped, instance('api', 2, stopping, { children: 2 })], {
-      dependsOn: [{ service: 'db', condition: 'started' }],
+      dependsOn: [on('db')],
     });
     daemon.show(project([service('db', [running()]), api], { ...phase, now: NOW + 100 }));
     await until(() => session.out.includes('SIGTERM'));
@@ -162,6 +164,20 @@ describe('start, stop, restart, scale, kill', () => {
     expect(out).toBe('api: 2 -> 3\napi.3: running (0s)\n');
   });
 
+  test('scale as JSON tells once it is through, and nothing else', async () => {
+    const daemon = new FakeDaemon(up);
+    daemon.acted = () => {
+      const more = project([service('db', [running()]), service('api', [running(), running(), running(0)])]);
+      daemon.show(more);
+      return { affected: ['api.3'], unchanged: ['api.1'], snapshot: more };
+    };
+    const { status, out } = await run(['scale', 'api=3', '--format', 'json'], { daemon });
+    expect([status, JSON.parse(out)]).toEqual([
+      0,
+      { scaled: [{ service: 'api', from: 2, to: 3, affected: ['api.3'], unchanged: ['api.1'] }] },
+    ]);
+  });
+
   test('kill sends the signal named, with or without SIG', async () => {
     const daemon = new FakeDaemon(up);
     daemon.acted = (request) => {
@@ -220,10 +236,22 @@ describe('wait', () => {
     timed.advance(1000);
     expect((await timed.done).status).toBe(124);
 
+    daemon.show(project([service('job', [running()])]));
+    const told = new Session(['wait', '--for', 'completed', '--timeout', '1s', '--format', 'json'], {
+      daemon,
+    });
+    await until(() => told.timers === 2);
+    told.advance(1000);
+    const { status, out } = await told.done;
+    expect([status, JSON.parse(out)]).toMatchObject([
+      124,
+      { for: 'completed', outcome: 'timed-out', culprits: [], instances: [{ id: 'job.1' }] },
+    ]);
+
     const unknown = await run(['wait', 'jbo'], { daemon });
     expect([unknown.status, unknown.err]).toEqual([
       2,
-      'error: there is no service `jbo` in shop\n  next: `setpoint status` lists them\n',
+      'error: there is no service `jbo` in shop\n  next: did you mean `job`?\n',
     ]);
   });
 });
@@ -234,6 +262,7 @@ describe('logs and events', () => {
     instance: 'db.1',
     stream: 'stdout',
     time: NOW,
+    at: 0,
     text: 'ready \u001b[1mnow',
   };
 
@@ -354,6 +383,152 @@ test('explain tells the verdict, the history, and what comes next', async () => 
 `);
   const json = await run(['explain', 'worker', '--format', 'json'], { daemon });
   expect(JSON.parse(json.out)).toEqual(JSON.parse(JSON.stringify(explained)));
+});
+
+test('explain tells probes, schedules, terms of dependencies and limits', async () => {
+  const daemon = new FakeDaemon(up);
+  const worker = service(
+    'worker',
+    [
+      instance(
+        'worker',
+        1,
+        {
+          kind: 'running',
+          run: 'r',
+          since: NOW - 60_000,
+          readiness: { kind: 'ready', since: NOW - 59_000, tookMs: 1000 },
+        },
+        {
+          ready: {
+            what: 'http http://127.0.0.1:80/',
+            last: { ok: true, at: NOW - 1000, tookMs: 12, output: 'HTTP 200' },
+            inARow: 30,
+            retries: 3,
+          },
+          live: { what: 'tcp 127.0.0.1:80', inARow: 0, retries: 1 },
+          statusText: 'serving 3 clients',
+          nextRun: NOW + 180_000,
+          recentRestarts: { count: 2, max: 5, windowMs: 60_000 },
+          lastExit: { kind: 'oom', evidence: 'its cgroup' },
+        },
+      ),
+    ],
+    {
+      schedule: 'every 5m',
+      watch: ['/home/ada/shop/src'],
+      input: 'tty',
+      dependsOn: [
+        { service: 'db', condition: 'ready', required: false, onFailure: 'restart', timeoutMs: 30_000 },
+      ],
+    },
+  );
+  daemon.explained = {
+    service: worker,
+    verdicts: [{ instance: 'worker.1', text: 'worker has been ready for 59s' }],
+    history: [],
+    dependencies: [{ service: 'db', condition: 'ready', now: 'running' }],
+    dependents: [],
+    next: [],
+  };
+  const { out } = await run(['explain', 'worker'], { daemon });
+  expect(out.replaceAll(/(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(\.\d{3})?/g, 'TIME'))
+    .toBe(`worker has been ready for 59s
+
+  readiness     ready since TIME, took 1s
+  ready         http http://127.0.0.1:80/: succeeded 30 times in a row, 1s ago, took 12 ms: HTTP 200; 3 failures in a row would take it back
+  live          tcp 127.0.0.1:80: not looked yet; 1 failure in a row would end the run
+  status        serving 3 clients
+  restarts      2 of 5 restarts in the last 1m
+  last run      killed for lack of memory (its cgroup)
+  depends on    db (ready; running), waits 30s at most, not required, restarts when it fails
+  schedule      every 5m; next at TIME, in 3m
+  watches       /home/ada/shop/src
+  restart       on-failure, backoff 500ms x2, jitter 0.2, max 30s
+  backend       native: the only backend that fits
+  input         a terminal: \`setpoint attach worker\` types into it
+`);
+});
+
+test('explain --timeline shows how everything came up, or what one service waited for, also as JSON', async () => {
+  const daemon = new FakeDaemon(up);
+  const db = { service: 'db', instance: 'db.1', wantedAt: NOW, waitedFor: [], critical: true };
+  const api = { ...db, service: 'api', instance: 'api.1', critical: false };
+  daemon.timeline = {
+    beganAt: NOW,
+    now: NOW + 5000,
+    rows: [
+      { ...db, startedAt: NOW, doneAt: NOW + 2000, doneAs: 'ready' },
+      { ...api, startedAt: NOW + 100 },
+    ],
+  };
+  const { status, out } = await run(['explain', '--timeline'], { daemon });
+  expect([status, out.split('\n')[0]]).toEqual([0, '1 of 2 instances settled within 2s']);
+  expect(out).toMatch(/^\* db +█+ +ready after 2s$/m);
+  const json = await run(['explain', 'db', '--timeline', '--format', 'json'], { daemon });
+  expect(JSON.parse(json.out)).toMatchObject({ doneAt: NOW + 2000, rows: [{ instance: 'db.1' }] });
+  expect((await run(['explain', 'bd', '--timeline'], { daemon })).status).toBe(2);
+  expect((await run(['explain', '--timeline'], { phase: 'down' })).status).toBe(3);
+});
+
+describe('reap', () => {
+  const process = { pid: 77, startTime: 1, run: 'a-1', command: 'sleep 9\u001b[2J' };
+  const report: ReapReport = {
+    dryRun: false,
+    reap: [
+      { run: 'a-1', project: 'shop', instance: 'web.1', reason: 'its project is down', processes: [process] },
+    ],
+    listed: [
+      { run: 'b-1', reason: 'no state directory knows this run', processes: [{ ...process, pid: 78 }] },
+    ],
+    kept: [{ run: 'c-1', project: 'blog', reason: 'x', processes: [{ ...process, pid: 79 }] }],
+    left: [],
+    files: [
+      {
+        path: '/run/x.sock',
+        kind: 'socket',
+        project: 'shop',
+        reason: 'no daemon serves it',
+        outcome: 'removed',
+      },
+      { path: '/state/x', kind: 'state-directory', project: 'old', reason: 'gone', outcome: 'listed' },
+    ],
+  };
+  const reaping = (told: ReapReport, asked: unknown[] = []) => ({
+    reap: (request: unknown) => (asked.push(request), Promise.resolve(told)),
+  });
+
+  test('tells what it ended, removed and left alone', async () => {
+    const asked: unknown[] = [];
+    const { status, out } = await run(['reap', '--forget'], { services: reaping(report, asked) });
+    expect(asked).toEqual([{ dryRun: false, unknown: false, forget: true }]);
+    expect([status, out]).toEqual([
+      0,
+      `ended  web.1 of shop: its project is down
+    pid 77  sleep 9\\x1b[2J
+left alone  run b-1: no state directory knows this run
+    pid 78  sleep 9\\x1b[2J
+removed  socket of shop: no daemon serves it
+    /run/x.sock
+left alone  state directory of old: gone
+    /state/x
+
+Cleared 1 process and 1 file.
+1 process of projects that are up: not touched
+What no state directory knows may belong to another XDG_STATE_HOME; --unknown ends it, too.
+--forget removes the state directories of projects whose manifest is gone, logs and all.
+`,
+    ]);
+  });
+
+  test('fails, naming them, where processes live on; and is the same as JSON', async () => {
+    const stuck = { ...report, left: [process] };
+    const { status, err } = await run(['reap'], { services: reaping(stuck) });
+    expect([status, err]).toEqual([1, 'error: 1 process could not be ended\n  pid 77  sleep 9\\x1b[2J\n']);
+    const json = await run(['reap', '--dry-run', '--format', 'json'], { services: reaping(report) });
+    expect(JSON.parse(json.out)).toEqual(JSON.parse(JSON.stringify(report)));
+    expect((await run(['reap'])).out).toBe('Nothing to reap.\n');
+  });
 });
 
 describe('plan', () => {

@@ -14,9 +14,12 @@ import type {
   ExplainResponse,
   LogLine,
   LogQuery,
+  DependencyView,
   PlanResponse,
   ProjectSnapshot,
   ServiceSnapshot,
+  StatsResponse,
+  TimelineResponse,
   WatchItem,
 } from '../../src/core/api.ts';
 import type { Happening, HappeningBody, InstanceSnapshot } from '../../src/core/event.ts';
@@ -101,6 +104,31 @@ export function project(
   };
 }
 
+/** A dependency as a manifest has it that says no more than this. */
+export function on(id: string, condition = 'started'): DependencyView {
+  return { service: id, condition, required: true, onFailure: 'ignore' };
+}
+
+/** What instances use, by their ids. */
+export function used(
+  instances: Readonly<Record<string, { readonly cpuPercent?: number; readonly memoryBytes: number }>>,
+): StatsResponse {
+  return {
+    at: NOW,
+    instances: Object.entries(instances).map(([id, figures]) => ({
+      service: id.replace(/\.\d+$/, ''),
+      instance: id,
+      cpuMs: 1000,
+      processes: 2,
+      threads: 3,
+      openFiles: 4,
+      uptimeMs: 720_000,
+      ...figures,
+    })),
+    daemon: { cpuPercent: 0.5, cpuMs: 500, memoryBytes: 50 * 2 ** 20, openFiles: 30 },
+  };
+}
+
 export function running(sinceMs = 60_000, pid = 4711): InstanceState {
   return { kind: 'running', run: 'r1', pid, since: NOW - sinceMs };
 }
@@ -112,6 +140,32 @@ export function happening(
   const { seq = 1, time = NOW, instance: who } = at;
   const where = who === undefined ? {} : { instance: who, service: who.replace(/\.\d+$/, '') };
   return { ...body, seq, time, ...where };
+}
+
+/** Things that come when the test says so. */
+export class Feed<T> {
+  readonly #queue: (T | 'end')[] = [];
+  #wake = (): void => undefined;
+
+  push(item: T): void {
+    this.#queue.push(item);
+    this.#wake();
+  }
+
+  end(): void {
+    this.#queue.push('end');
+    this.#wake();
+  }
+
+  async *until(signal?: AbortSignal): AsyncIterable<T> {
+    signal?.addEventListener('abort', () => this.end(), { once: true });
+    for (;;) {
+      const item = this.#queue.shift();
+      if (item === 'end') return;
+      if (item !== undefined) yield item;
+      else await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
 }
 
 /** A daemon whose answers a test sets; it notes what it was asked. */
@@ -126,6 +180,18 @@ export class FakeDaemon {
   explained: ExplainResponse | undefined;
   happenings: readonly Happening[] = [];
   lines: readonly LogLine[] = [];
+  /** Undefined: of a version that cannot tell. */
+  stats: StatsResponse | Promise<StatsResponse> | undefined;
+  timeline: TimelineResponse = { beganAt: NOW, rows: [], now: NOW };
+  /** What an instance writes; it goes on until the test ends it. */
+  readonly outputs = new Feed<Uint8Array>();
+  /** What was typed into an instance. */
+  typed = '';
+  readonly sizes: string[] = [];
+  backlog: number | undefined;
+  /** Called with each piece of input; a test may refuse it. */
+  takeInput: () => Promise<void> = () => Promise.resolve();
+  handedOver: () => void = () => this.vanish();
   leaseFree = true;
   closed = false;
   readonly requests: { apply?: ApplyRequest; logs: LogQuery[]; down: DownRequest[] } = { logs: [], down: [] };
@@ -190,6 +256,31 @@ export class FakeDaemon {
     events: ({ limit, follow }, signal) => this.#events(limit, follow ? signal : undefined),
     logs: (query, signal) => this.#logs(query, signal),
     watch: (signal) => this.#watch(signal),
+    stats: (atOnce = false) => {
+      this.asked.push(atOnce ? 'stats at once' : 'stats');
+      if (this.stats !== undefined) return Promise.resolve(this.stats);
+      return Promise.reject(new ClientError('unknown-route', 'there is no such route'));
+    },
+    timeline: () => Promise.resolve(this.timeline),
+    input: async (id, data) => {
+      await this.takeInput();
+      this.asked.push(`input ${id}`);
+      this.typed += Buffer.from(data).toString('latin1');
+    },
+    resize: (id, columns, rows) => {
+      this.sizes.push(`${id} ${columns}x${rows}`);
+      return Promise.resolve();
+    },
+    output: (id, backlogBytes, signal) => {
+      this.asked.push(`output ${id}`);
+      this.backlog = backlogBytes;
+      return this.outputs.until(signal);
+    },
+    handOver: (reason) => {
+      this.asked.push(`hand over: ${reason}`);
+      this.handedOver();
+      return Promise.resolve();
+    },
     lease: () => {
       this.asked.push('lease');
       return Promise.resolve(this.leaseFree ? this.#lease : undefined);
@@ -259,12 +350,16 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly terminal?: { readonly columns: number; readonly rows: number };
   readonly cwd?: string;
+  /** What is typed; absent: nothing is, and there is no terminal to type at. */
+  readonly keyboard?: Feed<Uint8Array>;
 }
 
 /** A command under way, with a clock that only the test moves. */
 export class Session {
   out = '';
   err = '';
+  /** Whether the keyboard passes on every key at once. */
+  raw = false;
   readonly done: Promise<Ran>;
   #now = NOW;
   #timers: { readonly at: number; readonly fire: () => void }[] = [];
@@ -309,8 +404,16 @@ export class Session {
       argv,
       env: options.env ?? {},
       cwd: options.cwd ?? '/home/ada/shop',
-      stdout: { write: (text) => ((this.out += text), true), drained: () => Promise.resolve() },
-      stderr: { write: (text) => ((this.err += text), true), drained: () => Promise.resolve() },
+      stdout: { write: (data) => ((this.out += textOf(data)), true), drained: () => Promise.resolve() },
+      stderr: { write: (data) => ((this.err += textOf(data)), true), drained: () => Promise.resolve() },
+      stdin: {
+        isTTY: options.keyboard !== undefined && terminal !== undefined,
+        read: (signal) => (options.keyboard ?? NOTHING).until(signal),
+        raw: () => {
+          this.raw = true;
+          return () => (this.raw = false);
+        },
+      },
       isTTY: terminal !== undefined,
       columns: () => terminal?.columns,
       rows: () => terminal?.rows ?? 24,
@@ -332,6 +435,13 @@ export class Session {
       },
     };
   }
+}
+
+/** A pipe at whose other end nobody ever says anything. */
+const NOTHING = new Feed<Uint8Array>();
+
+function textOf(data: string | Uint8Array): string {
+  return typeof data === 'string' ? data : Buffer.from(data).toString('latin1');
 }
 
 export function run(argv: readonly string[], options: RunOptions = {}): Promise<Ran> {
@@ -358,6 +468,7 @@ function fakeServices(options: RunOptions): Services {
       yield* [];
     },
     doctorFacts: () => Promise.resolve([]),
+    reap: ({ dryRun }) => Promise.resolve({ dryRun, reap: [], listed: [], kept: [], left: [], files: [] }),
     ...options.services,
   };
 }

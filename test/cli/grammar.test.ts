@@ -69,8 +69,8 @@ describe('the grammar of the command line', () => {
     [['statsu'], "error: unknown command 'statsu'\n  next: did you mean status?\n"],
     [['up', '--detatch'], "error: unknown option '--detatch'\n  next: did you mean --detach?\n"],
     [
-      ['status', 'web'],
-      "error: too many arguments for 'status'. Expected 0 arguments but got 1.\n  next: `setpoint help` lists the commands, `setpoint help COMMAND` its options\n",
+      ['doctor', 'web'],
+      "error: too many arguments for 'doctor'. Expected 0 arguments but got 1.\n  next: `setpoint help` lists the commands, `setpoint help COMMAND` its options\n",
     ],
     [
       ['status', '--format', 'yaml'],
@@ -80,6 +80,23 @@ describe('the grammar of the command line', () => {
       ['wait', '--timeout', '60'],
       "error: option '--timeout <duration>' argument '60' is invalid. 60 has no unit: write 60s or 60ms.\n  next: `setpoint help` lists the commands, `setpoint help COMMAND` its options\n",
     ],
+    [
+      ['top', '--interval', '50ms'],
+      "error: option '--interval <duration>' argument '50ms' is invalid. It must be 200ms or longer.\n  next: `setpoint help` lists the commands, `setpoint help COMMAND` its options\n",
+    ],
+    [
+      ['attach', 'web', '--detach-keys', 'ctrl-p,,q'],
+      "error: option '--detach-keys <keys>' argument 'ctrl-p,,q' is invalid. Detach keys are such as ctrl-p,ctrl-q: ctrl- and a letter, or single characters.\n  next: `setpoint help` lists the commands, `setpoint help COMMAND` its options\n",
+    ],
+    [
+      ['daemon', 'restrat'],
+      "error: command-argument value 'restrat' is invalid for argument 'action'. Allowed choices are status, restart, stop.\n  next: `setpoint help` lists the commands, `setpoint help COMMAND` its options\n",
+    ],
+    [
+      ['explain'],
+      'error: which service is to be explained?\n  next: `setpoint explain SERVICE`, or `setpoint explain --timeline` for how everything came up\n',
+    ],
+    [['status', 'wbe'], 'error: there is no service `wbe` in shop\n  next: did you mean `web`?\n'],
     [
       ['scale', 'web'],
       "error: command-argument value 'web' is invalid for argument 'service=number'. It must be SERVICE=NUMBER, such as web=3.\n  next: `setpoint help` lists the commands, `setpoint help COMMAND` its options\n",
@@ -116,7 +133,7 @@ describe('the grammar of the command line', () => {
     const { out } = await run(['help']);
     const names = [...out.matchAll(/^ {2}([a-z]+)(?:\||\s)/gm)].map(([, name]) => name ?? '');
     expect(names).toEqual(
-      'up down start restart stop scale kill status logs explain events wait plan check config init doctor version completion help'.split(
+      'up down start restart stop scale kill status top logs attach explain events wait plan check config init doctor daemon reap version completion help'.split(
         ' ',
       ),
     );

@@ -10,6 +10,9 @@ import {
   run,
   running,
   service,
+  Session,
+  until,
+  used,
 } from './fake.ts';
 
 const shop = project(
@@ -58,6 +61,110 @@ migrate  completed          -      0         -                      native   exi
     expect(status).toBe(0);
   });
 
+  test('shows readiness, schedules and limits, and what probes and services say', async () => {
+    const failing = { what: 'http', inARow: 3, retries: 3 };
+    const since = NOW - 12_000;
+    const daemon = new FakeDaemon(
+      project([
+        service('db', [
+          instance(
+            'db',
+            1,
+            { kind: 'running', run: 'r', since, readiness: { kind: 'ready', since, tookMs: 300 } },
+            { statusText: 'serving 3\nclients' },
+          ),
+        ]),
+        service('web', [
+          instance(
+            'web',
+            1,
+            { kind: 'running', run: 'r', since, readiness: { kind: 'pending' } },
+            { ready: { ...failing, last: { ok: false, at: NOW, tookMs: 3, output: 'ECONNREFUSED' } } },
+          ),
+          instance(
+            'web',
+            2,
+            {
+              kind: 'running',
+              run: 'r',
+              since,
+              readiness: { kind: 'lost', since: NOW, reason: 'http failed' },
+            },
+            { ready: { ...failing, last: { ok: false, at: NOW, tookMs: 3, output: 'HTTP 503' } } },
+          ),
+        ]),
+        service('job', [
+          instance(
+            'job',
+            1,
+            { kind: 'scheduled', since, exit: { kind: 'code', code: 3 } },
+            { nextRun: NOW + 180_000 },
+          ),
+        ]),
+        service('old', [{ kind: 'skipped', reason: 'db failed (killed for lack of memory (cgroup))' }]),
+      ]),
+    );
+    const { out } = await run(['status'], { daemon });
+    expect(out).toBe(`shop  4 services: 1 ready, 2 not ready, 1 skipped, 1 scheduled      setpoint.yaml
+
+SERVICE  STATE                          UP   RESTARTS  PORTS  BACKEND
+db       ready                          12s  0         -      native   serving 3 clients
+web.1    running (not ready)            12s  0         -      native   ECONNREFUSED
+web.2    running (not ready: HTTP 503)  12s  0         -      native   HTTP 503
+job      scheduled, next in 3m          -    0         -      native   last: exit 3
+old      skipped                        -    0         -      native   db failed (killed for lack of memory, cgroup)
+`);
+  });
+
+  test('shows what instances use where the daemon can tell at once', async () => {
+    const daemon = new FakeDaemon(shop);
+    daemon.stats = used({
+      'db.1': { cpuPercent: 0.44, memoryBytes: 61 * 2 ** 20 },
+      'api.1': { memoryBytes: 9 },
+    });
+    const { out } = await run(['status', 'db', 'api.1', 'worker'], { daemon });
+    expect(out).toMatch(/^SERVICE +STATE +UP +RESTARTS +CPU +MEM +PORTS +BACKEND$/m);
+    expect(out).toMatch(/^db +running +3d 4h +0 +0\.4 % +61 MiB +5432 +native$/m);
+    expect(out).toMatch(/^api\.1 +running +12m +1 +- +9 B +8081 +native$/m);
+    expect(out).toMatch(/^worker +backoff 1\.9 s \(2\) +- +2 +- +- +- +native +exit 1/m);
+    expect(out).not.toContain('api.2');
+  });
+
+  test('does not wait for figures that take longer than a moment', async () => {
+    const daemon = new FakeDaemon(shop);
+    daemon.stats = new Promise(() => undefined);
+    const session = new Session(['status'], { daemon });
+    await until(() => session.timers > 0);
+    session.advance(1000);
+    const { status, out } = await session.done;
+    expect([status, out.includes('api.2'), out.includes('MEM')]).toEqual([0, true, false]);
+    expect(daemon.asked).toEqual(['stats at once']);
+  });
+
+  test('takes names and labels, and says which name is not there', async () => {
+    const labelled = project([
+      service('db', [running()], { labels: { tier: 'data', constructor: 'x' } }),
+      service('web', [running()], { labels: { tier: 'front', note: 'a=b' } }),
+    ]);
+    const names = async (...argv: string[]): Promise<string[]> => {
+      const { out } = await run(['status', '--format', 'json', ...argv], {
+        daemon: new FakeDaemon(labelled),
+      });
+      return (JSON.parse(out) as { services: { id: string }[] }).services.map(({ id }) => id);
+    };
+    expect(await names('-l', 'tier')).toEqual(['db', 'web']);
+    expect(await names('-l', 'tier=data')).toEqual(['db']);
+    expect(await names('-l', 'tier', '-l', 'note=a=b')).toEqual(['web']);
+    expect(await names('-l', 'toString')).toEqual([]);
+    expect(await names('web.1')).toEqual(['web']);
+    expect(await names('web', '-l', 'tier=data')).toEqual([]);
+    const unknown = await run(['status', 'bd'], { daemon: new FakeDaemon(labelled) });
+    expect([unknown.status, unknown.err]).toEqual([
+      2,
+      'error: there is no service `bd` in shop\n  next: did you mean `db`?\n',
+    ]);
+  });
+
   test('drops columns on a narrow terminal, the least important first, and never passes its width', async () => {
     const narrow = await run(['ps', '--no-color'], {
       daemon: new FakeDaemon(shop),
@@ -87,6 +194,10 @@ migrate  completed          -      0
     });
     expect(JSON.parse(out)).toEqual(JSON.parse(JSON.stringify(shop)));
     expect(out).not.toContain('\u001b[');
+    const daemon = new FakeDaemon(shop);
+    daemon.stats = used({ 'db.1': { memoryBytes: 7 } });
+    const withStats = await run(['status', '--format', 'json'], { daemon });
+    expect(JSON.parse(withStats.out)).toMatchObject({ name: 'shop', stats: daemon.stats });
   });
 
   test('colours on a terminal, unless NO_COLOR is set; FORCE_COLOR and --color win over what is found out', async () => {

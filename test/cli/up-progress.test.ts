@@ -1,11 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import { judgeUp, notUp, SETTLE_MS, upRows } from '../../src/cli/up-progress.ts';
-import { judgeGoal } from '../../src/cli/wait.ts';
+import { judgeGoal, type WaitGoal } from '../../src/cli/wait.ts';
 import type { ServiceSnapshot } from '../../src/core/api.ts';
 import type { Exit } from '../../src/core/exit.ts';
-import type { InstanceState, WaitingOn } from '../../src/core/state.ts';
+import type { InstanceState, Readiness, WaitingOn } from '../../src/core/state.ts';
 import { withDependencies } from '../../src/cli/view.ts';
-import { instance, NOW, project, running, service } from './fake.ts';
+import { instance, NOW, on, project, running, service } from './fake.ts';
 
 const exit1: Exit = { kind: 'code', code: 1 };
 const starting: InstanceState = { kind: 'starting', run: 'r', since: NOW };
@@ -33,6 +33,9 @@ const stopping: InstanceState = {
 function waiting(on: string, condition: WaitingOn['condition'] = 'started'): InstanceState {
   return { kind: 'waiting', since: NOW, on: [{ service: on, condition, now: 'starting' }] };
 }
+function probed(readiness: Readiness): InstanceState {
+  return { kind: 'running', run: 'r', since: NOW - 10_000, readiness };
+}
 const stoppedByHand = instance('x', 1, { kind: 'stopped' });
 const aboutToStart = instance('x', 1, { kind: 'stopped' }, { wanted: 'up' });
 
@@ -47,6 +50,30 @@ describe('judgeUp', () => {
     ['one that a person stopped', [service('a', [stoppedByHand]), service('b', [running()])], 'up', 'up'],
     ['one that is being replaced', [service('a', [stopping])], 'pending', 'pending'],
     ['one in backoff', [service('a', [backoff])], 'pending', 'up'],
+    ['one that is ready', [service('a', [probed({ kind: 'ready', since: NOW, tookMs: 1 })])], 'up', 'up'],
+    ['one that is not ready yet', [service('a', [probed({ kind: 'pending' })])], 'pending', 'up'],
+    [
+      'one that is not ready any more',
+      [service('a', [probed({ kind: 'lost', since: NOW, reason: 'x' })])],
+      'pending',
+      'up',
+    ],
+    ['one that waits for its schedule', [service('a', [{ kind: 'scheduled', since: NOW }])], 'up', 'up'],
+    [
+      'one that waits for a service that is not ready yet',
+      [service('a', [waiting('b', 'ready')]), service('b', [probed({ kind: 'pending' })])],
+      'pending',
+      'up',
+    ],
+    [
+      'one that waits for a service that is ready: its gate is about to open',
+      [
+        service('a', [waiting('b', 'ready')]),
+        service('b', [probed({ kind: 'ready', since: NOW, tookMs: 1 })]),
+      ],
+      'pending',
+      'pending',
+    ],
     ['a failure', [service('a', [failed])], 'failed', 'failed'],
     [
       'a failure while another starts',
@@ -106,7 +133,7 @@ describe('judgeUp', () => {
 
   test('only what was named and its dependencies counts', () => {
     const snapshot = project([
-      service('a', [running()], { dependsOn: [{ service: 'b', condition: 'started' }] }),
+      service('a', [running()], { dependsOn: [on('b')] }),
       service('b', [running()]),
       service('c', [failed]),
     ]);
@@ -154,15 +181,67 @@ test('rows say what each instance does, and since when it is settled', () => {
   expect(rows).toEqual([
     ['ok', 'db', 'running', '2.1 s', ':5432'],
     ['busy', 'api.1', 'starting', undefined, undefined],
-    ['busy', 'api.2', 'waiting for db', undefined, undefined],
+    ['busy', 'api.2', 'waiting for db (starting)', undefined, undefined],
     ['ok', 'migrate', 'completed', '0.8 s', undefined],
     ['ok', 'old', 'running', undefined, undefined],
     ['bad', 'worker', 'failed', '2.1 s', 'boom at x'],
   ]);
 });
 
+test('the culprit that is not ready is named with what its probe saw', () => {
+  const last = { ok: false, at: NOW - 1000, tookMs: 4, output: 'HTTP 503' };
+  const ready = { what: 'http http://127.0.0.1/', last, inARow: 6, retries: 3 };
+  const snapshot = project([
+    service('web', [instance('web', 1, probed({ kind: 'pending' }), { ready })]),
+    service('api', [waiting('web', 'ready')]),
+  ]);
+  expect(notUp(snapshot, NOW).map(({ name, reason }) => [name, reason])).toEqual([
+    ['web', 'is not ready: http http://127.0.0.1/: failed 6 times in a row, 1s ago, took 4 ms: HTTP 503'],
+  ]);
+});
+
+test('rows tell readiness, how long it took, and how far those are that are waited for', () => {
+  const snapshot = project([
+    service('db', [
+      instance('db', 1, probed({ kind: 'ready', since: NOW - 100, tookMs: 9_900 }), {
+        ports: { main: 5432 },
+      }),
+    ]),
+    service('web', [
+      instance('web', 1, probed({ kind: 'pending' }), {
+        ready: {
+          what: 'tcp',
+          last: { ok: false, at: NOW, tookMs: 1, output: 'refused' },
+          inARow: 1,
+          retries: 3,
+        },
+      }),
+    ]),
+    service('api', [
+      {
+        kind: 'waiting',
+        since: NOW,
+        on: [{ service: 'web', condition: 'ready', now: 'running, not ready', until: NOW + 30_000 }],
+      },
+    ]),
+    service('job', [instance('job', 1, { kind: 'scheduled', since: NOW }, { nextRun: NOW + 60_000 })]),
+  ]);
+  const rows = upRows(snapshot, NOW, NOW - 2100).map(({ icon, text, time, note }) => [
+    icon,
+    text,
+    time,
+    note,
+  ]);
+  expect(rows).toEqual([
+    ['ok', 'ready', '2s', ':5432'],
+    ['busy', 'running (not ready)', undefined, 'refused'],
+    ['busy', 'waiting for web (running, not ready)', undefined, 'for 30s at most'],
+    ['ok', 'scheduled, next in 1m', undefined, undefined],
+  ]);
+});
+
 describe('judgeGoal', () => {
-  test.each<[string, 'completed' | 'stopped', readonly ServiceSnapshot[], string]>([
+  test.each<[string, WaitGoal, readonly ServiceSnapshot[], string]>([
     ['completed: all have', 'completed', [service('a', [completed])], 'up'],
     [
       'completed: one still runs',
@@ -173,6 +252,34 @@ describe('judgeGoal', () => {
     ['completed: one failed', 'completed', [service('a', [failed]), service('b', [running()])], 'failed'],
     ['completed: one was stopped', 'completed', [service('a', [stoppedByHand])], 'failed'],
     ['completed: one is in backoff', 'completed', [service('a', [backoff])], 'pending'],
+    ['ready: one is not', 'ready', [service('a', [probed({ kind: 'pending' })])], 'pending'],
+    ['running: a probe does not matter', 'running', [service('a', [probed({ kind: 'pending' })])], 'up'],
+    ['running: one is in backoff', 'running', [service('a', [backoff])], 'pending'],
+    ['running: one failed', 'running', [service('a', [failed])], 'failed'],
+    [
+      'completed: one has not run by its schedule yet',
+      'completed',
+      [service('a', [{ kind: 'scheduled', since: NOW }])],
+      'pending',
+    ],
+    [
+      'completed: one has, and waits for the next time',
+      'completed',
+      [service('a', [{ kind: 'scheduled', since: NOW, exit: { kind: 'code', code: 0 } }])],
+      'up',
+    ],
+    [
+      'completed: one has failed by its schedule',
+      'completed',
+      [service('a', [{ kind: 'scheduled', since: NOW, exit: exit1 }])],
+      'failed',
+    ],
+    [
+      'stopped: one will run by its schedule',
+      'stopped',
+      [service('a', [{ kind: 'scheduled', since: NOW }])],
+      'pending',
+    ],
     ['stopped: one still runs', 'stopped', [service('a', [running()])], 'pending'],
     ['stopped: one is in backoff', 'stopped', [service('a', [backoff])], 'pending'],
     [

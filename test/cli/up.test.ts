@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { ApplyResponse, LogLine, ProjectSnapshot } from '../../src/core/api.ts';
 import type { Cause } from '../../src/core/event.ts';
 import type { PlanStep, PlanView } from '../../src/core/plan-view.ts';
-import type { InstanceState } from '../../src/core/state.ts';
+import type { InstanceState, Readiness } from '../../src/core/state.ts';
 import { causeLines } from '../../src/cli/up.ts';
 import {
   FakeDaemon,
@@ -52,7 +52,7 @@ function daemonThat(then: ProjectSnapshot, more: Partial<ApplyResponse> = {}, be
 }
 
 function line(text: string, more: Partial<LogLine> = {}): LogLine {
-  return { service: 'web', instance: 'web.1', stream: 'stdout', time: NOW, text, ...more };
+  return { service: 'web', instance: 'web.1', stream: 'stdout', time: NOW, at: 0, text, ...more };
 }
 
 const error = {
@@ -121,6 +121,50 @@ describe('up --detach', () => {
     const daemon = daemonThat(was, { plan }, was);
     const { out } = await run(['up', '-d'], { daemon });
     expect(out).toBe('web: replaced: env.PORT "8080" -> "8081"\nshop: 1 running\n');
+  });
+
+  test('says so where there is nothing to do', async () => {
+    const was = project([service('web', [running()])]);
+    const nothing = { plan: planOf(step('none', 'web.1')) };
+    const detached = await run(['up', '-d'], { daemon: daemonThat(was, nothing, was) });
+    expect([detached.status, detached.out]).toEqual([0, 'shop: nothing to do; 1 running\n']);
+    const waited = await run(['up', '--wait'], { daemon: daemonThat(was, nothing, was) });
+    expect([waited.status, waited.out]).toEqual([0, 'shop is up, nothing to do: 1 running\n']);
+  });
+
+  test('--wait: one with a probe counts once that says so, however long it runs', async () => {
+    const state = (readiness: Readiness): InstanceState => ({
+      kind: 'running',
+      run: 'r',
+      since: NOW - 60_000,
+      readiness,
+    });
+    const daemon = daemonThat(project([service('web', [state({ kind: 'pending' })])]));
+    const session = new Session(['up', '--wait'], { daemon, running: false });
+    await until(() => session.out.includes('web: running (not ready)'));
+    session.advance(1000);
+    daemon.show(project([service('web', [state({ kind: 'ready', since: NOW + 1500, tookMs: 1500 })])]));
+    const { status, out } = await session.done;
+    expect([status, out]).toEqual([0, 'web: running (not ready)\nweb: ready (1.5 s)\nshop is up: 1 ready\n']);
+  });
+
+  test('--wait: at --timeout the one that is not ready is the culprit, with what its probe saw', async () => {
+    const last = { ok: false, at: NOW, tookMs: 3, output: 'HTTP 503' };
+    const web = instance(
+      'web',
+      1,
+      { kind: 'running', run: 'r', since: NOW, readiness: { kind: 'pending' } },
+      { ready: { what: 'http http://127.0.0.1/', last, inARow: 2, retries: 3 } },
+    );
+    const daemon = daemonThat(project([service('web', [web])]));
+    const session = new Session(['up', '--wait', '--timeout', '3s'], { daemon, running: false });
+    await until(() => session.timers === 2 && session.out.includes('not ready'));
+    session.advance(3000);
+    const { status, err } = await session.done;
+    expect(status).toBe(124);
+    expect(err).toContain(
+      'error: web: is not ready: http http://127.0.0.1/: failed 2 times in a row, 3s ago, took 3 ms: HTTP 503\n',
+    );
   });
 
   test('--wait: a one that is running only counts once it has lasted, by the clock alone', async () => {

@@ -3,6 +3,7 @@ import type { Cause, Happening } from '../../core/event.ts';
 import { describeExit } from '../../core/exit.ts';
 import { unreachable } from '../../core/result.ts';
 import { describeCause } from '../../core/cause.ts';
+import { unnested } from '../../core/status-text.ts';
 import { count, oneLine } from './text.ts';
 
 /** A happening in columns: what happened, with which facts, and why. */
@@ -51,6 +52,16 @@ function words(h: Happening): { readonly verb: string; readonly detail?: string;
         detail: `${describeExit(h.exit)} after ${formatSpan(h.ranMs)}`,
         why: h.cause ?? '',
       };
+    case 'instance-ready':
+      return { verb: 'ready', detail: `after ${formatSpan(h.tookMs)}` };
+    case 'instance-unready':
+      return { verb: 'not ready', why: h.reason };
+    case 'instance-unhealthy':
+      return { verb: 'unhealthy', why: h.reason };
+    case 'schedule-missed':
+      return { verb: 'not run', why: h.reason };
+    case 'instance-signalled':
+      return { verb: 'signalled', detail: h.signal, why: because(h.cause) };
     case 'instance-backing-off':
       return {
         verb: 'backing off',
@@ -68,7 +79,7 @@ function words(h: Happening): { readonly verb: string; readonly detail?: string;
     case 'instance-failed':
       return { verb: 'failed', detail: describeExit(h.exit), why: h.reason };
     case 'instance-skipped':
-      return { verb: 'skipped', why: h.reason };
+      return { verb: 'skipped', why: unnested(h.reason) };
     case 'instance-updated':
       return { verb: 'updated', detail: 'in place', why: because(h.cause) };
     case 'instance-forgotten':
@@ -95,9 +106,11 @@ function because(cause: Cause): string {
     case 'changed':
       return `because of ${describeCause(cause)}`;
     case 'dependency':
+    case 'files':
       return `because ${describeCause(cause)}`;
     case 'user':
     case 'scaled':
+    case 'schedule':
     case 'policy':
     case 'shutdown':
     case 'not-running':

@@ -294,7 +294,7 @@ describe('logs', () => {
   });
 
   const style = { color: false, keep: 'all', timestamps: false, prefix: true } as const;
-  const line = { service: 'api', instance: 'api.1', stream: 'stdout', time: 0, text: 'x' } as const;
+  const line = { service: 'api', instance: 'api.1', stream: 'stdout', time: 0, at: 0, text: 'x' } as const;
 
   test('pieces of a line are joined, and another line in between ends it', () => {
     const printer = new LogPrinter({
