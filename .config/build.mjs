@@ -13,8 +13,11 @@ const PARTS = [
   'src/cli/daemon-process.ts',
   'src/cli/load-locally.ts',
   'src/cli/offline.ts',
+  'src/cli/reap-locally.ts',
   'src/cli/doctor-facts.ts',
+  'chokidar',
   'execa',
+  'prom-client',
 ];
 
 const partName = (part) => `${basename(part, '.ts')}.cjs`;

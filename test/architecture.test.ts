@@ -8,12 +8,14 @@ const SRC = resolve(import.meta.dirname, '../src');
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   core: [],
   ports: ['core'],
-  manifest: ['core'],
+  schedule: ['core', 'ports'],
+  manifest: ['core', 'schedule'],
   engine: ['core', 'ports'],
   logs: ['core', 'ports'],
   store: ['core', 'ports'],
+  probes: ['core', 'ports'],
   'backends/native': ['core', 'ports'],
-  daemon: ['core', 'ports', 'manifest', 'engine', 'logs', 'store', 'backends/native'],
+  daemon: ['core', 'ports', 'schedule', 'manifest', 'engine', 'logs', 'store', 'probes', 'backends/native'],
   client: ['core'],
   cli: ['core', 'client', 'manifest', 'logs', 'store'],
   main: ['cli'],
@@ -22,11 +24,15 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 /** Files that may do what their part may not. */
 const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   'cli/daemon-process.ts': ['daemon'],
+  'cli/reap-locally.ts': ['daemon'],
 };
 
 /** The one place of each package; `cli` defines its commands and reads its command line in two files. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['manifest/parse.ts'],
+  croner: ['schedule/cron.ts'],
+  chokidar: ['daemon/file-watcher.ts'],
+  'prom-client': ['daemon/metrics.ts'],
   execa: ['backends/native/commands.ts'],
   commander: ['cli/program.ts', 'cli/run.ts', 'cli/grammar.ts', 'cli/completion.ts', 'cli/help.ts'],
 };

@@ -8,7 +8,7 @@ const searchPath = [
   ...(process.env.SETPOINT_BENCH_PATH ?? '').split(delimiter),
   ...(process.env.PATH ?? '').split(delimiter),
 ];
-const find = (program) =>
+export const find = (program) =>
   searchPath
     .filter(Boolean)
     .map((folder) => join(folder, program))

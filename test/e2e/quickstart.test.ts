@@ -20,7 +20,7 @@ test('the quickstart goes up, is looked at, changed in one place, and goes down 
 
   const status = await project.ok('status');
   expect(status).toMatch(/^prepare +completed .* exit 0$/m);
-  expect(status).toMatch(new RegExp(`^web +running +\\d+s +0 +${port} +native$`, 'm'));
+  expect(status).toMatch(new RegExp(`^web +running +\\d+s +0 +.* MiB +${port} +native$`, 'm'));
   expect(status).toMatch(/^worker +running /m);
   await eventually('a visit in the log', () => project.log('worker.1').includes('visit') || undefined);
   expect(await project.ok('logs', 'web', 'worker')).toMatch(/^worker +\| .* visit \d+$/m);

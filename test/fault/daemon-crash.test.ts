@@ -12,37 +12,7 @@ services:
     command: exec sleep 1000
 `;
 
-test('kill -9 of the daemon costs no service its life and no line of a log', async (ctx) => {
-  const project = newProject(ctx, { 'setpoint.yaml': CHATTY });
-  await project.ok('up', '-d', '--wait');
-  const pids = [await project.pidOf('chatty.1'), await project.pidOf('quiet.1')];
-  const old = await project.killDaemon();
-  const written = project.log('chatty.1').length;
-  await eventually(
-    'the writer to go on without a daemon',
-    () => project.log('chatty.1').length > written + 10_000 || undefined,
-  );
-  expect(pids.every(isRunning)).toBe(true);
-
-  const status = await project.run(['status']);
-  expect(status.status).toBe(0);
-  expect(status.stderr).toContain('The daemon of shop was gone; it is back');
-  expect(status.stdout).toMatch(/^chatty +running +\d+s +0 /m);
-  expect(status.stdout).toMatch(/^quiet +running +\d+s +0 /m);
-  expect([await project.pidOf('chatty.1'), await project.pidOf('quiet.1')]).toEqual(pids);
-  expect(await project.daemonPid()).not.toBe(old);
-  expect(await project.ok('plan')).toContain('Nothing to do.');
-  expect(await project.ok('events', 'chatty')).toMatch(/adopted +pid/);
-
-  await project.ok('down');
-  const lines = project.log('chatty.1').trimEnd().split('\n');
-  expect(lines).toEqual(lines.map((_, n) => `line ${n}`));
-  expect(lines.length).toBeGreaterThan(1_000);
-  const told = await project.ok('logs', 'chatty', '--tail', 'all');
-  expect(told.split('\n').filter((line) => line.includes('line ')).length).toBe(lines.length);
-});
-
-/** Ends with 3 when told to; \`starts\` counts its runs. */
+/** Ends with 3 when told to; `starts` counts its runs. */
 const QUITTER = `
 services:
   quitter:
