@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { connect } from '../client/client.ts';
+import { connectToLiving } from '../client/client.ts';
 import { findByName, locateProject, recordedName } from '../store/locate.ts';
 import type { Result } from '../core/result.ts';
 import { daemonArguments } from './daemon-entry.ts';
@@ -16,7 +16,7 @@ export interface RealOptions {
 export function realServices({ env, entry }: RealOptions): Services {
   return {
     locate: (request) => Promise.resolve(locateBoth(request, env)),
-    connect: (location) => connect(location.socketPath),
+    connect: (location) => connectToLiving(location.socketPath),
     async ensureDaemon(location) {
       const { ensureDaemon } = await import('../client/ensure-daemon.ts');
       return ensureDaemon(location, { entry, args: daemonArguments(location), env });

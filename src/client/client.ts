@@ -50,6 +50,20 @@ export async function connect(
   return new SocketClient(socketPath, options.answerWithinMs ?? PROMPT_MS);
 }
 
+/**
+ * The same, and undefined also where a connection is taken and ended without a word: a daemon that is being killed does
+ * so for a moment. What else may be wrong with it, the first real request tells in its own words.
+ */
+export async function connectToLiving(socketPath: string): Promise<DaemonClient | undefined> {
+  const client = await connect(socketPath);
+  try {
+    await client?.info();
+    return client;
+  } catch (error) {
+    return error instanceof ClientError && error.code === 'daemon-gone' ? undefined : client;
+  }
+}
+
 class SocketClient implements DaemonClient {
   readonly #socketPath: string;
   readonly #promptMs: number;

@@ -1,5 +1,5 @@
 import { lstatSync } from 'node:fs';
-import { connect } from './client.ts';
+import { connectToLiving } from './client.ts';
 import { ClientError } from './client-error.ts';
 import { startDaemonProcess, type DaemonCommand } from './daemon-process.ts';
 import type { DaemonClient } from './types.ts';
@@ -38,7 +38,7 @@ const MOST_STARTS = 4;
  */
 export async function ensureDaemon(location: DaemonLocation, options: EnsureOptions): Promise<EnsuredDaemon> {
   const { entry, args, env, readyWithinMs = 60_000, otherWithinMs = 10_000 } = options;
-  const running = await connect(location.socketPath);
+  const running = await connectToLiving(location.socketPath);
   if (running !== undefined) return { client: running, started: false };
   const command: DaemonCommand = { entry, args, env, readyWithinMs, stateDir: location.stateDir };
   const giveUpAt = performance.now() + otherWithinMs;
@@ -66,7 +66,7 @@ export async function ensureDaemon(location: DaemonLocation, options: EnsureOpti
 async function connectWithin(socketPath: string, withinMs: number): Promise<DaemonClient | undefined> {
   const until = performance.now() + withinMs;
   for (let waitMs = FIRST_WAIT_MS; ; waitMs = Math.min(LONGEST_WAIT_MS, waitMs * 2)) {
-    const client = await connect(socketPath);
+    const client = await connectToLiving(socketPath);
     if (client !== undefined || performance.now() >= until) return client;
     await new Promise((resolve) => setTimeout(resolve, waitMs));
   }
