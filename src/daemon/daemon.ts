@@ -14,7 +14,8 @@ import { createLogStore } from '../logs/log-store.ts';
 import { createProber } from '../probes/prober.ts';
 import { calendar } from '../schedule/cron.ts';
 import type { LoadResult } from '../manifest/load.ts';
-import type { Backend } from '../ports/backend.ts';
+import type { ResumedRun } from '../engine/resumption.ts';
+import type { Backend, RunRecord } from '../ports/backend.ts';
 import type { LogStore } from '../ports/logs.ts';
 import type { ProjectRecord, Store } from '../ports/store.ts';
 import { acquireLock } from '../store/lock.ts';
@@ -224,7 +225,26 @@ async function resume(
     loaded.project === undefined
       ? undefined
       : { project: loaded.project, hostEnv: env, secrets: loaded.secrets };
-  engine.resume(next, await resumedRuns(store, backend, logs));
+  const found = await resumedRuns(store, backend, logs);
+  engine.resume(next, found);
+  await endsSeen(engine, found);
+}
+
+/** How long the first answers may wait for the ends of runs that were found over; their last words are read from disk. */
+const ENDS_SEEN_MS = 1_000;
+const ENDS_LOOK_MS = 2;
+
+/** Resolves once nothing that was found over is shown as running any more: a client must not be told so. */
+async function endsSeen(engine: Engine, found: readonly ResumedRun[]): Promise<void> {
+  const over = found.filter(({ proc }) => proc?.over === true).map(({ record }) => record);
+  const isShown = ({ instance, run }: RunRecord): boolean => {
+    const state = engine.instance(instance)?.state;
+    return state?.kind === 'running' && state.run === run;
+  };
+  const giveUpAt = performance.now() + ENDS_SEEN_MS;
+  while (over.some(isShown) && performance.now() < giveUpAt) {
+    await new Promise((resolve) => setTimeout(resolve, ENDS_LOOK_MS));
+  }
 }
 
 /** Random for each daemon, then counted: the ids are asked for far more often than runs are begun. */

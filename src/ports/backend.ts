@@ -127,6 +127,8 @@ export interface Proc {
   pid(): number | undefined;
   /** Resolves when the main process ended, with how. Never rejects. */
   readonly exited: Promise<Exit>;
+  /** Of an adopted one that was found ended: `exited` is about to resolve. */
+  readonly over?: true;
   /** Resolves when nothing but zombies is left of the unit, after `exited`. Never rejects. May take for ever. */
   readonly gone: Promise<void>;
   /**

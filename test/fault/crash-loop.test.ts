@@ -8,7 +8,7 @@ import { newProject, type TestProject } from '../rig/setpoint.ts';
 import { eventually } from '../rig/wait.ts';
 
 // More rounds take longer.
-vi.setConfig({ testTimeout: rounds(30_000) });
+vi.setConfig({ testTimeout: rounds(90_000) });
 
 /** `looper` ends as soon as it begins, without a pause in between; the others have nothing to do with it. */
 const LOOP = `services:

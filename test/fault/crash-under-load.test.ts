@@ -112,7 +112,7 @@ test(
     });
     console.info(`${rounds(1) * 3} kills or more; ${lines} lines, each once`);
   },
-  patienceMs(),
+  patienceMs(60_000),
 );
 
 test('a command tells that the daemon was gone and is back, and of what it took over', async (ctx) => {
@@ -184,5 +184,5 @@ test(
     await project.ok('down');
     await project.nothingIsLeft();
   },
-  patienceMs(),
+  patienceMs(60_000),
 );

@@ -33,6 +33,7 @@ async function upUntil(project: TestProject, failpoint: string): Promise<void> {
 }
 
 async function expectOneEach(project: TestProject): Promise<void> {
+  await eventually('each to have come to its sleep', () => sleepers(project) >= COUNT);
   expect(sleepers(project)).toBe(COUNT);
   expect(launchers(project)).toBe(COUNT);
   expect(project.daemons()).toHaveLength(1);
@@ -78,7 +79,7 @@ test(
       await project.nothingIsLeft();
     });
   },
-  patienceMs(),
+  patienceMs(60_000),
 );
 
 for (const point of ['before-spawn', 'after-record'] as const) {
@@ -122,12 +123,14 @@ test(
       const api = await project.becomes('api.1', 'running');
       expect(api).toMatchObject({ restarts: 2, lastExit: { kind: 'code', code: 3 } });
       expect(project.lines('starts')).toHaveLength(3);
+      await eventually('it to have come to its sleep', () => sleepers(project) >= 1);
       expect(sleepers(project)).toBe(1);
+      expect(launchers(project)).toBe(1);
       await project.ok('down');
       await project.nothingIsLeft();
     });
   },
-  patienceMs(),
+  patienceMs(60_000),
 );
 
 test('a run that is not to be restarted is not, when the daemon was killed before it noted its end', async (ctx) => {

@@ -37,7 +37,7 @@ test(
       rmSync(join(project.dir, 'started'));
     });
   },
-  patienceMs(),
+  patienceMs(60_000),
 );
 
 test('up and down at once end with all of it up or all of it down', async (ctx) => {

@@ -128,7 +128,7 @@ test(
       expectUntouched();
     });
   },
-  patienceMs(),
+  patienceMs(60_000),
 );
 
 for (const command of [['up', '-d', '--wait'], ['down'], ['reap'], ['stop'], ['daemon', 'restart']]) {

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import {
   accessSync,
   constants,
@@ -97,16 +98,21 @@ class Squeeze {
     const squeeze = new Squeeze(daemon);
     const open = readdirSync(`/proc/${daemon}/fd`).map(Number);
     const highest = Math.max(...open);
-    const gaps = highest + 1 - open.length;
-    squeeze.#limit(highest + 1 + Math.max(0, free - gaps));
-    for (let n = free; n < gaps; n += 1) {
-      const client = connect(project.socket() ?? '').on('error', () => undefined);
-      squeeze.#clients.push(client);
+    const limit = highest + 1 + Math.max(0, free - (highest + 1 - open.length));
+    squeeze.#limit(limit);
+    try {
+      let calm = 0;
+      await eventually('so many descriptors to be left', () => {
+        const left = limit - descriptorsOf(daemon).length;
+        if (left > free) squeeze.#clients.push(silentClient(project));
+        if (left < free) squeeze.#clients.pop()?.destroy();
+        calm = left === free ? calm + 1 : 0;
+        return calm === 3;
+      });
+    } catch (error) {
+      squeeze.end();
+      throw error;
     }
-    await eventually(
-      'the clients to be taken',
-      () => descriptorsOf(daemon).length >= open.length + Math.max(0, gaps - free),
-    );
     return squeeze;
   }
 
@@ -118,6 +124,10 @@ class Squeeze {
   #limit(soft: number): void {
     execFileSync('prlimit', ['--pid', String(this.#daemon), `--nofile=${soft}:`]);
   }
+}
+
+function silentClient(project: TestProject): Socket {
+  return connect(project.socket() ?? '').on('error', () => undefined);
 }
 
 /** Clients are turned away at moments when there is no descriptor for them. */
@@ -163,7 +173,10 @@ test('without any descriptor left the daemon lives on, sees a service end, and a
   const a = await project.pidOf('a.1');
   for (let round = 1; round <= rounds(3); round += 1) {
     const squeeze = await Squeeze.on(all, 0);
-    const asked = project.start(['status']);
+    // It waits to be let in, and its answer takes a look at all processes.
+    const asking = silentClient(project);
+    asking.write('GET /v1/stats HTTP/1.1\r\nhost: setpoint\r\n\r\n');
+    await once(asking, 'connect');
     const b = lastPid(project, 'b.1');
     try {
       process.kill(b, 'SIGKILL');
@@ -172,8 +185,7 @@ test('without any descriptor left the daemon lives on, sees a service end, and a
     } finally {
       squeeze.end();
     }
-    asked.signal('SIGKILL');
-    await asked.ended;
+    asking.destroy();
     // Its start may have failed for the same shortage meanwhile.
     expect(await project.pidOf('b.1')).not.toBe(b);
     expect(await project.pidOf('a.1')).toBe(a);

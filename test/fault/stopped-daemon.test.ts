@@ -90,7 +90,7 @@ test(
     await project.nothingIsLeft();
     console.info(`${rounds(2)} times stopped for ${STOPPED_MS} ms`);
   },
-  patienceMs(),
+  patienceMs(60_000),
 );
 
 /** Says that it is ready and then that it is alive, ten times a second. */
@@ -123,7 +123,7 @@ test(
     await project.ok('down');
     await project.nothingIsLeft();
   },
-  patienceMs(),
+  patienceMs(60_000),
 );
 
 /** Runs every so often; `runs` counts. */
@@ -157,5 +157,5 @@ test(
     await project.ok('down');
     await project.nothingIsLeft();
   },
-  patienceMs(),
+  patienceMs(60_000),
 );

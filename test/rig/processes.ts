@@ -23,11 +23,15 @@ export function processesWith(text: string): readonly Seen[] {
   });
 }
 
-/** Whether a process of this pid is there and is no zombie. */
+/**
+ * Whether a process of this pid is there and is no zombie. One that was killed has its files and sockets open until the
+ * last of its threads is gone, although its main thread may be a zombie before.
+ */
 export function isRunning(pid: number): boolean {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-    return !/^ [ZX]/.test(stat.slice(stat.lastIndexOf(')') + 1));
+    const ended = /^ [ZX]/.test(stat.slice(stat.lastIndexOf(')') + 1));
+    return !ended || readdirSync(`/proc/${pid}/task`).length > 1;
   } catch {
     return false;
   }

@@ -138,6 +138,7 @@ class NativeBackend implements Backend {
         scanner: this.#scanner,
         sent: record.stopping === undefined ? [] : [record.stop.signal],
         isLatest: () => this.#latest.get(instanceDir) === record.run,
+        over: finding.kind !== 'alive',
         sameBoot: finding.kind !== 'other-boot',
         logPaths: logPathsOf(record, request),
         oomCounter: this.#oomCounter,

@@ -41,6 +41,8 @@ interface NativeProcOptions {
   readonly sent?: readonly string[];
   /** Whether no later run of the instance has begun. */
   readonly isLatest: () => boolean;
+  /** It was found ended. */
+  readonly over?: boolean;
   /** False for what ended with an earlier start of the machine: there is nothing to look for. */
   readonly sameBoot?: boolean;
   /** The run's own; removed here once nothing of the unit is left. */
@@ -81,6 +83,7 @@ const WAKING = new Set([
 export class NativeProc implements Proc {
   readonly run: RunId;
   readonly exited: Promise<Exit>;
+  readonly over?: true;
   readonly notify?: NotifyFeed;
   readonly input?: ProcInput;
   readonly #options: NativeProcOptions;
@@ -102,6 +105,7 @@ export class NativeProc implements Proc {
     this.#unit = new UnitTracker({ ...options, launcher: options.launcher });
     this.#meter = new UnitMeter(options.cgroup);
     this.#oom = new OomJudge({ cgroup: options.cgroup, counter: options.oomCounter });
+    if (options.over === true) this.over = true;
     if (options.notify !== undefined) this.notify = options.notify;
     if (options.input !== undefined) this.input = options.input;
     this.exited = options.ended.then((end) => this.#conclude(end));

@@ -1,22 +1,10 @@
-import { closeSync, openSync, readdirSync, readSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 
 const CHUNK = 64 * 1024;
 const buffer = Buffer.allocUnsafe(CHUNK);
 
-/**
- * Given up for a moment when there is no other descriptor: the ends of processes must be seen even then. Taken back before
- * anything else gets to run, or a waiting client would have it, whose answer may need another one.
- */
+/** Given up for a moment when there is no other descriptor: the ends of processes must be seen even then. */
 let spare: number | undefined;
-
-function keepSpare(): void {
-  spare ??= tryOpen('/dev/null');
-}
-
-function giveUpSpare(): void {
-  if (spare !== undefined) closeSync(spare);
-  spare = undefined;
-}
 
 /**
  * What a small file holds, such as /proc/PID/stat, cmdline or environ, up to `limit` bytes; undefined where there is
@@ -25,17 +13,15 @@ function giveUpSpare(): void {
  * answer may share memory with the next call's: use it before reading on.
  */
 export function readProcFile(path: string, limit = CHUNK): Buffer | undefined {
-  keepSpare();
+  spare ??= tryOpen('/dev/null');
   let fd = tryOpen(path);
-  if (fd === undefined) {
-    giveUpSpare();
+  if (fd === undefined && spare !== undefined) {
+    closeSync(spare);
+    spare = undefined;
     fd = tryOpen(path);
   }
-  if (typeof fd !== 'number') {
-    keepSpare();
-    if (fd === undefined) throw new Error('no file descriptor left');
-    return undefined;
-  }
+  if (fd === undefined) throw new Error('no file descriptor left');
+  if (fd === 'absent') return undefined;
   try {
     const length = readSync(fd, buffer, 0, Math.min(CHUNK, limit), null);
     if (length < CHUNK || limit <= CHUNK) return buffer.subarray(0, length);
@@ -44,26 +30,10 @@ export function readProcFile(path: string, limit = CHUNK): Buffer | undefined {
     return undefined;
   } finally {
     closeSync(fd);
-    keepSpare();
   }
 }
 
-/** The names in /proc. Throws when the system is short of descriptors or memory. */
-export function listProc(): readonly string[] {
-  keepSpare();
-  try {
-    return readdirSync('/proc');
-  } catch {
-    giveUpSpare();
-    try {
-      return readdirSync('/proc');
-    } finally {
-      keepSpare();
-    }
-  }
-}
-
-/** What a file holds as text; '' where there is none, or it cannot be had at the moment. */
+/** The same as text; '' where there is none, or it cannot be had at the moment. */
 export function readText(path: string): string {
   try {
     return readProcFile(path)?.toString('utf8') ?? '';

@@ -1,8 +1,9 @@
+import { readdirSync } from 'node:fs';
 import { setImmediate, setTimeout } from 'node:timers/promises';
 import type { RunId } from '../../core/state.ts';
 import { listWithPs, type ProcessEntry, lookAtProcess } from './identity.ts';
 import { COOKIE } from './launcher.ts';
-import { listProc, readProcFile } from './proc-fs.ts';
+import { readProcFile } from './proc-fs.ts';
 
 /** A look at all processes of the machine. Never changes. */
 export class ProcessTable {
@@ -119,7 +120,7 @@ export class ProcessScanner {
     const runs = new Map<number, RunId>();
     const cookies = new Map<number, CachedCookie>();
     let sliceStart = performance.now();
-    for (const name of listProc()) {
+    for (const name of readdirSync('/proc')) {
       const first = name.charCodeAt(0);
       if (first < DIGIT_0 || first > DIGIT_9) continue;
       const entry = lookAtProcess(Number(name));

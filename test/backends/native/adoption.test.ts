@@ -48,6 +48,7 @@ describe('after the daemon was killed', () => {
     await until(() => !runs(codedPid) && !runs(killedPid));
 
     const [first, second, third] = await adopt([[living], [coded], [killed]]);
+    expect([first?.over, second?.over, third?.over]).toEqual([undefined, true, true]);
     expect([first?.pid(), second?.pid(), third?.pid()]).toEqual([livingPid, codedPid, killedPid]);
     expect(await second?.exited).toEqual({ kind: 'code', code: 137 });
     expect(await third?.exited).toEqual({ kind: 'signal', signal: 'SIGKILL' });
