@@ -14,6 +14,7 @@ const PARTS = [
   'src/cli/load-locally.ts',
   'src/cli/offline.ts',
   'src/cli/reap-locally.ts',
+  'src/tui/tui.ts',
   'src/cli/doctor-facts.ts',
   'chokidar',
   'execa',

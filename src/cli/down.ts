@@ -1,6 +1,7 @@
 import { closing, locate, reach, type Common } from './common.ts';
 import { Display } from './display.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
+import { isGone } from './monitor.ts';
 import type { Location } from './services.ts';
 import { bringDown, downToTheEnd, reportDown } from './stopping.ts';
 
@@ -10,16 +11,30 @@ export interface DownOptions {
   readonly plain: boolean;
 }
 
+/** How often it is tried with another daemon where the one before went away. */
+const ATTEMPTS = 3;
+
 /** Stops everything of the project, in order, and its daemon. */
 export async function down(common: Common, options: DownOptions): Promise<ExitStatus> {
-  const { context } = common;
   const located = await locate(common, false);
   if (!located.ok) return located.error;
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await downOnce(common, located.value, options);
+    } catch (error) {
+      // One that goes on with an earlier shutdown may be through with it, and gone, before it has heard of this one.
+      if (!isGone(error) || attempt === ATTEMPTS) throw error;
+    }
+  }
+}
+
+async function downOnce(common: Common, location: Location, options: DownOptions): Promise<ExitStatus> {
+  const { context } = common;
   // A daemon that crashed left its services running: one is started to take them over and stop them.
-  const client = await reach(common, located.value);
+  const client = await reach(common, location);
   if (client === undefined) {
-    if (common.services.hasSocket(located.value)) await sweep(common, located.value);
-    context.stdout.write(`${located.value.name} is not running\n`);
+    if (common.services.hasSocket(location)) await sweep(common, location);
+    context.stdout.write(`${location.name} is not running\n`);
     return EXIT.ok;
   }
   return closing(client, async () => {

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander';
 import type { ActionOptions } from './actions.ts';
 import type { CheckOptions } from './check.ts';
-import type { Common, Format } from './common.ts';
+import type { Common, Format, LoadOptions } from './common.ts';
 import type { ConfigOptions } from './config.ts';
 import type { CliContext } from './context.ts';
 import type { DownOptions } from './down.ts';
@@ -66,6 +66,7 @@ const READING_NAMES: readonly string[] = [
   'top',
   'logs',
   'attach',
+  'tui',
   'explain',
   'events',
   'wait',
@@ -291,6 +292,12 @@ function addReading(define: Define, dispatch: Dispatch, context: CliContext): vo
         (await import('./attach.ts')).attach(common, name, command.opts<AttachOptions>()),
       ),
     );
+  addLoading(define(READING, 'tui', 'show the running project on the whole terminal')).action(
+    (_: unknown, command: Command) =>
+      dispatch(command, async (common) =>
+        (await import('./tui.ts')).tui(common, command.opts<LoadOptions>()),
+      ),
+  );
   define(READING, 'explain', 'say what a service does, why, and what comes next')
     .argument('[service]')
     .option(

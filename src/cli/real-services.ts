@@ -47,6 +47,12 @@ export function realServices({ env, entry }: RealOptions): Services {
       const { reapLocally } = await import('./reap-locally.ts');
       return reapLocally(request, env);
     },
+    async tui(options) {
+      const { runTui } = await import('../tui/tui.ts');
+      const { stdin, stdout } = process;
+      const settingsPath = join(configHome(env), 'setpoint', 'tui.json');
+      return runTui({ ...options, stdin, stdout, env, settingsPath });
+    },
     async doctorFacts() {
       const { gatherFacts } = await import('./doctor-facts.ts');
       return gatherFacts(env);
@@ -72,6 +78,12 @@ function named(located: Result<Location, LocateError>): Result<Location, LocateE
   if (!located.ok || !hasRecord(located.value)) return located;
   const name = recordedName(located.value.stateDir);
   return name === undefined ? located : { ok: true, value: { ...located.value, name } };
+}
+
+/** As the XDG base directory specification has it. */
+function configHome(env: RealOptions['env']): string {
+  const given = env['XDG_CONFIG_HOME'] ?? '';
+  return given.startsWith('/') ? given : join(env['HOME'] ?? '/', '.config');
 }
 
 function hasRecord(location: Location): boolean {

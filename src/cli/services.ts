@@ -6,6 +6,7 @@ import type { PlanView } from '../core/plan-view.ts';
 import type { ReapReport } from '../core/reap.ts';
 import type { Result } from '../core/result.ts';
 import type { LoadRequest, ServiceId } from '../core/service.ts';
+import type { TuiEnd, TuiOptions } from '../tui/tui.ts';
 import type { Fact } from './doctor-facts.ts';
 
 /** Where a project's files are, and how it is told apart from others. */
@@ -78,6 +79,8 @@ export interface Services {
   journal(location: Location, limit: number, service?: ServiceId): Promise<readonly Happening[]>;
   /** The log files without a daemon; `query.follow` is not honoured. */
   offlineLogs(location: Location, query: LogQuery): AsyncIterable<LogLine>;
+  /** On the terminal of this process. */
+  tui(options: Omit<TuiOptions, 'stdin' | 'stdout' | 'env' | 'settingsPath'>): Promise<TuiEnd>;
   doctorFacts(): Promise<readonly Fact[]>;
   /** About all projects of this user; resolves once nothing is left that could be cleared. */
   reap(request: ReapRequest): Promise<ReapReport>;

@@ -50,17 +50,29 @@ export async function connect(
   return new SocketClient(socketPath, options.answerWithinMs ?? PROMPT_MS);
 }
 
+/** How long a process that is being killed may still take connections. */
+const DYING_MS = 250;
+const DYING_POLL_MS = 10;
+
 /**
- * The same, and undefined also where a connection is taken and ended without a word: a daemon that is being killed does
- * so for a moment. What else may be wrong with it, the first real request tells in its own words.
+ * The same, and undefined also where a daemon is being killed: it takes connections for a moment yet, and ends them
+ * without a word. What else may be wrong with whoever listens, the first real request tells in its own words.
  */
 export async function connectToLiving(socketPath: string): Promise<DaemonClient | undefined> {
-  const client = await connect(socketPath);
+  const until = performance.now() + DYING_MS;
+  for (;;) {
+    const client = await connect(socketPath);
+    if (client === undefined || (await isAnswering(client)) || performance.now() > until) return client;
+    await new Promise((resolve) => setTimeout(resolve, DYING_POLL_MS));
+  }
+}
+
+async function isAnswering(client: DaemonClient): Promise<boolean> {
   try {
-    await client?.info();
-    return client;
+    await client.info();
+    return true;
   } catch (error) {
-    return error instanceof ClientError && error.code === 'daemon-gone' ? undefined : client;
+    return !(error instanceof ClientError && error.code === 'daemon-gone');
   }
 }
 

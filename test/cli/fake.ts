@@ -467,6 +467,7 @@ function fakeServices(options: RunOptions): Services {
       await Promise.resolve();
       yield* [];
     },
+    tui: () => Promise.reject(new Error('there is no terminal here')),
     doctorFacts: () => Promise.resolve([]),
     reap: ({ dryRun }) => Promise.resolve({ dryRun, reap: [], listed: [], kept: [], left: [], files: [] }),
     ...options.services,

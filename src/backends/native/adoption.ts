@@ -31,11 +31,15 @@ export function findRun({ record, instanceDir }: AdoptRequest, table: ProcessTab
     record.launcher ??
     (begun === undefined ? carrierOf(record, table) : proveLauncher(begun, record.run, table));
   if (launcher === undefined) {
-    return { kind: 'unbegun' };
+    // Something of it lives, so there was a launcher, whatever the disk took of it.
+    const lives = table.carriers(record.run).some((entry) => !entry.zombie);
+    return lives ? { kind: 'over', otherwise: LEFT_NOTHING } : { kind: 'unbegun' };
   }
   if (isAlive(launcher)) return { kind: 'alive', launcher };
-  return { kind: 'over', launcher, otherwise: 'its launcher is gone and left no exit status' };
+  return { kind: 'over', launcher, otherwise: LEFT_NOTHING };
 }
+
+const LEFT_NOTHING = 'its launcher is gone and left no exit status';
 
 /** A pid alone may be anybody's by now: only with the run's cookie is it the launcher's. */
 function proveLauncher(begun: Begun, run: RunId, table: ProcessTable): ProcessIdentity {

@@ -1,0 +1,198 @@
+/** The first and the last row of the screen. */
+import { basename } from 'node:path';
+import { isLive } from '../../core/state.ts';
+import { stateWord, type StateWord } from '../../core/status-text.ts';
+import { ACTION_NAMES, ACTIONS, keysOf, keyText, type Action } from '../keymap.ts';
+import { count, shownInstances, type Shown } from '../shared.ts';
+import { selectedOf } from '../actions.ts';
+import type { State } from '../state.ts';
+import { clip, fit, joined, rowWidth, span, type Row, type Span } from '../text.ts';
+import { markOf, shortSize } from './words.ts';
+
+const ORDER: readonly StateWord[] = [
+  'ready',
+  'running',
+  'not ready',
+  'starting',
+  'waiting',
+  'stopping',
+  'backoff',
+  'failed',
+  'skipped',
+  'scheduled',
+  'completed',
+  'stopped',
+];
+
+export function headerRow(state: State): Row {
+  const { snapshot, theme, columns } = state;
+  if (snapshot === undefined) return fit([span(' setpoint ', theme.bold), ...health(state)], columns);
+  const instances = shownInstances(snapshot);
+  const counts = ORDER.flatMap((word): Span[] => {
+    const n = instances.filter(({ instance }) => stateWord(instance.state) === word).length;
+    const { mark, style } = markOf(word, theme);
+    return n === 0 ? [] : [span('  '), span(mark, style), span(` ${n} ${word}`)];
+  });
+  const left = [
+    span(` ${snapshot.name}`, joined(theme.bold, theme.accent)),
+    span(`  ${count(snapshot.services.length, 'service')}`),
+    ...counts,
+  ];
+  const used = usageSpans(state);
+  // What does not fit is left out from the least important on: figures first, then counts.
+  const candidates: readonly (readonly Span[])[] = [
+    [...health(state), span('   '), ...used],
+    [...health(state), span('  ')],
+  ];
+  for (const right of candidates) {
+    const gap = columns - rowWidth(left) - rowWidth(right);
+    if (gap >= 2) return [...left, span(' '.repeat(gap)), ...right];
+  }
+  const right = health(state);
+  const room = columns - rowWidth(right) - 2;
+  const short = [
+    span(` ${snapshot.name}`, joined(theme.bold, theme.accent)),
+    ...shortCounts(state, instances),
+  ];
+  return fit(
+    [...fit(clip(rowWidth(left) <= room ? left : short, room), room), span('  '), ...right],
+    columns,
+  );
+}
+
+/** Without words; what looks the same is counted together. */
+function shortCounts({ theme }: State, instances: readonly Shown[]): readonly Span[] {
+  const counts = new Map<string, { readonly style: string; n: number }>();
+  for (const word of ORDER) {
+    const { mark, style } = markOf(word, theme);
+    const n = instances.filter(({ instance }) => stateWord(instance.state) === word).length;
+    const entry = counts.get(mark) ?? { style, n: 0 };
+    entry.n += n;
+    if (n > 0) counts.set(mark, entry);
+  }
+  return [...counts].flatMap(([mark, { style, n }]) => [span('  '), span(mark, style), span(` ${n}`)]);
+}
+
+function health(state: State): readonly Span[] {
+  const { theme, plan, snapshot } = state;
+  if (state.connection === 'lost') return [span('daemon gone, reconnecting', theme.bad)];
+  if (state.connection === 'connecting') return [span('connecting', theme.busy)];
+  if (snapshot?.phase === 'shutting-down') return [span('stopping', theme.busy)];
+  if (plan === undefined || snapshot === undefined) return [];
+  const name = `${basename(snapshot.daemon.manifest)} `;
+  const errors = plan.diagnostics.filter(({ severity }) => severity === 'error').length;
+  const warnings = plan.diagnostics.length - errors;
+  if (errors > 0)
+    return [span(name), span(`\u2716 ${count(errors, 'error')} (${first(state, 'diagnostics')})`, theme.bad)];
+  const changes = plan.plan?.steps.filter(({ action }) => action !== 'none').length ?? 0;
+  if (changes > 0)
+    return [span(name), span(`~ ${count(changes, 'change')} (${first(state, 'plan')})`, theme.busy)];
+  const note =
+    warnings > 0 ? [span(` ${count(warnings, 'warning')} (${first(state, 'diagnostics')})`, theme.busy)] : [];
+  return [span(name), span('\u2714', theme.good), span(' in sync'), ...note];
+}
+
+function first(state: State, action: Action): string {
+  return keyText(keysOf(state.keymap, action)[0] ?? `:${action}`);
+}
+
+function usageSpans({ stats, theme, columns }: State): readonly Span[] {
+  if (stats === undefined) return [];
+  const cpu = stats.instances.reduce((sum, one) => sum + (one.cpuPercent ?? 0), 0);
+  const memory = stats.instances.reduce((sum, one) => sum + one.memoryBytes, 0);
+  const own = `  daemon ${Math.round(stats.daemon.cpuPercent ?? 0)}% ${shortSize(stats.daemon.memoryBytes)}`;
+  return [
+    span(`CPU ${cpu.toFixed(1)}%  MEM ${shortSize(memory)}`),
+    ...(columns >= 160 ? [span(own, theme.dim)] : []),
+    span(' '),
+  ];
+}
+
+/** Where the cursor is to stand while something is typed; undefined: nowhere. */
+export interface Footer {
+  readonly row: Row;
+  readonly cursor?: number;
+}
+
+export function footerRow(state: State): Footer {
+  const { prompt, theme, columns, notice } = state;
+  if (prompt?.kind === 'confirm')
+    return {
+      row: fit(
+        [span(` ${prompt.question} `, theme.bold), span('y: yes, any other key: no', theme.dim)],
+        columns,
+      ),
+    };
+  if (prompt !== undefined)
+    return promptRow(state, prompt.kind, prompt.text, 'problem' in prompt ? prompt.problem : undefined);
+  if (notice !== undefined)
+    return {
+      row: fit(
+        [span(` ${notice.text}`, notice.level === 'error' ? joined(theme.bold, theme.bad) : theme.accent)],
+        columns,
+      ),
+    };
+  return { row: fit(hints(state), columns) };
+}
+
+const PROMPTS = {
+  search: 'search',
+  filter: 'only lines matching',
+  scale: 'instances',
+  signal: 'signal',
+  time: 'jump to (14:02, 5m)',
+  palette: 'command',
+  input: 'type a line for it (esc ends)',
+} as const;
+
+function promptRow(
+  state: State,
+  kind: keyof typeof PROMPTS,
+  text: string,
+  problem: string | undefined,
+): Footer {
+  const { theme, columns } = state;
+  const label = [span(` ${PROMPTS[kind]}: `, theme.bold)];
+  const room = Math.max(4, columns - rowWidth(label) - 1);
+  const over = Math.max(0, rowWidth([span(text)]) - room);
+  const typed = over > 0 ? clip([span(text)], room, over) : [span(text)];
+  const cursor = rowWidth(label) + rowWidth(typed);
+  const said = problem === undefined ? [] : [span(`   ${problem}`, theme.bad)];
+  return { row: fit([...label, ...typed, ...said], columns), cursor: Math.min(columns - 1, cursor) };
+}
+
+/** The keys that make sense for what is selected, as many as there is room for. */
+function hints(state: State): Row {
+  const { theme, columns } = state;
+  const out: Span[] = [span(' ')];
+  let used = 1;
+  for (const action of hinted(state)) {
+    const key = keysOf(state.keymap, action)[0];
+    const short = ACTIONS[action].short;
+    if (key === undefined || short === undefined) continue;
+    const shown = `${keyText(key)} ${action === 'all-logs' && state.logs.all ? 'one' : short}`;
+    const width = rowWidth([span(shown)]) + 2;
+    if (used + width > columns) break;
+    out.push(span(keyText(key), theme.accent), span(`${shown.slice(keyText(key).length)}  `));
+    used += width;
+  }
+  return out;
+}
+
+function hinted(state: State): readonly Action[] {
+  const selected = selectedOf(state);
+  const live = selected !== undefined && isLive(selected.instance.state);
+  const wanted = selected?.instance.wanted === 'up';
+  const leave: readonly Action[] = state.holdsLease ? ['detach', 'quit'] : ['quit'];
+  const absent = new Set<Action>([
+    ...(live || wanted ? (['start'] as const) : (['stop', 'restart'] as const)),
+    ...(selected?.service.input !== undefined && live ? [] : (['attach'] as const)),
+    ...(selected === undefined ? (['start', 'stop', 'restart', 'details', 'open'] as const) : []),
+    ...(state.holdsLease ? [] : (['detach'] as const)),
+  ]);
+  const first: readonly Action[] = ['help', ...leave];
+  const others = ACTION_NAMES.filter(
+    (action) => ACTIONS[action].short !== undefined && !first.includes(action),
+  );
+  return [...first, ...others].filter((action) => !absent.has(action));
+}
