@@ -28,8 +28,8 @@ export async function runDaemonProcess(argv: readonly string[]): Promise<ExitSta
       asked += 1;
     });
   }
-  // The terminal of the command that started it is not the daemon's.
-  process.on('SIGHUP', () => undefined);
+  // The terminal of the command that started it is not the daemon's, so nobody's end of session sends this.
+  process.on('SIGHUP', () => daemon.reload());
   await daemon.ended;
   return EXIT.ok;
 }

@@ -4,6 +4,11 @@ export const STATUS_HELP = `
 What has a \`ready\` probe is "ready" or "running (not ready)"; what has none is "running".
 CPU is a share of one CPU since somebody last looked, and \`-\` for the first; \`setpoint top\` goes on looking.`;
 
+export const RELOAD_HELP = `
+An edited manifest is taken up by itself, unless \`up\` was told --no-watch or --review. It is loaded as that \`up\`
+loaded it: same files, profiles, variables and environment. What was stopped or scaled by hand stays so.
+Exit status: 0 begun or nothing to do, 2 errors, or held for review (--yes confirms it).`;
+
 export const TOP_HELP = `
 CPU is a share of one CPU since the last look; MEM is that of the service and all it has started.
 Keys: c, m and n sort by CPU, memory or name; q or Ctrl-C ends.`;

@@ -29,6 +29,7 @@ import {
   EXPLAIN_HELP,
   LOGS_HELP,
   REAP_HELP,
+  RELOAD_HELP,
   STATUS_HELP,
   TOP_HELP,
   WAIT_HELP,
@@ -40,6 +41,7 @@ import type { LogsOptions } from './logs.ts';
 import type { PlanOptions } from './plan.ts';
 import { versionText } from './product.ts';
 import type { ReapCommandOptions } from './reap.ts';
+import type { ReloadOptions } from './reload.ts';
 import type { StatusOptions } from './status.ts';
 import type { TopOptions } from './top.ts';
 import type { UpOptions } from './up.ts';
@@ -58,7 +60,16 @@ const FOLLOWING = new Set(['logs', 'events']);
  * The names that `addLifecycle` and `addReading` define. Where the command line begins with one of them, the other
  * commands are not defined at all: that takes longer than what most of them do.
  */
-const LIFECYCLE_NAMES: readonly string[] = ['up', 'down', 'start', 'restart', 'stop', 'scale', 'kill'];
+const LIFECYCLE_NAMES: readonly string[] = [
+  'up',
+  'down',
+  'reload',
+  'start',
+  'restart',
+  'stop',
+  'scale',
+  'kill',
+];
 const READING_NAMES: readonly string[] = [
   'status',
   'ps',
@@ -163,6 +174,12 @@ function addLifecycle(define: Define, dispatch: Dispatch): void {
       new Option('--foreground', 'do the work of the daemon in this process')
         .default(false)
         .conflicts(['detach', 'wait']),
+    )
+    .addOption(new Option('--no-watch', 'leave it at that when the manifest is edited later'))
+    .addOption(
+      new Option('--review', 'hold what is edited later until `setpoint reload --yes`')
+        .default(false)
+        .conflicts(['watch']),
     );
   addLoading(up).action((names: string[], _: unknown, command: Command) =>
     dispatch(command, async (common) =>
@@ -176,6 +193,15 @@ function addLifecycle(define: Define, dispatch: Dispatch): void {
     .action((_: unknown, command: Command) =>
       dispatch(command, async (common) =>
         (await import('./down.ts')).down(common, command.opts<DownOptions>()),
+      ),
+    );
+  define(LIFECYCLE, 'reload', 'take the manifest up again now')
+    .option('-y, --yes', 'confirm what is held for review', false)
+    .addOption(formatOption())
+    .addHelpText('after', RELOAD_HELP)
+    .action((_: unknown, command: Command) =>
+      dispatch(command, async (common) =>
+        (await import('./reload.ts')).reload(common, command.opts<ReloadOptions>()),
       ),
     );
   for (const [action, description] of [

@@ -1,4 +1,4 @@
-import type { InstanceStats, ProjectSnapshot, StatsResponse } from '../core/api.ts';
+import type { InstanceStats, ManifestStatus, ProjectSnapshot, StatsResponse } from '../core/api.ts';
 import { formatSpan } from '../core/duration.ts';
 import type { Happening } from '../core/event.ts';
 import { describeExit } from '../core/exit.ts';
@@ -81,7 +81,14 @@ export function statusText(snapshot: ProjectSnapshot, options: StatusView): stri
   const down = snapshot.shutdown;
   const phase = down === undefined ? '' : `  shutting down: ${oneLine(down.reason)}`;
   const cut = (line: string): string => (options.width === undefined ? line : truncate(line, options.width));
-  const lines = [cut(`${colours.bold(snapshot.name)}  ${counts}${phase}      ${colours.dim(manifest)}`)];
+  const right = [colours.dim(manifest), ...standing(snapshot.manifest, colours)].join('  ');
+  const lines = [cut(`${colours.bold(snapshot.name)}  ${counts}${phase}      ${right}`)];
+  for (const { service, reason, rolledBack } of snapshot.manifest?.failed ?? []) {
+    const after = rolledBack ? 'its former version runs again' : `\`setpoint explain ${service}\``;
+    lines.push(
+      cut(`${colours.red('✖')} ${service} did not come up as changed: ${oneLine(reason)}; ${after}`),
+    );
+  }
   const rows = shownInstances(snapshot);
   if (rows.length > 0) {
     lines.push('', ...table(rows, columns(snapshot, colours, options.stats), options.width, colours.dim));
@@ -90,6 +97,22 @@ export function statusText(snapshot: ProjectSnapshot, options: StatusView): stri
     lines.push('', cut(`inactive (no profile of theirs is active): ${snapshot.inactive.join(', ')}`));
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** How what runs stands to the manifest. */
+function standing(status: ManifestStatus | undefined, colours: Palette): readonly string[] {
+  switch (status?.state) {
+    case undefined:
+      return [];
+    case 'in-sync':
+      return [status.watched ? colours.green('in sync') : colours.dim('not watched')];
+    case 'invalid':
+      return [colours.red(`✖ ${count(status.errors, 'error')} (setpoint check)`)];
+    case 'pending': {
+      const { start, replace, update, stop } = status.pending ?? { start: 0, replace: 0, update: 0, stop: 0 };
+      return [colours.yellow(`~ ${count(start + replace + update + stop, 'change')} held (setpoint plan)`)];
+    }
+  }
 }
 
 function columns(

@@ -153,12 +153,29 @@ async function streamNotices(
       if (happening.seq <= run.printed.happenings) continue;
       run.printed.happenings = happening.seq;
       if (concerns(happening, run.before)) {
-        display.print(printer.notice(tellBriefly(happening), happening.instance));
+        const said = printer.notice(tellBriefly(happening), happening.instance ?? instanceOf(happening));
+        display.print(said);
+      } else if (happening.time >= run.before.now) {
+        for (const line of aboutTheManifest(happening)) display.print(printer.notice(line));
       }
     }
   } catch (error) {
     if (!signal.aborted && !isGone(error)) throw error;
   }
+}
+
+/** A service that is meant as a whole is named by its first instance. */
+function instanceOf({ service }: Happening): string | undefined {
+  return service === undefined ? undefined : `${service}.1`;
+}
+
+/** What has come of a manifest that was edited, line by line; nothing of any other happening. */
+function aboutTheManifest(happening: Happening): readonly string[] {
+  const { type } = happening;
+  if (type === 'manifest-reloaded') return [`manifest reloaded, ${happening.summary}`, ...happening.changes];
+  if (type === 'manifest-held') return [tellBriefly(happening), ...happening.changes];
+  if (type !== 'manifest-rejected') return [];
+  return [`${tellBriefly(happening)}; nothing was changed, \`setpoint check\` shows where`];
 }
 
 /** Whether every instance has come to its end, or the project was brought down from elsewhere. */
@@ -181,6 +198,9 @@ function culpritsOf(snapshot: ProjectSnapshot, now: number): readonly Culprit[] 
 function concerns(happening: Happening, before: ProjectSnapshot): boolean {
   if (happening.time < before.now) return false;
   return (
-    happening.instance !== undefined || happening.type === 'warning' || happening.type === 'shutdown-began'
+    happening.instance !== undefined ||
+    happening.type === 'warning' ||
+    happening.type === 'change-failed' ||
+    happening.type === 'shutdown-began'
   );
 }

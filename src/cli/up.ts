@@ -20,6 +20,10 @@ export interface UpOptions extends LoadOptions {
   readonly timeout: number;
   readonly plain: boolean;
   readonly foreground: boolean;
+  /** False: later changes of the manifest count only for `reload`. Default true. */
+  readonly watch?: boolean;
+  /** Later changes of the manifest are held until `reload --yes`. Default false. */
+  readonly review?: boolean;
 }
 
 /** Applies the manifest, starting the daemon where none runs. */
@@ -27,7 +31,11 @@ export async function up(common: Common, names: readonly string[], options: UpOp
   const located = await locate(common, true);
   if (!located.ok) return located.error;
   const location = located.value;
-  const request = applyRequest(common, location, options, names);
+  const request = {
+    ...applyRequest(common, location, options, names),
+    ...(options.watch === false ? { watch: false } : {}),
+    ...(options.review === true ? { review: true } : {}),
+  };
   if (options.foreground) {
     const { client, ended } = await common.services.foreground(location);
     const status = await closing(client, () => apply(common, client, true));

@@ -11,6 +11,8 @@ import type {
   LogQuery,
   PlanResponse,
   ProjectSnapshot,
+  ReloadRequest,
+  ReloadResponse,
   StatsResponse,
   TimelineResponse,
   WatchItem,
@@ -107,6 +109,10 @@ class SocketClient implements DaemonClient {
 
   apply(request: ApplyRequest): Promise<ApplyResponse> {
     return this.#post('/v1/apply', request);
+  }
+
+  reload(request: ReloadRequest): Promise<ReloadResponse> {
+    return this.#post('/v1/reload', request);
   }
 
   act(request: ActionRequest): Promise<ActionResponse> {

@@ -11,6 +11,8 @@ import type {
   LogQuery,
   PlanResponse,
   ProjectSnapshot,
+  ReloadRequest,
+  ReloadResponse,
   StatsResponse,
   TimelineResponse,
   WatchItem,
@@ -24,6 +26,8 @@ export interface DaemonClient {
   snapshot(): Promise<ProjectSnapshot>;
   plan(request: ApplyRequest): Promise<PlanResponse>;
   apply(request: ApplyRequest): Promise<ApplyResponse>;
+  /** Has the daemon take the manifest up again as it was applied last. */
+  reload(request: ReloadRequest): Promise<ReloadResponse>;
   act(request: ActionRequest): Promise<ActionResponse>;
   /** Resolves once the project is down; may take as long as its shutdown does. */
   down(request: DownRequest): Promise<DownResponse>;

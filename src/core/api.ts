@@ -67,8 +67,42 @@ export interface ProjectSnapshot {
   readonly shutdown?: { readonly reason: string; readonly deadline: number; readonly level: number };
   /** Whether an attached `up` holds the lease. */
   readonly leased: boolean;
+  /** How what runs stands to the manifest; absent until one was applied. */
+  readonly manifest?: ManifestStatus;
   /** The daemon's clock, epoch ms, so that countdowns need no synchronised clocks. */
   readonly now: number;
+}
+
+/** How what runs stands to the manifest as it is on disk, as far as the daemon has looked. */
+export interface ManifestStatus {
+  /** `pending`: it was edited, is valid, and waits for `setpoint reload` to be confirmed. */
+  readonly state: 'in-sync' | 'invalid' | 'pending';
+  /** Whether the daemon sees changes by itself. */
+  readonly watched: boolean;
+  /** How many errors it has; 0 unless `invalid`. */
+  readonly errors: number;
+  /** Of `invalid`: the first ones. `Place.file` is absolute. */
+  readonly diagnostics?: readonly Diagnostic[];
+  /** Of `pending`: what a reload would do. */
+  readonly pending?: PlanCounts;
+  /** Services that a reload changed and that did not come up with the change; absent where there are none. */
+  readonly failed?: readonly FailedChange[];
+}
+
+/** How many instances are concerned by what. */
+export interface PlanCounts {
+  readonly start: number;
+  readonly replace: number;
+  /** Changed in place. */
+  readonly update: number;
+  readonly stop: number;
+}
+
+export interface FailedChange {
+  readonly service: ServiceId;
+  readonly reason: string;
+  /** Whether the former version runs again in place of the manifest's. */
+  readonly rolledBack: boolean;
 }
 
 export interface ApplyRequest {
@@ -77,6 +111,24 @@ export interface ApplyRequest {
   readonly hostEnv: Readonly<Record<string, string>>;
   /** Only these services and what they depend on; empty: all. */
   readonly services: readonly ServiceId[];
+  /** False: later changes of the manifest count only once somebody asks for a reload. */
+  readonly watch?: boolean;
+  /** True: later changes of the manifest are held until a reload is confirmed. */
+  readonly review?: boolean;
+}
+
+export interface ReloadRequest {
+  /** Also carries out what is held for review. */
+  readonly confirm: boolean;
+}
+
+export interface ReloadResponse {
+  /** `applied`: begun; `held`: valid, and to be confirmed; `unchanged`: there is nothing to do. */
+  readonly outcome: 'applied' | 'unchanged' | 'held' | 'invalid';
+  readonly diagnostics: readonly Diagnostic[];
+  /** Absent where the outcome is `invalid`: nothing was changed then. */
+  readonly plan?: PlanView;
+  readonly snapshot: ProjectSnapshot;
 }
 
 export interface ApplyResponse {

@@ -34,6 +34,12 @@ export type HappeningBody =
   | { readonly type: 'daemon-stopped'; readonly reason: string }
   | { readonly type: 'manifest-applied'; readonly summary: string }
   | { readonly type: 'manifest-rejected'; readonly errors: number; readonly first: string }
+  /** The manifest was taken up again, because it was edited or on request. `changes`: what is done and why, by line. */
+  | { readonly type: 'manifest-reloaded'; readonly summary: string; readonly changes: readonly string[] }
+  /** The same, held until somebody confirms it. */
+  | { readonly type: 'manifest-held'; readonly summary: string; readonly changes: readonly string[] }
+  /** A service did not come up with what a reload has changed of it. */
+  | { readonly type: 'change-failed'; readonly reason: string; readonly rolledBack: boolean }
   | { readonly type: 'shutdown-began'; readonly reason: string }
   | { readonly type: 'instance-waiting'; readonly on: string }
   | { readonly type: 'instance-started'; readonly run: RunId; readonly pid?: number; readonly cause: Cause }

@@ -55,6 +55,8 @@ export interface PlanInput {
   readonly formerEdges?: Edges;
   /** Only these services and what they depend on; absent or empty: all, and what is no longer wanted is stopped. */
   readonly only?: readonly ServiceId[];
+  /** What has failed for good is tried again only where it has changed; absent: in any case. */
+  readonly keepFailed?: boolean;
 }
 
 /** A step before it is known what it comes after. */
@@ -101,7 +103,8 @@ function byPlace(a: Draft, b: Draft): number {
   return compareText(a.service, b.service) || a.number - b.number || compareText(b.action, a.action);
 }
 
-function draftSteps({ services, desired, observed, only = [], inactive = [] }: PlanInput): Draft[] {
+function draftSteps(input: PlanInput): Draft[] {
+  const { services, desired, observed, only = [], inactive = [], keepFailed = false } = input;
   const inManifest = new Set(services.map((service) => service.id));
   const scope = only.length === 0 ? undefined : closure(only, dependencyEdges(services));
   const inScope = ({ service }: { service: ServiceId }): boolean => scope?.has(service) ?? true;
@@ -116,7 +119,7 @@ function draftSteps({ services, desired, observed, only = [], inactive = [] }: P
   });
   const kept = desired.filter(inScope).map((d): Draft => {
     const there = found.get(instanceId(d.service, d.number));
-    if (there !== undefined) return compare(d, there);
+    if (there !== undefined) return compare(d, there, keepFailed);
     if (d.wanted === 'down') return draft(d, 'none', [], 'stopped');
     return draft(d, 'start', [had.has(d.service) ? scaled(d.service) : { kind: 'added' }]);
   });
@@ -147,7 +150,7 @@ function drop(observed: ObservedInstance, cause: Cause): readonly Draft[] {
 }
 
 /** What an instance that is wanted and that there is needs. */
-function compare(desired: DesiredInstance, observed: ObservedInstance): Draft {
+function compare(desired: DesiredInstance, observed: ObservedInstance, keepFailed: boolean): Draft {
   if (desired.wanted === 'down') return keepDown(desired, observed);
   const launch = launchChanges(desired, observed);
   const policy = policyChanges(desired, observed);
@@ -182,8 +185,9 @@ function compare(desired: DesiredInstance, observed: ObservedInstance): Draft {
       return observed.wanted === 'up' && launch.length === 0
         ? inPlace(desired, policy, observed.state)
         : start();
-    case 'stopped':
     case 'failed':
+      return keepFailed && changes.length === 0 ? inPlace(desired, [], observed.state) : start();
+    case 'stopped':
       return start();
     default:
       return unreachable(observed.state);

@@ -39,18 +39,19 @@ export function launchRecord(
   };
 }
 
-/** The plan that makes the machine match a project whose services are all wanted up. */
+/** The plan that makes the machine match a project of which all is wanted up but the instances that `isDown` names. */
 export function projectPlan(
   project: Project,
   context: ProjectContext,
-  input: Pick<PlanInput, 'observed' | 'only' | 'formerEdges'>,
+  input: Pick<PlanInput, 'observed' | 'only' | 'formerEdges' | 'keepFailed'>,
+  isDown: (service: ServiceId, number: number) => boolean = () => false,
 ): PlanView {
   return planProject({
     project: project.name,
     manifest: manifestName(project),
     services: project.services,
     inactive: project.inactive,
-    desired: project.services.flatMap((spec) => desiredInstances(spec, project.name, context)),
+    desired: project.services.flatMap((spec) => desiredInstances(spec, project.name, context, isDown)),
     ...input,
   });
 }
@@ -61,14 +62,19 @@ export function manifestName({ dir, files }: Pick<Project, 'dir' | 'files'>): st
   return first.startsWith(`${dir}/`) ? first.slice(dir.length + 1) : first;
 }
 
-function desiredInstances(spec: ServiceSpec, project: string, context: ProjectContext): DesiredInstance[] {
+function desiredInstances(
+  spec: ServiceSpec,
+  project: string,
+  context: ProjectContext,
+  isDown: (service: ServiceId, number: number) => boolean,
+): DesiredInstance[] {
   const policy = policyFields(spec, context.redactor, context.salt);
   return Array.from({ length: spec.replicas }, (_, i) => ({
     service: spec.id,
     number: i + 1,
     backend: spec.launch.backend,
     policy,
-    wanted: 'up',
+    wanted: isDown(spec.id, i + 1) ? 'down' : 'up',
     ...launchRecord(spec, project, i + 1, context),
   }));
 }

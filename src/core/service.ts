@@ -247,6 +247,8 @@ export interface ServiceSpec {
   /** The longest run, in ms; then the run is stopped and counts as failed. */
   readonly timeoutMs?: number;
   readonly replicas: number;
+  /** Where a reload changes its launch and the new one does not come up, the former one comes back by itself. */
+  readonly rollback?: boolean;
   readonly schedule?: ScheduleSpec;
   readonly watch?: WatchSpec;
   readonly log: LogSpec;

@@ -22,7 +22,7 @@ interface Track {
 
 /**
  * How the project last came up, from its journal (oldest first) and what it does now. That start began with the last
- * `manifest-applied` or `daemon-started` which made something start; where the journal no longer holds it, with the
+ * `manifest-applied`, `manifest-reloaded` or `daemon-started` which made something start; where the journal no longer holds it, with the
  * earliest start that it does hold. Rows are those instances that were started then and are still there, in order of
  * `wantedAt`, then of `startedAt`. What started only later, by hand, by policy or by schedule, is not of that start.
  * `beganAt` is `nowMs` where nothing was started at all.
@@ -68,7 +68,10 @@ function beginning(happenings: readonly Happening[]): Beginning | undefined {
     const happening = happenings[index];
     if (happening === undefined) continue;
     if (isOfAStart(happening)) started = true;
-    const isMark = happening.type === 'manifest-applied' || happening.type === 'daemon-started';
+    const isMark =
+      happening.type === 'manifest-applied' ||
+      happening.type === 'manifest-reloaded' ||
+      happening.type === 'daemon-started';
     if (started && isMark) return { index, at: happening.time, marked: true };
   }
   const index = happenings.findIndex(({ type }) => type === 'instance-started');

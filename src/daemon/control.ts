@@ -12,6 +12,8 @@ import type {
   LogQuery,
   PlanResponse,
   ProjectSnapshot,
+  ReloadRequest,
+  ReloadResponse,
   StatsResponse,
   TimelineResponse,
   WatchItem,
@@ -25,14 +27,16 @@ import { verdict } from '../core/status-text.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { LoadedProject } from '../engine/fleet.ts';
 import { select, type UnknownName } from '../engine/select.ts';
-import type { LoadResult } from '../manifest/load.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Control, ControlResult, LeaseHold } from '../ports/control.ts';
+import type { FileWatcher } from '../ports/file-watcher.ts';
 import type { LogStore, LogTarget } from '../ports/logs.ts';
 import type { Store } from '../ports/store.ts';
 import { timeline } from '../core/timeline.ts';
 import type { Proc, ProcInput } from '../ports/backend.ts';
+import type { FileLook } from './file-marks.ts';
 import { growingMerge } from './growing-merge.ts';
+import { type Loaded, Reloader } from './reloader.ts';
 import { createStatsSampler } from './stats-sampler.ts';
 
 export interface ControlParts {
@@ -41,7 +45,10 @@ export interface ControlParts {
   readonly logs: LogStore;
   readonly clock: Clock;
   readonly info: DaemonInfo;
-  readonly load: (request: LoadRequest, hostEnv: Readonly<Record<string, string>>) => LoadResult;
+  readonly load: (request: LoadRequest, hostEnv: Readonly<Record<string, string>>) => Loaded;
+  /** For the manifest and what it is made from. */
+  readonly watcher: FileWatcher;
+  readonly look: (path: string) => Promise<FileLook>;
   readonly subscribeHappenings: (listener: (happening: Happening) => void) => () => void;
   /** Called once the project is down. */
   readonly finished: (reason: string) => void;
@@ -63,10 +70,12 @@ export class ProjectControl implements Control {
   #applies = 0;
   #handingOver = false;
   readonly #sampler: ReturnType<typeof createStatsSampler>;
+  readonly #reloader: Reloader;
 
   constructor(parts: ControlParts) {
     this.#parts = parts;
     this.#sampler = createStatsSampler({ clock: parts.clock, procs: () => this.#liveProcs() });
+    this.#reloader = new Reloader({ ...parts, inTurn: (act) => this.#inTurn(act) });
   }
 
   info(): DaemonInfo {
@@ -76,6 +85,7 @@ export class ProjectControl implements Control {
   snapshot(): ProjectSnapshot {
     const { engine, clock, info } = this.#parts;
     const { project, shutdown } = engine;
+    const manifest = this.#reloader.status;
     return {
       daemon: info,
       name: project.name,
@@ -89,6 +99,7 @@ export class ProjectControl implements Control {
         ? {}
         : { shutdown: { reason: shutdown.reason, deadline: shutdown.deadline, level: shutdown.level } }),
       leased: this.#leased,
+      ...(manifest === undefined ? {} : { manifest }),
       now: clock.wall(),
     };
   }
@@ -113,10 +124,27 @@ export class ProjectControl implements Control {
   }
 
   apply(request: ApplyRequest): ControlResult<ApplyResponse> {
-    this.#applies += 1;
-    const turn = this.#applying.then(() => this.#applyNow(request));
-    this.#applying = turn.catch(() => undefined).finally(() => (this.#applies -= 1));
-    return turn;
+    return this.#inTurn(() => this.#applyNow(request));
+  }
+
+  async reload({ confirm }: ReloadRequest): ControlResult<ReloadResponse> {
+    const reloaded = await this.#reloader.reload(confirm);
+    return reloaded.ok ? ok({ ...reloaded.value, snapshot: this.snapshot() }) : reloaded;
+  }
+
+  /** To be called when this daemon has taken over what an earlier one had applied. */
+  resumed(request: ApplyRequest, loaded: Loaded): Promise<void> {
+    return this.#reloader.resumed(request, loaded);
+  }
+
+  /** Looks whether the manifest was edited without the system telling so. */
+  lookAtManifest(): void {
+    this.#reloader.check();
+  }
+
+  /** Ends what goes on by itself here: what is edited from now on counts for nothing. */
+  dispose(): void {
+    this.#reloader.stop();
   }
 
   get isUp(): boolean {
@@ -269,6 +297,13 @@ export class ProjectControl implements Control {
     };
   }
 
+  #inTurn<T>(act: () => Promise<T>): Promise<T> {
+    this.#applies += 1;
+    const turn = this.#applying.then(act);
+    this.#applying = turn.catch(() => undefined).finally(() => (this.#applies -= 1));
+    return turn;
+  }
+
   *#liveProcs(): Iterable<{ service: ServiceId; instance: InstanceId; startedAt: number; proc?: Proc }> {
     for (const { ref, state, proc, startedAt } of this.#parts.engine.supervisors()) {
       if (state.kind !== 'running' && state.kind !== 'stopping') continue;
@@ -299,29 +334,36 @@ export class ProjectControl implements Control {
   async #applyNow(request: ApplyRequest): ControlResult<ApplyResponse> {
     const { engine, store } = this.#parts;
     if (engine.shutdown !== undefined) return err(SHUTTING_DOWN);
-    const loaded = this.#load(request);
-    if (!loaded.ok) return loaded;
-    const { diagnostics, next } = loaded.value;
+    const read = this.#load(request);
+    if (!read.ok) return read;
+    const { diagnostics, next, loaded } = read.value;
     if (next === undefined) {
       const errors = diagnostics.filter((d) => d.severity === 'error');
       store.append({ type: 'manifest-rejected', errors: errors.length, first: errors[0]?.message ?? '' }, {});
+      this.#reloader.rejected(request, loaded);
       return ok({ diagnostics, snapshot: this.snapshot() });
     }
-    const plan = await engine.apply(next, request.services, withoutSecrets(request.load, next));
+    const how = this.#reloader.recordOf(request, loaded);
+    const plan = await engine.apply(next, request.services, withoutSecrets(request.load, next), how);
+    this.#reloader.applied(request, next.project, loaded);
     return ok({ diagnostics, plan, snapshot: this.snapshot() });
   }
 
   #load(
     request: ApplyRequest,
-  ): Result<{ diagnostics: readonly Diagnostic[]; next: LoadedProject | undefined }, Failure> {
-    const { diagnostics, project, secrets } = this.#parts.load(request.load, request.hostEnv);
-    if (project === undefined) return ok({ diagnostics, next: undefined });
+  ): Result<
+    { diagnostics: readonly Diagnostic[]; next: LoadedProject | undefined; loaded: Loaded },
+    Failure
+  > {
+    const loaded = this.#parts.load(request.load, request.hostEnv);
+    const { diagnostics, project, secrets } = loaded.result;
+    if (project === undefined) return ok({ diagnostics, next: undefined, loaded });
     for (const name of request.services) {
       if (!project.services.some((s) => s.id === name)) {
         return err(unknownName({ name, known: [...project.services.map((s) => s.id), ...project.inactive] }));
       }
     }
-    return ok({ diagnostics, next: { project, hostEnv: request.hostEnv, secrets } });
+    return ok({ diagnostics, next: { project, hostEnv: request.hostEnv, secrets }, loaded });
   }
 }
 

@@ -13,7 +13,6 @@ import type { LoadedProject } from '../engine/fleet.ts';
 import { createLogStore } from '../logs/log-store.ts';
 import { createProber } from '../probes/prober.ts';
 import { calendar } from '../schedule/cron.ts';
-import type { LoadResult } from '../manifest/load.ts';
 import type { ResumedRun } from '../engine/resumption.ts';
 import type { Backend, RunRecord } from '../ports/backend.ts';
 import type { LogStore } from '../ports/logs.ts';
@@ -24,7 +23,9 @@ import { openStore } from '../store/store.ts';
 import { type ApiServer, createApiServer } from './api/server.ts';
 import { ProjectControl } from './control.ts';
 import { failpointOf } from './failpoint.ts';
+import { lookAt, markingIo, UNREAD } from './file-marks.ts';
 import { createFileWatcher } from './file-watcher.ts';
+import type { Loaded } from './reloader.ts';
 import { resumedRuns } from './resume.ts';
 import { systemClock } from './system-clock.ts';
 import type { DaemonPaths, StartFailed } from './types.ts';
@@ -42,6 +43,8 @@ export interface RunningDaemon {
   readonly ended: Promise<string>;
   /** Brings the project down, then ends. */
   shutdown(reason: string, level: 0 | 1 | 2): void;
+  /** Takes the manifest up again, whether it was edited or not. */
+  reload(): void;
 }
 
 /** How often the daemon looks whether its socket is still there: without it nobody could reach it, or replace it. */
@@ -63,7 +66,12 @@ export async function startDaemon(options: DaemonOptions): Promise<Result<Runnin
   const locking = acquireLock(paths.lockPath, paths.socketPath);
   // While another program takes the lock for us, there is time to load the YAML parser.
   const { loadProject, nodeManifestIo } = await import('../manifest/load.ts');
-  const load: Load = (request, hostEnv) => loadProject(request, nodeManifestIo(hostEnv));
+  const loadWith = (request: LoadRequest, hostEnv: Env, salt: string): Loaded => {
+    const { io, marks } = markingIo(nodeManifestIo(hostEnv), salt);
+    const result = loadProject(request, io);
+    for (const path of result.looked) if (!marks.has(path)) marks.set(path, UNREAD);
+    return { result, marks };
+  };
   const lock = await locking;
   if (!lock.ok) return err({ ...lock.error, code: lock.error.code === 'held' ? 'locked' : lock.error.code });
   const listeners = new Set<(happening: Happening) => void>();
@@ -87,31 +95,34 @@ export async function startDaemon(options: DaemonOptions): Promise<Result<Runnin
     stateDir: paths.stateDir,
   };
   store.append({ type: 'daemon-started', pid: info.pid, version: info.version }, {});
-  return compose(options, { info, store, listeners, load, callersUmask }, () => {
+  return compose(options, { info, store, listeners, loadWith, callersUmask }, () => {
     opened.value.close();
     lock.value.release();
   });
 }
 
-type Load = (request: LoadRequest, hostEnv: Readonly<Record<string, string>>) => LoadResult;
+type Env = Readonly<Record<string, string>>;
+type Load = (request: LoadRequest, hostEnv: Env) => Loaded;
 
 interface Parts {
   readonly info: DaemonInfo;
   readonly store: Store;
   readonly listeners: Set<(happening: Happening) => void>;
-  readonly load: Load;
+  /** The salt keeps what is recorded of the files from telling what is in them. */
+  readonly loadWith: (request: LoadRequest, hostEnv: Env, salt: string) => Loaded;
   /** The daemon's own files are for its owner alone; what services make is the caller's business. */
   readonly callersUmask: number;
 }
 
 async function compose(
   options: DaemonOptions,
-  { info, store, listeners, load, callersUmask }: Parts,
+  { info, store, listeners, loadWith, callersUmask }: Parts,
   unlock: () => void,
 ): Promise<Result<RunningDaemon, StartFailed>> {
   const { paths } = options;
   const known = store.readProject();
   const record = known ?? newRecord(options);
+  const load: Load = (request, hostEnv) => loadWith(request, hostEnv, record.salt);
   const failpoint = failpointOf(process.env['SETPOINT_FAILPOINT']);
   const oomCounter = createOomCounter();
   const backend = createNativeBackend({
@@ -151,13 +162,20 @@ async function compose(
     clock: systemClock,
     info,
     load,
+    // It bundles for itself, and somebody waits for what comes of a save.
+    watcher: createFileWatcher({ bundleMs: 0 }),
+    look: (path) => lookAt(path, record.salt),
     subscribeHappenings: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
     finished: end,
   });
-  if (known?.phase === 'up') await resume(engine, store, backend, logs, load, known, options.env);
+  if (known?.phase === 'up') {
+    const loaded = await resume(engine, store, backend, logs, load, known, options.env);
+    const request = { load: known.load, hostEnv: options.env, services: known.load.named };
+    if (known.shutdown === undefined) await control.resumed(request, loaded);
+  }
   const server = createApiServer(control, {});
   const listening = await server.listen(paths.socketPath);
   if (!listening.ok) {
@@ -168,6 +186,7 @@ async function compose(
     void control.down({ reason: known.shutdown.reason, level: 0 });
   const look = setInterval(() => {
     oomCounter.sample();
+    control.lookAtManifest();
     void keepReachable(server, paths.socketPath);
   }, REACHABLE_MS);
   const cancel = whenUnneeded(control, () => end('there was nothing to keep up'));
@@ -176,6 +195,7 @@ async function compose(
     clearInterval(look);
     await new Promise((resolve) => setTimeout(resolve, LAST_ANSWERS_MS));
     await server.close();
+    control.dispose();
     engine.dispose();
     logs.close();
     store.append({ type: 'daemon-stopped', reason }, {});
@@ -186,6 +206,8 @@ async function compose(
     control,
     ended,
     shutdown: (reason, level) => void control.down({ reason, level }),
+    // What comes of it is in the journal.
+    reload: () => void control.reload({ confirm: false }).catch(() => undefined),
   });
 }
 
@@ -213,9 +235,10 @@ async function resume(
   logs: LogStore,
   load: Load,
   known: ProjectRecord,
-  env: Readonly<Record<string, string>>,
-): Promise<void> {
-  const loaded = load(known.load, env);
+  env: Env,
+): Promise<Loaded> {
+  const whole = load(known.load, env);
+  const loaded = whole.result;
   const errors = loaded.diagnostics.filter((d) => d.severity === 'error');
   if (loaded.project === undefined) {
     const first = errors[0]?.message ?? '';
@@ -228,6 +251,7 @@ async function resume(
   const found = await resumedRuns(store, backend, logs);
   engine.resume(next, found);
   await endsSeen(engine, found);
+  return whole;
 }
 
 /** How long the first answers may wait for the ends of runs that were found over; their last words are read from disk. */

@@ -7,7 +7,7 @@ import type { FileWatcher } from '../ports/file-watcher.ts';
 import { codeOf, explainWatchFailure, pathOf } from './watch-failure.ts';
 import { type PathEnd, WatchedPath } from './watched-path.ts';
 
-/** Changes that come together are told together. */
+/** Changes that come together are told together, unless the caller bundles them himself. */
 const BUNDLE_MS = 20;
 const MOST_IN_BUNDLE = 1_000;
 
@@ -26,6 +26,8 @@ const MOST_FAILURES = 10;
 export interface FileWatcherOptions {
   /** Absolute folders in which nothing is ever watched, such as that of the project's state. */
   readonly never?: readonly string[];
+  /** How long changes are bundled before they are told, and, of a file by itself, looked at. Default 20 ms each. */
+  readonly bundleMs?: number;
 }
 
 /**
@@ -36,10 +38,10 @@ export interface FileWatcherOptions {
  * watched already. Paths are told as they were given, also where links lead elsewhere. A folder that was replaced is told
  * as a whole. Sockets, pipes and devices are left out: what comes through them is no change.
  */
-export function createFileWatcher({ never = [] }: FileWatcherOptions = {}): FileWatcher {
+export function createFileWatcher({ never = [], bundleMs }: FileWatcherOptions = {}): FileWatcher {
   return {
     watch({ paths, ignore }, changed, failed) {
-      const bundle = new Bundle(changed);
+      const bundle = new Bundle(changed, bundleMs ?? BUNDLE_MS);
       const told = new Set<string>();
       const fail = (error: unknown, path: string): void => {
         const reason = explainWatchFailure(error, path);
@@ -48,7 +50,9 @@ export function createFileWatcher({ never = [] }: FileWatcherOptions = {}): File
         failed(reason);
       };
       const rules = ignoreRules(ignore);
-      const roots = [...new Set(paths)].map((path) => new Root(path, { rules, never, bundle, fail }));
+      const roots = [...new Set(paths)].map(
+        (path) => new Root(path, { rules, never, bundle, fail, bundleMs }),
+      );
       const net = setInterval(() => roots.forEach((root) => root.look()), NET_MS).unref();
       return () => {
         clearInterval(net);
@@ -63,24 +67,27 @@ interface Surroundings {
   readonly rules: IgnoreRules;
   readonly never: readonly string[];
   readonly bundle: Bundle;
+  readonly bundleMs: number | undefined;
   readonly fail: (error: unknown, path: string) => void;
 }
 
 class Bundle {
   readonly #changed: (paths: readonly string[]) => void;
+  readonly #afterMs: number;
   readonly #paths = new Set<string>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
 
-  constructor(changed: (paths: readonly string[]) => void) {
+  constructor(changed: (paths: readonly string[]) => void, afterMs: number) {
     this.#changed = changed;
+    this.#afterMs = afterMs;
   }
 
   add(path: string): void {
     if (this.#stopped) return;
     this.#paths.add(path);
     if (this.#paths.size >= MOST_IN_BUNDLE) this.#tell();
-    else this.#timer ??= setTimeout(() => this.#tell(), BUNDLE_MS);
+    else this.#timer ??= setTimeout(() => this.#tell(), this.#afterMs);
   }
 
   stop(): void {
@@ -107,10 +114,11 @@ class Root {
   constructor(path: string, around: Surroundings) {
     this.#path = path;
     this.#around = around;
-    this.#itself = new WatchedPath(path, {
-      leadsTo: (end, first) => this.#leadsTo(end, first),
-      failed: around.fail,
-    });
+    this.#itself = new WatchedPath(
+      path,
+      { leadsTo: (end, first) => this.#leadsTo(end, first), failed: around.fail },
+      around.bundleMs,
+    );
   }
 
   look(): void {

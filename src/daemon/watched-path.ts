@@ -44,6 +44,7 @@ interface Post {
 export class WatchedPath {
   readonly #path: string;
   readonly #listener: PathListener;
+  readonly #settleMs: number;
   readonly #posts = new Map<string, Post>();
   #last: PathEnd | undefined;
   #timer: NodeJS.Timeout | undefined;
@@ -54,8 +55,9 @@ export class WatchedPath {
   #heard: 'nothing' | 'touched' | 'replaced' = 'nothing';
   #stopped = false;
 
-  constructor(path: string, listener: PathListener) {
+  constructor(path: string, listener: PathListener, settleMs = SETTLE_MS) {
     this.#path = path;
+    this.#settleMs = settleMs;
     this.#listener = listener;
     this.look();
   }
@@ -153,7 +155,7 @@ export class WatchedPath {
     this.#timer ??= setTimeout(() => {
       this.#timer = undefined;
       this.look();
-    }, SETTLE_MS);
+    }, this.#settleMs);
   }
 }
 

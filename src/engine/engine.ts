@@ -7,10 +7,18 @@ import { concreteLaunch } from '../core/launch.ts';
 import type { GateVerdict } from '../core/machine.ts';
 import type { ObservedInstance } from '../core/plan.ts';
 import type { PlanStep, PlanView } from '../core/plan-view.ts';
+import { changeLines, countSteps, describeCounts } from '../core/reload.ts';
 import { launchContext, launchRecord, projectPlan, type ProjectContext } from '../core/project-plan.ts';
 import type { Redactor } from '../core/redact.ts';
 import { err, ok, type Result } from '../core/result.ts';
-import type { InstanceId, Project, ServiceId } from '../core/service.ts';
+import { closure } from '../core/graph.ts';
+import {
+  instanceId,
+  type InstanceId,
+  type Project,
+  type ServiceId,
+  type ServiceSpec,
+} from '../core/service.ts';
 import { type InstanceRef, isReady, type RunId } from '../core/state.ts';
 import type { ProjectRecord } from '../ports/store.ts';
 import { edgesOf, Fleet, type LoadedProject, redactorOf } from './fleet.ts';
@@ -25,6 +33,22 @@ import { mayLive, Supervisor, type SupervisorHost, type SupervisorPorts } from '
 
 export interface EnginePorts extends SupervisorPorts {
   readonly freePort: () => Promise<number>;
+}
+
+/** A project to be taken up without undoing what people asked for since the last `up`. */
+export interface ReloadInput {
+  readonly next: LoadedProject;
+  /** What that `up` was limited to: other services that are new stay down. Empty: it was not. */
+  readonly only: readonly ServiceId[];
+  /** The numbers of instances that `scale` was asked for and that still count. */
+  readonly scale: ProjectRecord['scale'];
+}
+
+/** What a plan leaves as it is. */
+interface Kept {
+  readonly isDown: (service: ServiceId, number: number) => boolean;
+  /** Whether what has failed for good is left alone unless it has changed. */
+  readonly failed: boolean;
 }
 
 export interface ActResult {
@@ -196,18 +220,57 @@ export class Engine implements SupervisorHost {
 
   // --- what clients ask -------------------------------------------------------------------------------------------
 
+  /** Tells subscribers of something that snapshots show and that is not kept here. */
+  touched(): void {
+    this.#revision += 1;
+    this.#publisher.changed();
+  }
+
   /** What `apply` would do. Hands out automatic ports, so that the plan is the one that would be carried out. */
-  async plan(next: LoadedProject, only: readonly ServiceId[]): Promise<PlanView> {
+  async plan(next: LoadedProject, only: readonly ServiceId[], kept?: Kept): Promise<PlanView> {
     for (const spec of next.project.services) {
       for (let n = 1; n <= spec.replicas; n += 1) await this.#book.allot(spec, n);
     }
     const context = this.#contextOf(next);
     const observed = this.#fleet.all().map((s) => this.#observe(s, context));
-    return projectPlan(next.project, context, {
-      observed,
-      only,
-      formerEdges: edgesOf(this.#fleet.specs.values()),
-    });
+    const formerEdges = edgesOf(this.#fleet.specs.values());
+    const input = { observed, only, formerEdges, keepFailed: kept?.failed === true };
+    return projectPlan(next.project, context, input, kept?.isDown);
+  }
+
+  /** What `reload` would do. */
+  planReload(input: ReloadInput): Promise<PlanView> {
+    const kept = { isDown: this.#heldDown(this.#leftDown(input)), failed: true };
+    return this.plan(scaled(input.next, input.scale), [], kept);
+  }
+
+  /**
+   * As `apply`, for a manifest that was edited: services that a person has stopped or scaled stay so, what has failed for
+   * good is left alone unless it has changed, and new services stay down where the last `up` was limited to others.
+   */
+  async reload(input: ReloadInput, how: NonNullable<ProjectRecord['reload']>): Promise<PlanView> {
+    const plan = await this.planReload(input);
+    const isDown = this.#leftDown(input);
+    const { project } = input.next;
+    const stopped = project.services.map(({ id }) => id).filter(isDown);
+    this.#adoptProject(scaled(input.next, input.scale));
+    const intent = { name: project.name, dir: project.dir, stopped: stopped.sort(), scale: input.scale };
+    if (!isRecorded(intent, this.#record)) this.#remember(intent);
+    const summary = describeCounts(countSteps(plan));
+    this.#tell({ type: 'manifest-reloaded', summary, changes: changeLines(plan) });
+    await this.#begin(plan);
+    // Somebody waits for the first action, not for the disk. A daemon that dies here reloads once more, to no effect.
+    this.#remember({ reload: how });
+    return plan;
+  }
+
+  /** Has a service run by another specification than the manifest's until the next `apply` or `reload`. */
+  async substitute(spec: ServiceSpec, cause: Cause): Promise<void> {
+    const { project } = this.#fleet.loaded;
+    const services = project.services.map((s) => (s.id === spec.id ? spec : s));
+    const next = { ...this.#fleet.loaded, project: { ...project, services } };
+    const kept = { isDown: this.#heldDown((id) => this.#record.stopped.includes(id)), failed: false };
+    await this.#changeService(next, spec.id, cause, { kept });
   }
 
   /** Makes the project the wanted one and begins to carry out the plan, which is the answer. */
@@ -215,6 +278,7 @@ export class Engine implements SupervisorHost {
     next: LoadedProject,
     only: readonly ServiceId[],
     load: ProjectRecord['load'],
+    how?: ProjectRecord['reload'],
   ): Promise<PlanView> {
     const plan = await this.plan(next, only);
     const named = new Set(only);
@@ -231,15 +295,10 @@ export class Engine implements SupervisorHost {
       phase: 'up',
       stopped: [...new Set([...kept, ...newlyLeftOut])].sort(),
       scale: {},
+      ...(how === undefined ? {} : { reload: how }),
     });
     this.#tell({ type: 'manifest-applied', summary: summaryOf(plan) });
-    await this.#ports.backend.prepare(
-      plan.steps
-        .filter(({ action }) => action === 'start' || action === 'replace')
-        .map(({ instance }) => ({ instanceDir: this.#ports.store.instanceDir(instance) })),
-    );
-    this.#runners = [];
-    this.#carryOut(plan);
+    await this.#begin(plan);
     return plan;
   }
 
@@ -268,14 +327,9 @@ export class Engine implements SupervisorHost {
     const { project, ...under } = loaded;
     const services = project.services.map((s) => (s.id === service ? { ...s, replicas } : s));
     const next: LoadedProject = { ...under, project: { ...project, services } };
-    const plan = await this.plan(next, [service]);
-    const steps = plan.steps.filter((s) => s.service === service);
     const cause: Cause = { kind: 'scaled', from: spec.replicas, to: replicas };
-    const own = { ...plan, steps: steps.map((s) => (s.action === 'none' ? s : { ...s, causes: [cause] })) };
-    for (const { instance } of own.steps) this.#giveUpOn(instance);
-    this.#adoptProject(next);
-    this.#remember({ scale: { ...this.#record.scale, [service]: replicas } });
-    this.#carryOut(own);
+    const scale = { ...this.#record.scale, [service]: replicas };
+    const own = await this.#changeService(next, service, cause, { remembered: { scale } });
     const affected = new Set(own.steps.filter((s) => s.action !== 'none').map((s) => s.instance));
     const unchanged = own.steps.map((s) => s.instance).filter((id) => !affected.has(id));
     return ok({ affected: [...affected], unchanged });
@@ -318,6 +372,63 @@ export class Engine implements SupervisorHost {
   }
 
   // --- inside -----------------------------------------------------------------------------------------------------
+
+  /** Adopts a project in which one service is another, and carries out what that means for its instances. */
+  async #changeService(
+    next: LoadedProject,
+    service: ServiceId,
+    cause: Cause,
+    { remembered = {}, kept }: { readonly remembered?: Partial<ProjectRecord>; readonly kept?: Kept } = {},
+  ): Promise<PlanView> {
+    const plan = await this.plan(next, [service], kept);
+    const steps = plan.steps.filter((s) => s.service === service);
+    const own = { ...plan, steps: steps.map((s) => (s.action === 'none' ? s : { ...s, causes: [cause] })) };
+    this.#giveUpOn(...own.steps.map(({ instance }) => instance));
+    this.#adoptProject(next);
+    this.#remember(remembered);
+    this.#carryOut(own);
+    return own;
+  }
+
+  /** Carries out a plan in place of all earlier ones. */
+  async #begin(plan: PlanView): Promise<void> {
+    await this.#ports.backend.prepare(
+      plan.steps
+        .filter(({ action }) => action === 'start' || action === 'replace')
+        .map(({ instance }) => ({ instanceDir: this.#ports.store.instanceDir(instance) })),
+    );
+    if (this.#shutdown !== undefined) return;
+    this.#runners = [];
+    this.#carryOut(plan);
+  }
+
+  /** The services that a reload leaves down as a whole. */
+  #leftDown({ next, only }: ReloadInput): (service: ServiceId) => boolean {
+    const { services } = next.project;
+    const edges = edgesOf(services);
+    const asked =
+      only.length === 0
+        ? undefined
+        : closure(
+            only.filter((id) => edges.has(id)),
+            edges,
+          );
+    const stopped = new Set(this.#record.stopped);
+    return (id) =>
+      stopped.has(id) || (asked !== undefined && !asked.has(id) && this.#fleet.of(id).length === 0);
+  }
+
+  /** The instances that are left down: those of such services, and single ones that a person has stopped. */
+  #heldDown(isDown: (service: ServiceId) => boolean): Kept['isDown'] {
+    return (service, number) => {
+      if (isDown(service)) return true;
+      const id = instanceId(service, number);
+      const there = this.#fleet.get(id);
+      // What an earlier plan has not come to yet, or what was on its way out of the manifest, nobody has stopped.
+      const known = number <= (this.#fleet.specs.get(service)?.replicas ?? 0);
+      return there?.machine.wanted === 'down' && known && !this.#runners.some((r) => r.awaits(id));
+    };
+  }
 
   #contextOf(of: LoadedProject): ProjectContext {
     const { loaded, specs: present, redactor } = this.#fleet;
@@ -381,9 +492,9 @@ export class Engine implements SupervisorHost {
     );
   }
 
-  /** What a person now asks of an instance goes before what an earlier plan still had in mind for it. */
-  #giveUpOn(instance: InstanceId): void {
-    for (const runner of this.#runners) runner.cancel(instance);
+  /** What is now asked of instances goes before what an earlier plan still had in mind for them. */
+  #giveUpOn(...instances: readonly InstanceId[]): void {
+    for (const runner of this.#runners) runner.cancel(...instances);
   }
 
   #perform(step: PlanStep): void {
@@ -554,6 +665,10 @@ export class Engine implements SupervisorHost {
       ...(instance === undefined ? {} : { instance }),
     });
   }
+}
+
+function isRecorded(intent: Partial<ProjectRecord>, record: ProjectRecord): boolean {
+  return JSON.stringify({ ...record, ...intent }) === JSON.stringify(record);
 }
 
 function isNeeded(plan: PlanView, service: ServiceId): boolean {

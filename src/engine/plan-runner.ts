@@ -34,12 +34,17 @@ export class PlanRunner {
     }
   }
 
-  /** Gives up what is left to do for an instance; what waits for it goes on. */
-  cancel(instance: InstanceId): void {
+  /** Gives up what is left to do for instances, all at once; what waits for it goes on. */
+  cancel(...instances: readonly InstanceId[]): void {
     for (const steps of [this.#pending, this.#begun]) {
-      for (const [id, step] of steps) if (step.instance === instance) steps.delete(id);
+      for (const [id, step] of steps) if (instances.includes(step.instance)) steps.delete(id);
     }
     this.advance();
+  }
+
+  /** Whether something is still to be begun for an instance. */
+  awaits(instance: InstanceId): boolean {
+    return [...this.#pending.values()].some((step) => step.instance === instance);
   }
 
   get finished(): boolean {

@@ -43,6 +43,7 @@ export class ManifestReader {
   readonly sources = new Map<string, SourceText>();
   /** Whether something could not be read, so that what seems missing may only be unread. */
   incomplete = false;
+  readonly #tried = new Set<string>();
   readonly #request: LoadRequest;
   readonly #io: ManifestIo;
   readonly #report: Report;
@@ -62,6 +63,11 @@ export class ManifestReader {
     this.#onLookup = onLookup;
     this.envFiles = new EnvFiles(io, report);
     this.#given = givenEnvFiles(request, io, this.envFiles, report);
+  }
+
+  /** All files that were looked for so far, found or not. */
+  get looked(): readonly string[] {
+    return [...this.#tried, ...this.envFiles.looked];
   }
 
   /** The manifests of the request and all they include; the name is the project's. */
@@ -93,6 +99,7 @@ export class ManifestReader {
 
   #parse(file: string, includedAt?: Place): MapNode | undefined {
     this.#report.order(file);
+    this.#tried.add(file);
     const text = readText(this.#io, file);
     if (!text.ok) {
       const { code, message, help } = text.error;

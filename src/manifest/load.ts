@@ -41,6 +41,8 @@ export interface LoadResult {
   readonly resolved?: ResolvedManifest;
   /** Values to mask wherever they appear: of variables whose names look secret. */
   readonly secrets: string[];
+  /** Absolute paths of all manifests and env files that were looked for, those that are not there included. */
+  readonly looked: readonly string[];
 }
 
 /** From the files of a request to a project, or to everything that is wrong with them. Never throws. */
@@ -76,12 +78,14 @@ class Loading {
     const masker = new Masker(this.#files.sources, this.#redactor, interpolated);
     const diagnostics = masker.all(this.#report.list());
     const secrets = [...this.#secrets];
-    if (built === undefined || this.#report.errors > 0) return { diagnostics, secrets };
+    const looked = this.#files.looked;
+    if (built === undefined || this.#report.errors > 0) return { diagnostics, secrets, looked };
     const { project, resolve } = built;
     let resolved: ResolvedManifest | undefined;
     return {
       diagnostics,
       secrets,
+      looked,
       project,
       // For `config` alone, so it is made when somebody asks.
       get resolved() {

@@ -25,6 +25,11 @@ export class EnvFiles {
     return [...this.#texts].filter(([, text]) => text.ok).map(([path]) => path);
   }
 
+  /** The same, and those that are not there. */
+  get looked(): readonly string[] {
+    return [...this.#texts.keys()];
+  }
+
   /** The file's values, its own problems reported; a file that cannot be read is left to `onMissing`. */
   read(
     path: string,

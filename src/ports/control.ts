@@ -12,6 +12,8 @@ import type {
   LogQuery,
   PlanResponse,
   ProjectSnapshot,
+  ReloadRequest,
+  ReloadResponse,
   StatsResponse,
   TimelineResponse,
   WatchItem,
@@ -31,6 +33,8 @@ export interface Control {
   plan(request: ApplyRequest): ControlResult<PlanResponse>;
   /** Resolves once the plan is made and begun, not once it is through. */
   apply(request: ApplyRequest): ControlResult<ApplyResponse>;
+  /** Takes the manifest up again as the last apply did; resolves once that is begun, or held for review. */
+  reload(request: ReloadRequest): ControlResult<ReloadResponse>;
   act(request: ActionRequest): ControlResult<ActionResponse>;
   /** Resolves once nothing is left or all that could be done was done. A second call with a higher level escalates. */
   down(request: DownRequest): ControlResult<DownResponse>;

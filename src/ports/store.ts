@@ -19,6 +19,13 @@ export interface ProjectRecord {
   readonly scale: Readonly<Record<ServiceId, number>>;
   /** Automatic ports handed out: `service.n/name` -> number; kept so that they stay the same. */
   readonly ports: Readonly<Record<string, number>>;
+  /** How changes of the manifest are taken up; absent where none was applied yet. */
+  readonly reload?: {
+    readonly watch: boolean;
+    readonly review: boolean;
+    /** Of the content of all files that went into what was applied last; salted. */
+    readonly digest: string;
+  };
   /** Salt of the digests in run records; random, made once. */
   readonly salt: string;
 }

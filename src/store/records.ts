@@ -20,6 +20,7 @@ export function parseProjectRecord(text: string): Parsed<ProjectRecord> {
       isTexts(it['stopped']) &&
       isMapOf(it['scale'], isCount) &&
       isMapOf(it['ports'], isCount) &&
+      optional(it['reload'], isReload) &&
       isText(it['salt'])
     );
   });
@@ -103,6 +104,15 @@ function isLoadRequest(value: unknown): value is LoadRequest {
     isMapOf(value['set'], isText) &&
     isTexts(value['envFiles']) &&
     isTexts(value['named'])
+  );
+}
+
+function isReload(value: unknown): boolean {
+  return (
+    isFields(value) &&
+    typeof value['watch'] === 'boolean' &&
+    typeof value['review'] === 'boolean' &&
+    isText(value['digest'])
   );
 }
 

@@ -112,17 +112,6 @@ const managers = [
     stop: ({ folder, env }) => spawnSync(find('pm2'), ['kill'], { cwd: folder, env }),
   },
   {
-    name: 'supervisord',
-    available: () => find('supervisord') !== undefined,
-    restarting: ({ folder, script }) =>
-      writeFileSync(
-        join(folder, 'supervisord.conf'),
-        `[supervisord]\nnodaemon=true\nlogfile=${folder}/supervisord.log\npidfile=${folder}/supervisord.pid\n[program:a]\ncommand=sh ${script}\nstartsecs=0\nautorestart=true\n`,
-      ),
-    start: ({ folder, env }) =>
-      run([find('supervisord'), '-n', '-c', 'supervisord.conf'], { cwd: folder, env }),
-  },
-  {
     name: 's6-svscan',
     available: () => find('s6-svscan') !== undefined,
     restarting: ({ folder, script }) => {
@@ -152,17 +141,22 @@ async function world(name, body) {
     return await body({ folder, env, mark, signals });
   } finally {
     await signals.close();
-    for (let pids = marked(mark); pids.length > 0; pids = marked(mark)) {
-      for (const pid of pids) {
-        try {
-          process.kill(pid, 'SIGKILL');
-        } catch {
-          // It ended by itself.
-        }
-      }
-      await sleep(20);
-    }
+    await endAll(mark);
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Ends what carries the mark. */
+async function endAll(mark) {
+  for (let pids = marked(mark); pids.length > 0; pids = marked(mark)) {
+    for (const pid of pids) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It ended by itself.
+      }
+    }
+    await sleep(20);
   }
 }
 
@@ -202,12 +196,11 @@ const lineToDependent = (manager) =>
       );
       writeFileSync(second, `echo second > ${at.signals.path}\nexec sleep 100000\n`);
       manager.chained({ ...at, first, second });
-      const child = manager.start(at);
+      manager.start(at);
       const stamps = [await at.signals.next(), await at.signals.next()];
       took.push(stamps[1].at - stamps[0].at);
-      if (manager.stop === undefined) child.kill('SIGTERM');
-      else manager.stop(at);
-      while (marked(at.mark).length > 0) await sleep(50);
+      manager.stop?.(at);
+      await endAll(at.mark);
     }
     return took;
   });

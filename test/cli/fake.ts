@@ -17,6 +17,7 @@ import type {
   DependencyView,
   PlanResponse,
   ProjectSnapshot,
+  ReloadResponse,
   ServiceSnapshot,
   StatsResponse,
   TimelineResponse,
@@ -173,6 +174,8 @@ export class FakeDaemon {
   readonly asked: string[] = [];
   snapshot: ProjectSnapshot;
   planned: PlanResponse = { diagnostics: [] };
+  /** Undefined: there is nothing to do. */
+  reloaded: Omit<ReloadResponse, 'snapshot'> | undefined;
   applied: ((request: ApplyRequest) => ApplyResponse) | undefined;
   acted: ((request: ActionRequest) => ActionResponse) | undefined;
   downed: (request: DownRequest) => Promise<DownResponse> = () =>
@@ -228,6 +231,11 @@ export class FakeDaemon {
       this.asked.push('apply');
       this.requests.apply = request;
       return Promise.resolve(this.applied?.(request) ?? { diagnostics: [], snapshot: this.snapshot });
+    },
+    reload: ({ confirm }) => {
+      this.asked.push(confirm ? 'reload, confirmed' : 'reload');
+      const { snapshot, reloaded } = this;
+      return Promise.resolve({ ...(reloaded ?? { outcome: 'unchanged', diagnostics: [] }), snapshot });
     },
     act: (request) => {
       this.asked.push(request.action);

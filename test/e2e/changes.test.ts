@@ -11,7 +11,7 @@ services:
 
 test('only what changed is replaced, policies are changed in place, and what is gone from the manifest is stopped', async (ctx) => {
   const project = newProject(ctx, { 'setpoint.yaml': BASE, 'web.env': 'B=two\n' });
-  await project.ok('up', '-d', '--wait');
+  await project.ok('up', '-d', '--wait', '--no-watch');
   const web = await project.pidOf('web.1');
   const db = await project.pidOf('db.1');
   const old = await project.pidOf('old.1');
@@ -25,7 +25,7 @@ test('only what changed is replaced, policies are changed in place, and what is 
   expect(inPlace.stdout).toMatch(
     /^ {2}~ db +in place +backoff\.max 30s -> 1m\n +restart on-failure -> always$/m,
   );
-  await project.ok('up', '-d', '--wait');
+  await project.ok('up', '-d', '--wait', '--no-watch');
   expect(await project.pidOf('db.1')).toBe(db);
   expect(await project.ok('explain', 'db')).toMatch(/restart is always/);
   expect(await project.ok('plan')).toContain('Nothing to do.');
@@ -33,7 +33,7 @@ test('only what changed is replaced, policies are changed in place, and what is 
   project.write('web.env', 'B=three\n');
   const drift = await project.run(['plan']);
   expect(drift.stdout).toMatch(/^ {2}~ web +replace +env\.B "two" -> "three"/m);
-  await project.ok('up', '-d', '--wait');
+  await project.ok('up', '-d', '--wait', '--no-watch');
   const replaced = await project.pidOf('web.1');
   expect(replaced).not.toBe(web);
   expect(await project.pidOf('db.1')).toBe(db);
@@ -47,7 +47,7 @@ test('only what changed is replaced, policies are changed in place, and what is 
   expect(plan.stdout).toMatch(/^ {2}- old +stop +removed from the manifest/m);
   expect(plan.stdout).toMatch(/^ {2}\+ fresh +start +added/m);
   expect(isRunning(old)).toBe(true);
-  await project.ok('up', '-d', '--wait');
+  await project.ok('up', '-d', '--wait', '--no-watch');
   expect(isRunning(old)).toBe(false);
   expect((await project.snapshot()).services.map(({ id }) => id).sort()).toEqual(['db', 'fresh', 'web']);
   expect(await project.pidOf('web.1')).toBe(replaced);

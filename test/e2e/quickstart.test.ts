@@ -14,7 +14,7 @@ test('the quickstart goes up, is looked at, changed in one place, and goes down 
   const port = await freePort();
   project.write('.env', `QUICKSTART_PORT=${port}\n`);
 
-  const up = await project.ok('up', '-d', '--wait');
+  const up = await project.ok('up', '-d', '--wait', '--no-watch');
   expect(up).toMatch(/^quickstart is up: 2 running, 1 completed$/m);
   expect(await fetchText(port)).toMatch(/^visit \d+\nprepared by /);
 

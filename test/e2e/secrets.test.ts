@@ -92,7 +92,7 @@ test('no secret of a manifest appears in anything that Setpoint says or keeps', 
   await said('config', '--origin', ...SET);
   await said('check', ...SET);
   await said('plan', ...SET);
-  await said('up', '-d', '--wait', '--timeout', '2s', ...SET);
+  await said('up', '-d', '--wait', '--timeout', '2s', '--no-watch', ...SET);
   await eventually(
     'its failure to be seen',
     async () => ((await project.instance('vault.1'))?.restarts ?? 0) > 1,

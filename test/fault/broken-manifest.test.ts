@@ -118,7 +118,8 @@ test.for(IN_THE_WAY)(
   'with the manifest %s a killed daemon comes back, takes over what runs, and is of use',
   async ([name, make], ctx) => {
     const project = newProject(ctx, { [FILE]: STOPS });
-    await project.ok('up', '-d', '--wait');
+    // It is this test that says when the manifest is taken up.
+    await project.ok('up', '-d', '--wait', '--no-watch');
     const pids = await pidsOf(project, 'db.1', 'api.1');
     replace(project, make);
     for (let round = 0; round < rounds(2); round += 1) {

@@ -34,6 +34,12 @@ function words(h: Happening): { readonly verb: string; readonly detail?: string;
       return { verb: 'manifest applied', detail: h.summary };
     case 'manifest-rejected':
       return { verb: 'manifest rejected', detail: count(h.errors, 'error'), why: h.first };
+    case 'manifest-reloaded':
+      return { verb: 'manifest reloaded', detail: h.summary, why: h.changes.join('; ') };
+    case 'manifest-held':
+      return { verb: 'manifest held', detail: `${h.summary}; \`setpoint reload --yes\` confirms it` };
+    case 'change-failed':
+      return { verb: 'change failed', detail: h.rolledBack ? 'rolled back' : '', why: h.reason };
     case 'shutdown-began':
       return { verb: 'shutdown began', why: h.reason };
     case 'instance-waiting':

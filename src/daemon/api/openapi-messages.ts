@@ -30,10 +30,20 @@ const loadRequest = strictObject(
   ['projectName'],
 );
 
-const applyRequest = strictObject('A manifest to be planned or applied', {
-  load: ref('LoadRequest'),
-  hostEnv: map(text('Value'), "The caller's environment, for interpolation and `inherit_env`"),
-  services: { ...names, description: 'Only these services and what they depend on; empty: all' },
+const applyRequest = strictObject(
+  'A manifest to be planned or applied',
+  {
+    load: ref('LoadRequest'),
+    hostEnv: map(text('Value'), "The caller's environment, for interpolation and `inherit_env`"),
+    services: { ...names, description: 'Only these services and what they depend on; empty: all' },
+    watch: flag('Whether the manifest is taken up again by itself when it is edited; absent: yes'),
+    review: flag('Whether what was edited is held until a reload is confirmed; absent: no'),
+  },
+  ['watch', 'review'],
+);
+
+const reloadRequest = strictObject('How the manifest is taken up again', {
+  confirm: flag('Also carry out what is held for review'),
 });
 
 const selector = strictObject('Which instances; both empty: all', {
@@ -209,6 +219,7 @@ const leftover = object('Something of the project that could not be stopped', {
 export const messageSchemas: Readonly<Record<string, Schema>> = {
   LoadRequest: loadRequest,
   ApplyRequest: applyRequest,
+  ReloadRequest: reloadRequest,
   Selector: selector,
   ActionRequest: actionRequest,
   DownRequest: downRequest,
@@ -231,6 +242,16 @@ export const messageSchemas: Readonly<Record<string, Schema>> = {
   ApplyAnswer: object(
     'What was begun; without `plan`, errors kept the manifest from being applied',
     {
+      diagnostics: list(ref('Diagnostic'), 'Problems of the manifest'),
+      plan: ref('Plan'),
+      snapshot: ref('Snapshot'),
+    },
+    ['plan'],
+  ),
+  ReloadAnswer: object(
+    'What came of it; without `plan`, errors kept the manifest from being taken up',
+    {
+      outcome: text('What was done', { enum: ['applied', 'unchanged', 'held', 'invalid'] }),
       diagnostics: list(ref('Diagnostic'), 'Problems of the manifest'),
       plan: ref('Plan'),
       snapshot: ref('Snapshot'),

@@ -218,6 +218,35 @@ const service = object(
   ['description', 'schedule', 'watch', 'input'],
 );
 
+const planCounts = object('How many instances are concerned by what', {
+  start: count('To be started'),
+  replace: count('To be replaced'),
+  update: count('To be changed in place'),
+  stop: count('To be stopped'),
+});
+
+const manifestStatus = object(
+  'How what runs stands to the manifest as it is on disk',
+  {
+    state: text('`pending`: it was edited, is valid, and waits to be confirmed', {
+      enum: ['in-sync', 'invalid', 'pending'],
+    }),
+    watched: flag('Whether changes are seen by themselves'),
+    errors: count('How many errors it has; 0 unless `invalid`'),
+    diagnostics: list(ref('Diagnostic'), 'Of `invalid`: the first ones'),
+    pending: described('PlanCounts', 'Of `pending`: what a reload would do'),
+    failed: list(
+      object('A service that did not come up with what a reload has changed of it', {
+        service: serviceId,
+        reason: text('What happened'),
+        rolledBack: flag('Whether its former version runs again'),
+      }),
+      'Absent where there are none',
+    ),
+  },
+  ['diagnostics', 'pending', 'failed'],
+);
+
 const snapshot = object(
   'Everything about the project at one moment',
   {
@@ -235,9 +264,10 @@ const snapshot = object(
       level: count('0 orderly, 1 without patience, 2 kill'),
     }),
     leased: flag('Whether an attached `up` holds the lease'),
+    manifest: described('ManifestStatus', 'Absent until a manifest was applied'),
     now: time("The daemon's clock"),
   },
-  ['shutdown'],
+  ['shutdown', 'manifest'],
 );
 
 const daemonInfo = object('The daemon that answers', {
@@ -301,6 +331,18 @@ const happening = oneOf('What happened; one entry of the journal', [
   happened('daemon-stopped', { reason: text('Why') }),
   happened('manifest-applied', { summary: text('What it changes') }),
   happened('manifest-rejected', { errors: count('Number of errors'), first: text('The first of them') }),
+  happened('manifest-reloaded', {
+    summary: text('What it changes'),
+    changes: list(text('A service, what has changed, and what is done'), 'A few dozen at most'),
+  }),
+  happened('manifest-held', {
+    summary: text('What it would change'),
+    changes: list(text('A service, what has changed, and what would be done'), 'A few dozen at most'),
+  }),
+  happened('change-failed', {
+    reason: text('How the service did not come up with the change'),
+    rolledBack: flag('Whether its former version comes back'),
+  }),
   happened('shutdown-began', { reason: text('Why') }),
   happened('instance-waiting', { on: text('What for') }),
   happened('instance-started', { run, pid, cause: ref('Cause') }, ['pid']),
@@ -401,6 +443,8 @@ const diagnostic = object(
 export const sharedSchemas: Readonly<Record<string, Schema>> = {
   DaemonInfo: daemonInfo,
   Snapshot: snapshot,
+  ManifestStatus: manifestStatus,
+  PlanCounts: planCounts,
   Service: service,
   Dependency: dependency,
   Instance: instance,

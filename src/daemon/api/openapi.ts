@@ -235,6 +235,13 @@ const act = {
     { ...BODY_FAILURES, 404: UNKNOWN, 409: STATE },
     body('ApplyRequest'),
   ),
+  reload: operation(
+    'reload',
+    'Take the manifest up again as it was applied last; answers once that has begun, or is held for review',
+    { description: 'What came of it', schema: 'ReloadAnswer' },
+    { ...BODY_FAILURES, 409: STATE },
+    body('ReloadRequest'),
+  ),
   actions: operation(
     'act',
     'Start, stop, restart, signal or scale',
@@ -309,6 +316,7 @@ export const openApi = {
     '/v1/instances/{id}/resize': { post: terminal.resize },
     '/v1/plan': { post: act.plan },
     '/v1/apply': { post: act.apply },
+    '/v1/reload': { post: act.reload },
     '/v1/actions': { post: act.actions },
     '/v1/down': { post: act.down },
     '/v1/lease': { post: act.lease },

@@ -1,4 +1,4 @@
-import type { ActionRequest, ApplyRequest, DownRequest, Selector } from '../../core/api.ts';
+import type { ActionRequest, ApplyRequest, DownRequest, ReloadRequest, Selector } from '../../core/api.ts';
 import type { LoadRequest } from '../../core/service.ts';
 import {
   choice,
@@ -37,7 +37,11 @@ export const applyRequest: Shape<ApplyRequest> = object<ApplyRequest>({
   load: required(load),
   hostEnv: required(mapOf(text)),
   services: required(names),
+  watch: optional(flag),
+  review: optional(flag),
 });
+
+export const reloadRequest: Shape<ReloadRequest> = object<ReloadRequest>({ confirm: required(flag) });
 
 type ActionOf<A extends ActionRequest['action']> = Extract<ActionRequest, { readonly action: A }>;
 

@@ -15,6 +15,7 @@ import {
   detachRequest,
   downRequest,
   handOverRequest,
+  reloadRequest,
   resizeRequest,
 } from './requests.ts';
 import { object, type Shape } from './shape.ts';
@@ -144,6 +145,12 @@ export const routes: readonly Route[] = [
     path: '/v1/apply',
     body: applyRequest,
     handle: ({ control }, { body }) => json(control.apply(body)),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/reload',
+    body: reloadRequest,
+    handle: ({ control }, { body }) => json(control.reload(body)),
   }),
   route({
     method: 'POST',

@@ -6,6 +6,7 @@ import type {
   LogLine,
   LogQuery,
   ProjectSnapshot,
+  ReloadRequest,
   StatsResponse,
   TimelineResponse,
   WatchItem,
@@ -134,6 +135,14 @@ export class FakeControl implements Control {
 
   apply(request: ApplyRequest) {
     return this.#answer(['apply', request], { diagnostics: [], snapshot: this.snapshot() });
+  }
+
+  reload(request: ReloadRequest) {
+    return this.#answer(['reload', request], {
+      outcome: 'unchanged' as const,
+      diagnostics: [],
+      snapshot: this.snapshot(),
+    });
   }
 
   act(request: ActionRequest) {

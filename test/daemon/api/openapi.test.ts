@@ -8,8 +8,10 @@ import type {
   DownResponse,
   ExplainResponse,
   LogLine,
+  ManifestStatus,
   PlanResponse,
   ProjectSnapshot,
+  ReloadResponse,
   ServiceSnapshot,
   WatchItem,
 } from '../../../src/core/api.ts';
@@ -26,6 +28,7 @@ import {
   detachRequest,
   downRequest,
   handOverRequest,
+  reloadRequest,
   resizeRequest,
 } from '../../../src/daemon/api/requests.ts';
 import { routes } from '../../../src/daemon/api/routes.ts';
@@ -142,6 +145,9 @@ const bodies: { [K in HappeningBody['type']]: Extract<HappeningBody, { type: K }
   'daemon-stopped': { type: 'daemon-stopped', reason: 'r' },
   'manifest-applied': { type: 'manifest-applied', summary: 's' },
   'manifest-rejected': { type: 'manifest-rejected', errors: 1, first: 'f' },
+  'manifest-reloaded': { type: 'manifest-reloaded', summary: 's', changes: ['c'] },
+  'manifest-held': { type: 'manifest-held', summary: 's', changes: ['c'] },
+  'change-failed': { type: 'change-failed', reason: 'r', rolledBack: true },
   'shutdown-began': { type: 'shutdown-began', reason: 'r' },
   'instance-waiting': { type: 'instance-waiting', on: 'db' },
   'instance-started': { type: 'instance-started', run: 'r', pid: 1, cause },
@@ -215,6 +221,13 @@ const snapshot: ProjectSnapshot = {
   leased: true,
   now: 1,
 };
+const manifest: ManifestStatus = {
+  state: 'pending',
+  watched: true,
+  errors: 0,
+  pending: { start: 1, replace: 2, update: 3, stop: 4 },
+  failed: [{ service: 'web', reason: 'r', rolledBack: true }],
+};
 const plan: PlanView = {
   project: 'shop',
   manifest: '/m',
@@ -258,8 +271,11 @@ const conditions: { [K in DependencyCondition]: true } = {
 /** At least one full value of every answer, typed as the program has it. */
 const samples: readonly (readonly [string, unknown])[] = [
   ['Snapshot', snapshot],
+  ['Snapshot', { ...snapshot, manifest } satisfies ProjectSnapshot],
+  ['ManifestStatus', { ...manifest, state: 'invalid', diagnostics: [diagnostic] } satisfies ManifestStatus],
   ['PlanAnswer', { diagnostics: [diagnostic], plan } satisfies PlanResponse],
   ['ApplyAnswer', { diagnostics: [diagnostic], plan, snapshot } satisfies ApplyResponse],
+  ['ReloadAnswer', { outcome: 'held', diagnostics: [], plan, snapshot } satisfies ReloadResponse],
   ['ActionAnswer', { affected: ['web.1'], unchanged: ['web.2'], snapshot } satisfies ActionResponse],
   [
     'DownAnswer',
@@ -365,6 +381,7 @@ describe('the OpenAPI document', () => {
       ['Nothing', await post(socket, '/v1/daemon/hand-over', { reason: 'r' })],
       ['PlanAnswer', await post(socket, '/v1/plan', APPLY)],
       ['ApplyAnswer', await post(socket, '/v1/apply', APPLY)],
+      ['ReloadAnswer', await post(socket, '/v1/reload', { confirm: true })],
       ['ActionAnswer', await post(socket, '/v1/actions', action)],
       ['DownAnswer', await post(socket, '/v1/down', { reason: 'r', level: 0 })],
       ['Error', await ask(socket, '/v1/nothing')],
@@ -405,6 +422,8 @@ describe('the bodies that the server takes are those that the document allows', 
   ];
   const cases: readonly (readonly [string, Shape<unknown>, readonly unknown[]])[] = [
     ['ApplyRequest', applyRequest, [APPLY, { ...APPLY, load: { ...APPLY.load, projectName: 'p' } }]],
+    ['ApplyRequest', applyRequest, [{ ...APPLY, watch: false, review: true }]],
+    ['ReloadRequest', reloadRequest, [{ confirm: true }]],
     ['ActionRequest', actionRequest, actions],
     ['DownRequest', downRequest, [{ reason: 'r', level: 0, timeoutMs: 5 }]],
     ['DetachRequest', detachRequest, [{ id: 'i' }]],
