@@ -170,9 +170,13 @@ describe('reap', () => {
   test('spares a daemon that was started from within a service', async () => {
     project('down');
     const daemon = await carrier(LATEST, 'echo up; sleep 300 & wait', ['__daemon']);
+    // Between fork and exec the child goes by its parent's command line.
+    const below = await eventually('its child to be what it is to be', () => {
+      const pids = childrenOf(daemon.pid);
+      const isSleep = (pid: number): boolean => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n';
+      return pids.length === 1 && pids.every(isSleep) ? pids : undefined;
+    });
     const report = await reaping({ dryRun: true });
-    const below = childrenOf(daemon.pid);
-    expect(below).toHaveLength(1);
     // It carries the cookie itself, which the daemon's own services do not.
     expect(pidsOf(report.reap)).toEqual(below);
     for (const pid of below) process.kill(pid, 'SIGKILL');
