@@ -15,6 +15,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   store: ['core', 'ports'],
   probes: ['core', 'ports'],
   'backends/native': ['core', 'ports'],
+  // Not put together with the rest yet: no part may import them.
+  'backends/docker': ['core', 'ports'],
+  'backends/nix': ['core', 'ports'],
+  'backends/sandbox': ['core', 'ports'],
   daemon: ['core', 'ports', 'schedule', 'manifest', 'engine', 'logs', 'store', 'probes', 'backends/native'],
   client: ['core'],
   tui: ['core', 'client'],
@@ -34,6 +38,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   yaml: ['manifest/parse.ts'],
   'blessed/lib/program.js': ['tui/screen.ts'],
   croner: ['schedule/cron.ts'],
+  dockerode: ['backends/docker/dockerode.ts'],
   chokidar: ['daemon/file-watcher.ts'],
   'prom-client': ['daemon/metrics.ts'],
   execa: ['backends/native/commands.ts'],

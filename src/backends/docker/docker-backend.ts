@@ -1,0 +1,375 @@
+import { createHash } from 'node:crypto';
+import { statSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ContainerCreateOptions } from './dockerode.ts';
+import { err, ok, type Result } from '../../core/result.ts';
+import type { AdoptRequest, Availability } from '../../ports/backend.ts';
+import { orphans, removeContainer, removeProject } from './cleanup.ts';
+import type {
+  CleanupReport,
+  DockerBackend,
+  DockerLaunch,
+  ProjectContainer,
+  StartedProc,
+  StartFailure,
+  StartRequest,
+} from './contract.ts';
+import { containerDefinition, type HostFacts } from './definition.ts';
+import { DockerProc } from './docker-proc.ts';
+import { Engine, type EngineFailure, startFailureOf } from './engine.ts';
+import { lookAtHost } from './facts.ts';
+import { Images } from './images.ts';
+import { newCursor } from './log-cursor.ts';
+import { isOwned, LABELS, type Owner } from './names.ts';
+import { ensureResources } from './resources.ts';
+import { RunFile } from './run-file.ts';
+import { explainRefusal } from './start-failures.ts';
+import { unsupportedByDocker } from './unsupported.ts';
+
+export interface DockerBackendOptions {
+  /** Where the engine is named (DOCKER_HOST and so on), HOME, and PATH for ssh and credential helpers. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** The project's state directory: tells its containers from those of another project of the same name. */
+  readonly stateDir?: string;
+  /** Told in sentences what went wrong beside the things that are reported as failures. */
+  readonly onWarning?: (message: string) => void;
+  /** How long the engine may take to answer; 10 s. */
+  readonly answerMs?: number;
+  /** How often an engine in use is asked for a sign of life; 5 s. */
+  readonly heartbeatMs?: number;
+}
+
+const CONFLICT = 409;
+/** Making and starting a container may take longer than an answer: layers are mounted, networks set up. */
+const START_MS = 60_000;
+/** How long adopting waits for what the engine says; after that the procs are there, and nothing is known of them yet. */
+const ADOPT_MS = 3_000;
+/** What a start that was given up had begun may come about after the engine has answered again. */
+const STRAY_MS = 5_000;
+
+/** Runs services as containers of a Docker engine. */
+export function createDockerBackend(options: DockerBackendOptions): DockerBackend {
+  return new ContainerBackend(options);
+}
+
+class ContainerBackend implements DockerBackend {
+  readonly name = 'docker';
+  readonly #engine: Engine;
+  readonly #images: Images;
+  readonly #stateDir: string | undefined;
+  readonly #onWarning: (message: string) => void;
+  readonly #procs = new Set<DockerProc>();
+  readonly #closed = new AbortController();
+  #turn: Promise<unknown> = Promise.resolve();
+  /** What `materialise` was called for: of that a start need not bring the image again. */
+  readonly #materialised = new Set<string>();
+
+  constructor({ env, stateDir, onWarning = () => undefined, ...engine }: DockerBackendOptions) {
+    this.#engine = new Engine({ env, ...engine });
+    this.#images = new Images(this.#engine, env);
+    this.#stateDir = stateDir;
+    this.#onWarning = onWarning;
+  }
+
+  async available(): Promise<Availability> {
+    const info = await this.#engine.info();
+    if (info.ok) {
+      const { version, api, os } = info.value;
+      if (os === 'linux') return { available: true, reason: `Docker ${version} (API ${api})` };
+      return {
+        available: false,
+        reason: `the engine runs ${os} containers`,
+        help: 'switch it to Linux containers',
+      };
+    }
+    const help = info.error.kind === 'refused' ? {} : { help: info.error.help };
+    return { available: false, reason: info.error.reason, ...help };
+  }
+
+  prepare(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  async materialise(
+    launch: DockerLaunch,
+    progress: (text: string) => void,
+    signal: AbortSignal,
+  ): Promise<Result<void, StartFailure>> {
+    const brought = await this.#images.bring(launch, { progress, signal });
+    if (!brought.ok) return brought;
+    this.#materialised.add(materialKey(launch));
+    return ok(undefined);
+  }
+
+  async start(request: StartRequest): Promise<Result<StartedProc, StartFailure>> {
+    try {
+      return await this.#start(request);
+    } catch (error) {
+      return err(systemFailure(error));
+    }
+  }
+
+  async adopt(records: readonly AdoptRequest[]): Promise<readonly DockerProc[]> {
+    const open = records.filter(({ record }) => record.ended === undefined && record.backend === this.name);
+    const procs = open.map(({ record, instanceDir }) =>
+      this.#follow({
+        run: record.run,
+        file: RunFile.open(instanceDir, record.run),
+        sent: record.stopping === undefined ? [] : [record.stop.signal],
+        ...(record.tty === true ? { input: 'terminal' as const } : {}),
+        ...(record.stdin === 'pipe' && record.tty !== true ? { input: 'pipe' as const } : {}),
+      }),
+    );
+    await Promise.race([
+      Promise.all(procs.map((proc) => proc.firstLook)),
+      sleep(ADOPT_MS, undefined, { ref: false }),
+    ]);
+    return procs;
+  }
+
+  removeProject(project: string, { volumes }: { readonly volumes: boolean }): Promise<CleanupReport> {
+    return removeProject(this.#engine, this.#owner(project), volumes);
+  }
+
+  orphans(
+    project: string,
+    known: ReadonlySet<string>,
+  ): Promise<Result<readonly ProjectContainer[], StartFailure>> {
+    return orphans(this.#engine, this.#owner(project), known);
+  }
+
+  async removeContainer(id: string): Promise<Result<void, StartFailure>> {
+    const removed = await removeContainer(this.#engine, id);
+    return removed.ok ? removed : err(startFailureOf(removed.error, 'the container could not be removed'));
+  }
+
+  close(): void {
+    this.#closed.abort();
+    for (const proc of this.#procs) proc.close();
+    this.#procs.clear();
+    this.#engine.close();
+  }
+
+  #owner(project: string): Owner {
+    return { project, ...(this.#stateDir === undefined ? {} : { stateDir: this.#stateDir }) };
+  }
+
+  async #start(request: StartRequest): Promise<Result<StartedProc, StartFailure>> {
+    const { launch } = request;
+    const refused = refusal(launch);
+    if (refused !== undefined) return err(refused);
+    const facts = lookAtHost(launch, this.#engine.isLocal);
+    if (!facts.ok) return facts;
+    const isMaterialised = this.#materialised.has(materialKey(launch));
+    const image = await (isMaterialised ? this.#images.atHand(launch) : this.#images.bring(launch));
+    if (!image.ok) return image;
+    const ensured = await this.#ensureResources(launch);
+    if (!ensured.ok) return ensured;
+    const definition = this.#define(request, facts.value, image.value);
+    const created = await this.#create(request, definition);
+    if (!created.ok) return created;
+    const id = created.value;
+    const begun = await this.#begin(request, id, definition);
+    if (begun.ok) return begun;
+    await removeContainer(this.#engine, id);
+    return begun;
+  }
+
+  /** One at a time: an engine that is asked twice at once makes two networks of one name. */
+  #ensureResources(launch: DockerLaunch): Promise<Result<void, StartFailure>> {
+    const turn = this.#turn.then(() => ensureResources(this.#engine, launch, this.#owner(launch.project)));
+    this.#turn = turn.catch(() => undefined);
+    return turn;
+  }
+
+  #define(request: StartRequest, facts: HostFacts, image: string): ContainerCreateOptions {
+    const { launch, service, instance, run } = request;
+    const named = launch.docker?.image;
+    // By its name where it has one, so that `docker ps` tells; what a build left may have lost its name since.
+    const seen = { ...facts, image: named ?? image };
+    const ids = { ...this.#owner(launch.project), service, instance };
+    const fingerprint =
+      launch.fingerprint ??
+      createHash('sha256')
+        .update(JSON.stringify(containerDefinition(launch, { ...ids, run: '', fingerprint: '' }, seen)))
+        .digest('hex');
+    return containerDefinition(launch, { ...ids, run, fingerprint }, seen);
+  }
+
+  /** Makes the container, in place of an earlier one of the same instance; its networks but the first come later. */
+  async #create(
+    request: StartRequest,
+    definition: ContainerCreateOptions,
+  ): Promise<Result<string, StartFailure>> {
+    const { EndpointsConfig = {} } = definition.NetworkingConfig ?? {};
+    const [first, ...others] = Object.entries(EndpointsConfig);
+    const NetworkingConfig = { EndpointsConfig: Object.fromEntries(first === undefined ? [] : [first]) };
+    for (let attempt = 0; ; attempt += 1) {
+      const created = await this.#engine.request(
+        (docker) => docker.createContainer({ ...definition, NetworkingConfig }),
+        START_MS,
+      );
+      if (created.ok) {
+        const { id } = created.value;
+        const joined = await this.#join(id, others);
+        return joined.ok ? ok(id) : joined;
+      }
+      this.#cleanUpAfter(created.error, request);
+      const isTaken = created.error.kind === 'refused' && created.error.status === CONFLICT;
+      if (!isTaken || attempt > 0) return err(explainRefusal(created.error, definition));
+      const cleared = await this.#clearName(definition.name ?? '', request);
+      if (!cleared.ok) return cleared;
+    }
+  }
+
+  async #join(id: string, networks: readonly [string, unknown][]): Promise<Result<void, StartFailure>> {
+    for (const [name, endpoint] of networks) {
+      const joined = await this.#engine.request((docker) =>
+        docker.getNetwork(name).connect({ Container: id, EndpointConfig: endpoint as object }),
+      );
+      if (joined.ok) continue;
+      await removeContainer(this.#engine, id);
+      return err(startFailureOf(joined.error, `the network ${name} could not be joined`));
+    }
+    return ok(undefined);
+  }
+
+  /** Whoever has the name is removed if it is an earlier container of the same instance, and named if it is not. */
+  async #clearName(name: string, { launch, instance }: StartRequest): Promise<Result<void, StartFailure>> {
+    const seen = await this.#engine.request((docker) => docker.getContainer(name).inspect());
+    if (!seen.ok) {
+      if (seen.error.kind === 'refused' && seen.error.status === 404) return ok(undefined);
+      return err(startFailureOf(seen.error, `the container ${name} could not be looked at`));
+    }
+    const { Id, Config } = seen.value;
+    const { Labels: labels } = Config;
+    if (isOwned(labels, this.#owner(launch.project)) && labels[LABELS.instance] === instance) {
+      const removed = await removeContainer(this.#engine, Id);
+      return removed.ok
+        ? removed
+        : err(startFailureOf(removed.error, `the container ${name} could not be removed`));
+    }
+    const project = labels[LABELS.project];
+    const state = labels[LABELS.state];
+    const whose =
+      project === undefined
+        ? 'was not made by Setpoint'
+        : `belongs to the project ${project}${state === undefined ? '' : ` (${state})`}`;
+    return err({
+      code: 'name-conflict',
+      message: `there is a container ${name} (${Id.slice(0, 12)}, image ${Config.Image}) that ${whose}`,
+      help: `remove it with \`docker rm -f ${name}\`, or give the project another name`,
+    });
+  }
+
+  async #begin(
+    request: StartRequest,
+    id: string,
+    definition: ContainerCreateOptions,
+  ): Promise<Result<StartedProc, StartFailure>> {
+    const { launch, run, instanceDir, stdoutPath, stderrPath } = request;
+    const allowed = await this.#mayRun(id, launch.docker?.maxContainers);
+    if (!allowed.ok) return allowed;
+    const tty = launch.tty === true;
+    // On disk before the first byte can come.
+    const file = RunFile.create(instanceDir, {
+      run,
+      tty,
+      log: newCursor(
+        { path: stdoutPath, size: sizeOf(stdoutPath) },
+        tty ? undefined : { path: stderrPath, size: sizeOf(stderrPath) },
+      ),
+    });
+    const started = await this.#engine.request((docker) => docker.getContainer(id).start(), START_MS);
+    if (!started.ok) {
+      this.#cleanUpAfter(started.error, request);
+      return err(explainRefusal(started.error, definition));
+    }
+    const proc = this.#follow({
+      run,
+      file,
+      container: id,
+      ...(tty ? { input: 'terminal' as const } : {}),
+      ...(launch.stdin === 'pipe' && !tty ? { input: 'pipe' as const } : {}),
+    });
+    await Promise.race([proc.firstLook, sleep(ADOPT_MS, undefined, { ref: false })]);
+    return ok({ proc });
+  }
+
+  /**
+   * Whether the engine may have one more, this container, which has been made already, being counted. Of several that are
+   * made at once those that were made first may run, so that the limit holds whoever asks. Without an answer: no.
+   */
+  async #mayRun(id: string, limit: number | undefined): Promise<Result<void, StartFailure>> {
+    if (limit === undefined) return ok(undefined);
+    const found = await this.#engine.request((docker) =>
+      docker.listContainers({ all: true, filters: { label: [LABELS.project] } }),
+    );
+    if (!found.ok) return err(startFailureOf(found.error, 'the containers could not be counted'));
+    const isOver = (state: string): boolean => ['exited', 'dead', 'removing'].includes(state);
+    const ranks = found.value
+      .filter(({ State }) => !isOver(State))
+      .map(({ Id, State, Created }) => ({ id: Id, isNew: State === 'created', made: Created }))
+      .sort((a, b) => Number(a.isNew) - Number(b.isNew) || a.made - b.made || (a.id < b.id ? -1 : 1));
+    const rank = ranks.findIndex((each) => each.id === id);
+    if (rank >= 0 && rank < limit) return ok(undefined);
+    return err({
+      code: 'resource-shortage',
+      message: `${limit} containers run on the engine already, which is as many as \`max_containers\` allows`,
+      help: 'it is tried again; stop another one, or raise the limit',
+    });
+  }
+
+  /** A request that was given up may be carried out later: nothing may come of it that nobody follows. */
+  #cleanUpAfter(failure: EngineFailure, { run }: StartRequest): void {
+    if (failure.kind === 'refused') return;
+    void this.#removeStrays(run).catch(() => undefined);
+  }
+
+  async #removeStrays(run: string): Promise<void> {
+    const { signal } = this.#closed;
+    for (const delay of [0, STRAY_MS]) {
+      await this.#engine.untilAvailable(signal);
+      await sleep(delay, undefined, { signal, ref: false });
+      const found = await this.#engine.request((docker) =>
+        docker.listContainers({ all: true, filters: { label: [`${LABELS.run}=${run}`] } }),
+      );
+      for (const { Id } of found.ok ? found.value : []) await removeContainer(this.#engine, Id);
+    }
+  }
+
+  #follow(options: Omit<ConstructorParameters<typeof DockerProc>[0], 'engine' | 'onWarning'>): DockerProc {
+    const onWarning = this.#onWarning;
+    const proc = new DockerProc({ ...options, engine: this.#engine, onWarning });
+    this.#procs.add(proc);
+    void proc.gone.then(() => this.#procs.delete(proc));
+    return proc;
+  }
+}
+
+function refusal(launch: DockerLaunch): StartFailure | undefined {
+  if (launch.docker === undefined) return { code: 'other', message: 'there is no image to run' };
+  const [first] = unsupportedByDocker(launch);
+  return first === undefined
+    ? undefined
+    : { code: 'other', message: `a container cannot have \`${first.key}\`: ${first.why}` };
+}
+
+function materialKey({ project, service, docker }: DockerLaunch): string {
+  return JSON.stringify([project, service, docker?.image, docker?.build, docker?.pull, docker?.platform]);
+}
+
+function sizeOf(path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0;
+}
+
+/** What is thrown is of the disk: everything else answers with results. */
+function systemFailure(error: unknown): StartFailure {
+  const { code, path, message } = error as NodeJS.ErrnoException;
+  if (code === undefined) throw error;
+  return {
+    code: 'state-unwritable',
+    message: path === undefined ? message : `${path} cannot be written (${code})`,
+    help: 'free space, or mend the permissions of the state directory',
+  };
+}

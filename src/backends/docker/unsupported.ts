@@ -1,0 +1,39 @@
+import type { DockerLaunch } from './contract.ts';
+
+/** A key of the manifest that a container cannot honour. */
+export interface Unsupported {
+  readonly key: string;
+  readonly why: string;
+}
+
+/** What of a launch a container cannot honour: to be refused, never left out without a word. */
+export function unsupportedByDocker(launch: DockerLaunch): readonly Unsupported[] {
+  const { docker } = launch;
+  const found: Unsupported[] = [];
+  const refuse = (key: string, why: string): void => void found.push({ key, why });
+  if (launch.umask !== undefined) refuse('umask', 'the engine has no setting for it; set it in the command');
+  if (launch.socket !== undefined) refuse('socket', 'it is a path of the host; mount its folder instead');
+  if (launch.notify !== undefined)
+    refuse('notify', 'its socket is not there inside; use another kind of probe');
+  if (launch.sandbox !== undefined)
+    refuse('sandbox', 'a container is one; see `cap_drop`, `read_only`, `networks`');
+  if (launch.limits.address_space !== undefined) {
+    refuse('limits.address_space', 'the engine has no setting for it; use `limits.memory`');
+  }
+  const user = docker?.user ?? launch.user;
+  const isRoot = user === undefined || /^(root|0)(:|$)/.test(user);
+  if (!isRoot && (launch.declaredEnv['HOME'] ?? '') === '') {
+    const why = `where the home of user ${user} is inside is not known; declare HOME in \`env\``;
+    if (docker?.netrc !== undefined) refuse('docker.netrc', why);
+    if (docker?.gitconfig !== undefined) refuse('docker.gitconfig', why);
+  }
+  if (docker?.networkMode !== undefined && docker.networks.length > 0) {
+    refuse('docker.networks', 'there is a `network_mode` beside it, and only one of the two can hold');
+  }
+  const mode = docker?.networkMode;
+  const published = docker?.ports.some((port) => port.host !== undefined) === true;
+  if (published && mode !== undefined && /^(host|none|container:|service:)/.test(mode)) {
+    refuse('ports', `with the network mode ${mode} nothing can be published`);
+  }
+  return found;
+}

@@ -1,0 +1,167 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type {
+  DockerBackend,
+  DockerLaunch,
+  DockerSpec,
+  Proc,
+  StartRequest,
+} from '../../../src/backends/docker/contract.ts';
+import {
+  createDockerBackend,
+  type DockerBackendOptions,
+} from '../../../src/backends/docker/docker-backend.ts';
+import type { AdoptRequest, RunRecord } from '../../../src/ports/backend.ts';
+import { dockerAt, engineEnv, IMAGE } from './engine.ts';
+
+export type LaunchChange = Partial<Omit<DockerLaunch, 'docker'>> & { readonly docker?: Partial<DockerSpec> };
+
+/** A launch of the test image that has no network, with what the test changes. */
+export function launchOf(project: string, { docker, ...change }: LaunchChange = {}): DockerLaunch {
+  return {
+    backend: 'docker',
+    project,
+    service: 'web',
+    argv: [],
+    cwd: '/',
+    env: {},
+    declaredEnv: {},
+    ports: {},
+    limits: {},
+    mounts: [],
+    ...change,
+    docker: {
+      image: IMAGE,
+      pull: 'never',
+      capAdd: [],
+      capDrop: [],
+      ports: [],
+      networks: [],
+      ...(docker?.networks === undefined ? { networkMode: 'none' } : {}),
+      extraHosts: [],
+      privileged: false,
+      init: false,
+      readOnly: false,
+      labels: {},
+      hideGit: false,
+      ...docker,
+    },
+  };
+}
+
+let counter = 0;
+
+/** A project of a test's own on an engine: folders, backends, and requests for `web.1`. */
+export class Bench {
+  readonly dir = mkdtempSync(join(tmpdir(), 'dkb-'));
+  readonly project = `t${process.pid}-${(counter += 1)}`;
+  readonly warnings: string[] = [];
+  readonly #host: string | undefined;
+  readonly #backends: DockerBackend[] = [];
+
+  constructor(host?: string) {
+    this.#host = host;
+  }
+
+  get docker(): ReturnType<typeof dockerAt> {
+    return dockerAt(this.#host);
+  }
+
+  /** As one daemon has it; a second one is another daemon's. */
+  backend(options: Partial<DockerBackendOptions> = {}): DockerBackend {
+    const backend = createDockerBackend({
+      env: engineEnv(this.#host),
+      stateDir: this.dir,
+      onWarning: (message) => this.warnings.push(message),
+      heartbeatMs: 200,
+      ...options,
+    });
+    this.#backends.push(backend);
+    return backend;
+  }
+
+  request(change: LaunchChange = {}, { run = `run-${(counter += 1)}`, number = 1 } = {}): StartRequest {
+    const instance = `web.${number}`;
+    const instanceDir = join(this.dir, instance);
+    mkdirSync(instanceDir, { recursive: true });
+    const stdoutPath = join(instanceDir, 'stdout.log');
+    return {
+      run,
+      service: 'web',
+      instance,
+      launch: launchOf(this.project, change),
+      requires: [],
+      instanceDir,
+      stdoutPath,
+      stderrPath: change.mergeStderr === true ? stdoutPath : join(instanceDir, 'stderr.log'),
+    };
+  }
+
+  /** What a later daemon reads of a run that was begun. */
+  record({
+    run,
+    service,
+    instance,
+    launch,
+    instanceDir,
+    stdoutPath,
+    stderrPath,
+  }: StartRequest): AdoptRequest {
+    const record: RunRecord = {
+      version: 1,
+      run,
+      service,
+      instance,
+      number: 1,
+      startedAt: 0,
+      backend: 'docker',
+      fingerprint: 'f',
+      fields: {},
+      ports: {},
+      stop: { signal: 'SIGTERM', graceMs: 1000, killTree: true },
+      restarts: 0,
+      ...(launch.tty === true ? { tty: true } : {}),
+      ...(launch.stdin === 'pipe' ? { stdin: 'pipe' } : {}),
+    };
+    return { record, instanceDir, stdoutPath, stderrPath };
+  }
+
+  /** Starts a shell script; throws where it could not be started. */
+  async script(backend: DockerBackend, script: string, change: LaunchChange = {}): Promise<Started> {
+    const request = this.request({
+      ...change,
+      docker: { command: ['/bin/sh', '-c', script], ...change.docker },
+    });
+    const started = await backend.start(request);
+    if (!started.ok) throw new Error(`${started.error.code}: ${started.error.message}`);
+    return { request, proc: started.value.proc };
+  }
+
+  /** Ends all daemons but one as a kill does: they do nothing more. */
+  closeAllBut(kept?: DockerBackend): void {
+    for (const backend of this.#backends) if (backend !== kept) backend.close();
+  }
+
+  async close(): Promise<void> {
+    for (const backend of this.#backends) backend.close();
+    const last = this.backend();
+    const { failed } = await last.removeProject(this.project, { volumes: true });
+    last.close();
+    rmSync(this.dir, { recursive: true, force: true });
+    if (failed.length > 0) throw new Error(JSON.stringify(failed));
+  }
+}
+
+export interface Started {
+  readonly request: StartRequest;
+  readonly proc: Proc;
+}
+
+export function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
+}

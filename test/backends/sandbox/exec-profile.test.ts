@@ -1,0 +1,74 @@
+import { describe, expect, test } from 'vitest';
+import { type ExecProfilePlace, sandboxExecProfile } from '../../../src/backends/sandbox/exec-profile.ts';
+
+function profile(
+  more: Partial<ExecProfilePlace> = {},
+  sandbox: Partial<ExecProfilePlace['sandbox']> = {},
+): string {
+  return sandboxExecProfile({
+    cwd: '/Users/me/app',
+    home: '/Users/me',
+    read: ['/state/web.1'],
+    write: ['/private/tmp/run'],
+    hidden: ['/private/tmp/daemon'],
+    ...more,
+    sandbox: { network: true, read: [], write: ['/srv/data'], profile: 'default', ...sandbox },
+  });
+}
+
+describe('the profile for sandbox-exec', () => {
+  test('denies what it does not allow, reads everything, writes what is named', () => {
+    expect(profile()).toBe(`(version 1)
+(deny default)
+(allow process-fork)
+(allow process-exec)
+(allow signal (target same-sandbox))
+(allow process-info* (target same-sandbox))
+(allow sysctl-read)
+(allow mach-lookup)
+(allow ipc-posix*)
+(allow pseudo-tty)
+(allow file-read-metadata)
+(allow file-read*)
+(deny file-read* file-write* network-outbound
+  (subpath "/private/tmp/daemon"))
+(allow file-read*
+  (subpath "/state/web.1"))
+(allow file-read* file-write*
+  (subpath "/private/tmp/run")
+  (subpath "/srv/data"))
+(allow file-write-data file-ioctl
+  (literal "/dev/null")
+  (literal "/dev/zero")
+  (literal "/dev/dtracehelper")
+  (literal "/dev/tty")
+  (literal "/dev/ptmx")
+  (regex #"^/dev/ttys[0-9]+$"))
+(allow network*)
+(allow system-socket)
+`);
+  });
+
+  test('in the strict one reads the system and what is named, after the home was denied', () => {
+    const text = profile({}, { profile: 'strict', read: ['/Users/me/data'] });
+    expect(text).not.toContain('(allow file-read*)\n');
+    const home = text.indexOf('(deny file-read-data\n  (subpath "/Users/me"))');
+    expect(home).toBeGreaterThan(0);
+    expect(text.indexOf('(subpath "/Users/me/app")', home)).toBeGreaterThan(home);
+    expect(text.indexOf('(subpath "/Users/me/data")', home)).toBeGreaterThan(home);
+  });
+
+  test('without the network keeps Unix sockets in its own folders, and nothing else', () => {
+    const text = profile({}, { network: false });
+    expect(text).not.toMatch(/network\*|system-socket/);
+    expect(text).toContain(
+      '(allow network-bind network-inbound network-outbound\n  (subpath "/private/tmp/run")',
+    );
+  });
+
+  test('quotes paths so that none can say more than it is', () => {
+    expect(profile({ cwd: '/a' }, { write: ['/x") (allow network*) (\\'] })).toContain(
+      '(subpath "/x\\") (allow network*) (\\\\")',
+    );
+  });
+});
