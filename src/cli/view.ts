@@ -1,7 +1,7 @@
 import type { ProjectSnapshot, ServiceSnapshot } from '../core/api.ts';
 import type { InstanceSnapshot } from '../core/event.ts';
 import { isLive } from '../core/state.ts';
-import { stateWord, type StateWord } from '../core/status-text.ts';
+import { STATE_ORDER, stateWord, type StateWord } from '../core/status-text.ts';
 import type { Problem } from './context.ts';
 import { count } from './output/text.ts';
 import { nearest } from './suggest.ts';
@@ -48,22 +48,6 @@ export function withDependencies(snapshot: ProjectSnapshot, names: readonly stri
   return found;
 }
 
-/** The order in which states are counted, from good to bad. */
-const ORDER: readonly StateWord[] = [
-  'ready',
-  'running',
-  'not ready',
-  'starting',
-  'waiting',
-  'stopping',
-  'backoff',
-  'failed',
-  'skipped',
-  'scheduled',
-  'completed',
-  'stopped',
-];
-
 /** "3 ready, 1 backoff, 1 completed". */
 export function countStates(snapshot: ProjectSnapshot): string {
   const counts = new Map<StateWord, number>();
@@ -71,7 +55,7 @@ export function countStates(snapshot: ProjectSnapshot): string {
     const word = stateWord(instance.state);
     counts.set(word, (counts.get(word) ?? 0) + 1);
   }
-  return ORDER.flatMap((word) => {
+  return STATE_ORDER.flatMap((word) => {
     const n = counts.get(word);
     return n === undefined ? [] : [`${n} ${word}`];
   }).join(', ');

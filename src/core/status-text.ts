@@ -16,6 +16,22 @@ const MAX_REASON = 32;
  */
 export type StateWord = InstanceStateKind | 'ready' | 'not ready';
 
+/** The order in which states are counted, from good to bad. */
+export const STATE_ORDER: readonly StateWord[] = [
+  'ready',
+  'running',
+  'not ready',
+  'starting',
+  'waiting',
+  'stopping',
+  'backoff',
+  'failed',
+  'skipped',
+  'scheduled',
+  'completed',
+  'stopped',
+];
+
 export function stateWord(state: InstanceState): StateWord {
   if (state.kind !== 'running' || state.readiness === undefined) return state.kind;
   return state.readiness.kind === 'ready' ? 'ready' : 'not ready';

@@ -1,7 +1,7 @@
 /** The first and the last row of the screen. */
 import { basename } from 'node:path';
 import { isLive } from '../../core/state.ts';
-import { stateWord, type StateWord } from '../../core/status-text.ts';
+import { STATE_ORDER, stateWord } from '../../core/status-text.ts';
 import { ACTION_NAMES, ACTIONS, keysOf, keyText, type Action } from '../keymap.ts';
 import { count, shownInstances, type Shown } from '../shared.ts';
 import { selectedOf } from '../actions.ts';
@@ -9,26 +9,11 @@ import type { State } from '../state.ts';
 import { clip, fit, joined, rowWidth, span, type Row, type Span } from '../text.ts';
 import { markOf, shortSize } from './words.ts';
 
-const ORDER: readonly StateWord[] = [
-  'ready',
-  'running',
-  'not ready',
-  'starting',
-  'waiting',
-  'stopping',
-  'backoff',
-  'failed',
-  'skipped',
-  'scheduled',
-  'completed',
-  'stopped',
-];
-
 export function headerRow(state: State): Row {
   const { snapshot, theme, columns } = state;
   if (snapshot === undefined) return fit([span(' setpoint ', theme.bold), ...health(state)], columns);
   const instances = shownInstances(snapshot);
-  const counts = ORDER.flatMap((word): Span[] => {
+  const counts = STATE_ORDER.flatMap((word): Span[] => {
     const n = instances.filter(({ instance }) => stateWord(instance.state) === word).length;
     const { mark, style } = markOf(word, theme);
     return n === 0 ? [] : [span('  '), span(mark, style), span(` ${n} ${word}`)];
@@ -63,7 +48,7 @@ export function headerRow(state: State): Row {
 /** Without words; what looks the same is counted together. */
 function shortCounts({ theme }: State, instances: readonly Shown[]): readonly Span[] {
   const counts = new Map<string, { readonly style: string; n: number }>();
-  for (const word of ORDER) {
+  for (const word of STATE_ORDER) {
     const { mark, style } = markOf(word, theme);
     const n = instances.filter(({ instance }) => stateWord(instance.state) === word).length;
     const entry = counts.get(mark) ?? { style, n: 0 };
