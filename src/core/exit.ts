@@ -28,6 +28,16 @@ export interface StartFailure {
     /** EMFILE, EAGAIN, ENOMEM: the machine's shortage, not the service's fault. Always retried. */
     | 'resource-shortage'
     | 'state-unwritable'
+    | 'image-missing'
+    | 'pull-failed'
+    | 'build-failed'
+    /** The engine does not answer: always retried. */
+    | 'engine-unavailable'
+    | 'mount-missing'
+    | 'name-conflict'
+    | 'nix-failed'
+    | 'sandbox-unavailable'
+    | 'secret-missing'
     | 'other';
   /** One sentence; secrets masked. */
   readonly message: string;

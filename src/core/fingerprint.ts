@@ -57,8 +57,8 @@ export function launchFields(view: DeclaredLaunch, redactor: Redactor, salt: str
   const { command, inherit } = view;
   const fields: Entry[] = [
     ['backend', view.backend],
-    ['command', show.words('command', command.kind === 'exec' ? command.argv : command.script)],
-    ['shell', command.kind === 'exec' ? undefined : show.words('shell', command.shell)],
+    ['command', commandField(command, show)],
+    ['shell', command.kind === 'shell' ? show.words('shell', command.shell) : undefined],
     ['cwd', show.text('cwd', view.cwd)],
     ...prefixed('env', view.env, (name, value) => show.value(name, value)),
     ...view.envAppend.flatMap(({ name, value, separator, prepend }): [string, string][] => [
@@ -144,6 +144,11 @@ export function policyFields(spec: ServiceSpec, redactor: Redactor, salt: string
 
 type Entry = readonly [string, string | undefined];
 
+function commandField(command: DeclaredLaunch['command'], show: Shower): string | undefined {
+  if (command.kind === 'image') return undefined;
+  return show.words('command', command.kind === 'exec' ? command.argv : command.script);
+}
+
 function optional<T>(value: T | undefined, show: (value: T) => string): string | undefined {
   return value === undefined ? undefined : show(value);
 }
@@ -217,6 +222,7 @@ function checkFields(
         [`${key}.stream`, check.stream],
       ];
     case 'notify':
+    case 'health':
       return [[key, 'true']];
     default:
       return unreachable(check);

@@ -1,10 +1,18 @@
 import { err, ok, type Result } from './result.ts';
 import type {
+  BackendName,
   Command,
+  DockerSettings,
   LateRef,
+  LaunchCommand,
   LaunchSpec,
   Limits,
+  Mount,
+  NixSpec,
   PortSpec,
+  Resources,
+  SandboxSpec,
+  SecretFile,
   ServiceId,
   ServiceSpec,
   Text,
@@ -12,11 +20,21 @@ import type {
 
 /** A launch with every late reference filled in for one instance: what a backend is given. Env values may be secret. */
 export interface ConcreteLaunch {
-  /** Program and arguments; a shell command is already `[...shell, script]`. */
+  readonly backend: BackendName;
+  readonly project: string;
+  readonly service: ServiceId;
+  /** Program and arguments; a shell command is already `[...shell, script]`. Empty: what a container's image says. */
   readonly argv: readonly string[];
   readonly cwd: string;
-  /** The whole environment of the process: what is inherited, what is declared, ports, appended values, PATH. */
+  /**
+   * The whole environment of a process of the machine: what is inherited, what is declared, ports, appended values, PATH.
+   * Of a container that of its hooks on the machine.
+   */
   readonly env: Readonly<Record<string, string>>;
+  /** What of that is declared, ports and `SETPOINT_*` included, without anything inherited: all a container gets. */
+  readonly declaredEnv: Readonly<Record<string, string>>;
+  /** What was inherited from: the environment of whoever asked for the project. */
+  readonly hostEnv: Readonly<Record<string, string>>;
   /** Port numbers by name. */
   readonly ports: Readonly<Record<string, number>>;
   readonly socket?: string;
@@ -27,6 +45,22 @@ export interface ConcreteLaunch {
   readonly mergeStderr?: true;
   readonly stdin?: 'pipe';
   readonly notify?: { readonly watchdogMs?: number };
+  readonly mounts: readonly Mount[];
+  readonly sandbox?: SandboxSpec;
+  readonly docker?: ConcreteDocker;
+  readonly nix?: NixSpec;
+  /** Values are secret. */
+  readonly secrets?: readonly SecretFile[];
+  readonly nice?: number;
+  readonly resources?: Resources;
+  /** What an engine does by itself when it is asked to stop the unit, or stops itself. */
+  readonly stop: { readonly signal: string; readonly graceMs: number };
+}
+
+export interface ConcreteDocker extends DockerSettings {
+  /** Absent: the image's. */
+  readonly command?: readonly string[];
+  readonly entrypoint?: readonly string[];
 }
 
 /** What late references are filled in from. */
@@ -55,7 +89,8 @@ export interface DeclaredLaunch {
   readonly backend: string;
   readonly command:
     | { readonly kind: 'shell'; readonly shell: readonly string[]; readonly script: string }
-    | { readonly kind: 'exec'; readonly argv: readonly string[] };
+    | { readonly kind: 'exec'; readonly argv: readonly string[] }
+    | { readonly kind: 'image' };
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   readonly envAppend: readonly {
@@ -140,12 +175,20 @@ export function concreteLaunch(spec: ServiceSpec, context: LaunchContext): Resul
   const declared = declaredView(spec, context);
   if (!declared.ok) return declared;
   const { command, cwd, ports, socket, user, umask, limits, ...rest } = declared.value;
+  const { launch, stop } = spec;
   return ok({
-    argv: command.kind === 'exec' ? command.argv : [...command.shell, command.script],
+    backend: launch.backend,
+    project: context.project,
+    service: spec.id,
+    argv: argvOf(command),
     cwd,
     env: wholeEnv(spec, declared.value, context),
+    declaredEnv: wholeEnv(spec, { ...declared.value, inherit: false }, context),
+    hostEnv: context.hostEnv,
     ports,
     limits,
+    mounts: launch.mounts ?? [],
+    stop: { signal: stop.signal, graceMs: stop.graceMs },
     ...present({
       socket,
       user,
@@ -195,7 +238,22 @@ export function declaredView(spec: ServiceSpec, context: LaunchContext): Result<
   });
 }
 
-function declaredCommand(command: Command, at: TextContext): Result<DeclaredLaunch['command'], string> {
+function argvOf(command: DeclaredLaunch['command']): readonly string[] {
+  switch (command.kind) {
+    case 'exec':
+      return command.argv;
+    case 'shell':
+      return [...command.shell, command.script];
+    case 'image':
+      return [];
+  }
+}
+
+function declaredCommand(
+  command: LaunchCommand,
+  at: TextContext,
+): Result<DeclaredLaunch['command'], string> {
+  if (command.kind === 'image') return ok(command);
   const argv = concreteCommand(command, at);
   if (!argv.ok) return argv;
   if (command.kind === 'exec') return ok({ kind: 'exec', argv: argv.value });

@@ -27,6 +27,12 @@ export type Command =
   | { readonly kind: 'shell'; readonly shell: readonly string[]; readonly script: Text }
   | { readonly kind: 'exec'; readonly argv: readonly Text[] };
 
+/** What runs a service. */
+export type BackendName = 'native' | 'docker' | 'nix';
+
+/** What a service runs: a command, or, of a container, what its image is made to run. */
+export type LaunchCommand = Command | { readonly kind: 'image' };
+
 export type PortNumber = number | 'auto';
 
 /** One named port. Instance n of a service with a fixed port gets `port + n - 1`. */
@@ -59,13 +65,157 @@ export interface Limits {
   readonly cpus?: number;
 }
 
+/** A folder or file of the machine, a named volume, or memory, at a place in the service's file system. */
+export type Mount =
+  | {
+      readonly type: 'bind';
+      /** Absolute. */
+      readonly source: string;
+      readonly target: string;
+      readonly readOnly: boolean;
+      /** Left out where the source does not exist; else that is an error. */
+      readonly optional: boolean;
+    }
+  | {
+      readonly type: 'volume';
+      /** Name of a top-level volume, or `''`: an anonymous one. */
+      readonly source: string;
+      readonly target: string;
+      readonly readOnly: boolean;
+    }
+  | {
+      readonly type: 'tmpfs';
+      readonly target: string;
+      /** Bytes. */
+      readonly size?: number;
+      readonly mode?: number;
+    };
+
+/** What a sandboxed process of the machine may see and do; what cannot be enforced is refused. */
+export interface SandboxSpec {
+  readonly network: boolean;
+  /** Absolute. */
+  readonly read: readonly string[];
+  readonly write: readonly string[];
+  readonly profile: 'default' | 'strict';
+}
+
+/** A secret that a service is given as a file of that name. One that is given as a variable is in `env`. */
+export interface SecretFile {
+  readonly name: string;
+  readonly content: string;
+}
+
+/** A port of a container. */
+export interface ContainerPort {
+  /** As in `LaunchSpec.ports`, which has those that are published. */
+  readonly name: string;
+  readonly container: number;
+  /** Absent: reachable from the container's networks only. Instance n of a fixed one gets `host + n - 1`. */
+  readonly host?: PortNumber;
+  readonly hostIp?: string;
+  readonly protocol: 'tcp' | 'udp';
+}
+
+export interface BuildSpec {
+  /** Absolute folder. */
+  readonly context: string;
+  readonly dockerfile?: string;
+  readonly args: Readonly<Record<string, string>>;
+  readonly target?: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly tags: readonly string[];
+  readonly platform?: string;
+  readonly noCache: boolean;
+}
+
+export interface HealthcheckSpec {
+  /** Docker's form: `['CMD', ...]`, `['CMD-SHELL', script]` or `['NONE']`. */
+  readonly test: readonly string[];
+  readonly intervalMs?: number;
+  readonly timeoutMs?: number;
+  readonly startPeriodMs?: number;
+  readonly retries?: number;
+}
+
+/** What a container has besides what every service has. */
+export interface DockerSettings {
+  readonly image?: string;
+  readonly build?: BuildSpec;
+  readonly pull: 'missing' | 'always' | 'never';
+  /** Absolute folder in the container; absent: the image's, or that of the workspace. */
+  readonly workdir?: string;
+  readonly capAdd: readonly string[];
+  readonly capDrop: readonly string[];
+  readonly ports: readonly ContainerPort[];
+  /** Keys of top-level networks; empty: the project's own network. */
+  readonly networks: readonly string[];
+  /** `host`, `none`, `bridge`, `container:NAME` or `service:ID`. */
+  readonly networkMode?: string;
+  /** `name:ip`; the ip may be `host-gateway`. */
+  readonly extraHosts: readonly string[];
+  readonly privileged: boolean;
+  readonly platform?: string;
+  readonly init: boolean;
+  readonly readOnly: boolean;
+  /** Bytes. */
+  readonly shmSize?: number;
+  readonly healthcheck?: HealthcheckSpec;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Absolute folder of the host, mounted at /workspace and made the working directory. */
+  readonly workspace?: string;
+  readonly hideGit: boolean;
+  /** Absolute files of the host. */
+  readonly netrc?: string;
+  readonly gitconfig?: string;
+  /** Containers of all projects that may run on the engine at once. */
+  readonly maxContainers?: number;
+  readonly pid?: 'host';
+}
+
+export interface DockerSpec extends DockerSettings {
+  /** Absent: the image's. */
+  readonly entrypoint?: readonly Text[];
+}
+
+export interface NixSpec {
+  /** Absolute folder, or a flake reference. */
+  readonly flake: string;
+  /** Attribute of devShells. */
+  readonly shell: string;
+  /** Absolute. */
+  readonly cacheDir?: string;
+  readonly impure: boolean;
+}
+
+/** A top-level volume or network, as in Compose. */
+export interface ResourceSpec {
+  /** The engine's name for it; absent: `<project>_<key>`. */
+  readonly name?: string;
+  /** It must exist already, is never made and never removed. */
+  readonly external?: boolean;
+  readonly driver?: string;
+  readonly driverOptions?: Readonly<Record<string, string>>;
+  readonly labels?: Readonly<Record<string, string>>;
+  /** Networks only: without a way out. */
+  readonly internal?: boolean;
+}
+
+/** The project's volumes and networks by key; what a service names and is not in here has every default. */
+export interface Resources {
+  readonly volumes: Readonly<Record<string, ResourceSpec>>;
+  readonly networks: Readonly<Record<string, ResourceSpec>>;
+}
+
 /**
  * What the running process is made of. A change to any of it replaces the process; a change elsewhere in the spec is
  * applied in place. Formatting and key order of the manifest leave no trace here.
  */
 export interface LaunchSpec {
-  readonly backend: 'native';
-  readonly command: Command;
+  readonly backend: BackendName;
+  /** `image` on the backend docker only. */
+  readonly command: LaunchCommand;
+  /** Absolute; of a container the manifest's folder, where its hooks on the machine run. */
   readonly cwd: string;
   /** The environment the manifest declares (project, env files, service), resolved; later sources already won. */
   readonly env: Readonly<Record<string, Text>>;
@@ -89,6 +239,18 @@ export interface LaunchSpec {
   readonly stdin?: 'pipe';
   /** The service is given a socket for sd_notify(3) messages; `watchdogMs`: and told to send keep-alives that often. */
   readonly notify?: { readonly watchdogMs?: number };
+  /** Only present where there are any. */
+  readonly mounts?: readonly Mount[];
+  /** Not on the backend docker. */
+  readonly sandbox?: SandboxSpec;
+  /** On the backend docker, and only there. */
+  readonly docker?: DockerSpec;
+  /** On the backend nix, and only there. */
+  readonly nix?: NixSpec;
+  /** Only present where there are any. */
+  readonly secrets?: readonly SecretFile[];
+  /** nice(1) value, -20 to 19. */
+  readonly nice?: number;
 }
 
 export type RestartPolicy = 'never' | 'on-failure' | 'always' | 'unless-stopped';
@@ -163,7 +325,9 @@ export type ProbeCheck =
   /** Succeeds for good once a line of the run's output matches. */
   | { readonly kind: 'log'; readonly pattern: string; readonly stream?: 'stdout' | 'stderr' }
   /** As `ready`: sd_notify's READY=1. As `live`: its WATCHDOG=1 at least every `interval`. */
-  | { readonly kind: 'notify' };
+  | { readonly kind: 'notify' }
+  /** What the engine says of the container's own healthcheck. A container without one is ready once it runs. */
+  | { readonly kind: 'health' };
 
 export interface Probe {
   readonly check: ProbeCheck;
@@ -274,6 +438,8 @@ export interface Project {
   readonly inactive: readonly ServiceId[];
   /** Key patterns to mask besides the built-in ones. */
   readonly redact: readonly string[];
+  /** Absent: every default. */
+  readonly resources?: Resources;
   /** Stopping the whole project takes at most this long, in ms; then everything is killed. */
   readonly shutdownTimeoutMs: number;
 }

@@ -74,6 +74,8 @@ export function describeCheck(check: ProbeCheck, context: TextContext): string {
       return `log /${check.pattern}/${check.stream === undefined ? '' : ` in ${check.stream}`}`;
     case 'notify':
       return 'notify';
+    case 'health':
+      return "the container's healthcheck";
     default:
       return unreachable(check);
   }

@@ -190,7 +190,7 @@ export class Probing {
         watchdog: new Watchdog({ clock, feed: notify, intervalMs, afterReady, oldTriggers }, track),
       };
     }
-    if (check.kind === 'notify' || check.kind === 'log') return { probe, track };
+    if (check.kind === 'notify' || check.kind === 'log' || check.kind === 'health') return { probe, track };
     const spread = this.#spreadOf(role);
     const concrete = (): ReturnType<typeof concreteCheck> => concreteCheck(check, role, this.#run);
     return { probe, track, looks: new Looks({ role, probe, spread, check: concrete, clock, prober }, track) };

@@ -255,7 +255,7 @@ export class Run {
     if (!noted.ok) return noted;
     this.#ports.failpoint?.('after-record');
     this.#ports.logs.beginRun(this.#owner.ref.id, this.id);
-    return this.#spawn(prepared.value.launch);
+    return this.#spawn(prepared.value);
   }
 
   #noteBegin(prepared: PreparedLaunch): Result<void, StartFailure> {
@@ -285,7 +285,7 @@ export class Run {
     return ok(undefined);
   }
 
-  async #spawn(launch: ConcreteLaunch): Promise<Result<Proc, StartFailure>> {
+  async #spawn({ launch, fingerprint }: PreparedLaunch): Promise<Result<Proc, StartFailure>> {
     const { store, logs, backend } = this.#ports;
     const { ref, spec } = this.#owner;
     const paths = logs.paths(ref.id);
@@ -294,6 +294,7 @@ export class Run {
       service: ref.service,
       instance: ref.id,
       launch,
+      fingerprint,
       requires: spec.requires,
       instanceDir: store.instanceDir(ref.id),
       stdoutPath: paths.stdout,

@@ -1,8 +1,9 @@
 import type { Exit, StartFailure } from '../core/exit.ts';
 import type { Result } from '../core/result.ts';
-import type { InstanceId, ServiceId } from '../core/service.ts';
+import type { InstanceId, LaunchSpec, ServiceId } from '../core/service.ts';
 import type { ConcreteLaunch } from '../core/launch.ts';
 import type { RunId } from '../core/state.ts';
+import type { CommandResult } from './commands.ts';
 
 /** All a backend needs for one run. */
 export interface StartRequest {
@@ -15,6 +16,8 @@ export interface StartRequest {
   readonly instanceDir: string;
   readonly stdoutPath: string;
   readonly stderrPath: string;
+  /** Of the launch; marks what a backend makes for it. */
+  readonly fingerprint: string;
 }
 
 /** What is on disk of a run that an earlier daemon started. */
@@ -120,6 +123,36 @@ export interface ProcInput {
   resize?(columns: number, rows: number): Promise<boolean>;
 }
 
+/** What an engine's own healthcheck says; `none`: the container has none. */
+export type HealthState = 'none' | 'starting' | 'healthy' | 'unhealthy';
+
+export interface HealthFeed {
+  /** As it is now. Never throws. */
+  current(): HealthState;
+  /** The last output of the check, where there is one; bounded. */
+  output?(): string | undefined;
+  /** Calls `listener` after each change, until the answer is called. */
+  subscribe(listener: () => void): () => void;
+}
+
+/** Whether what is known of a unit is so now, or may be wrong because whoever knows it does not answer. */
+export interface Knowledge {
+  current(): 'known' | 'unknown';
+  /** Why it is not known, as the last sentence about it; undefined while it is. */
+  reason?(): string | undefined;
+  /** Calls `listener` after each change, until the answer is called. */
+  subscribe(listener: () => void): () => void;
+}
+
+export interface ExecOptions {
+  /** Set besides the unit's own environment. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** After this long the command is given up and, where that can be done, killed. */
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal;
+}
+
 /** A running unit: the main process and everything it has started. */
 export interface Proc {
   readonly run: RunId;
@@ -144,6 +177,15 @@ export interface Proc {
   readonly notify?: NotifyFeed;
   /** Only where the launch has a pipe or a terminal as standard input. */
   readonly input?: ProcInput;
+  /**
+   * Only where commands for the unit (exec probes, hooks while it runs, the stop command) must run within it and not on
+   * the machine: runs one there. Never rejects.
+   */
+  exec?(argv: readonly string[], options: ExecOptions): Promise<CommandResult>;
+  /** Only where an engine looks after the unit's health. */
+  readonly health?: HealthFeed;
+  /** Absent: always known. */
+  readonly knowledge?: Knowledge;
 }
 
 export interface Availability {
@@ -152,10 +194,56 @@ export interface Availability {
   readonly help?: string;
 }
 
+/** Something of this project that is there although no run on record made it. */
+export interface Orphan {
+  readonly id: string;
+  readonly name: string;
+  readonly service: ServiceId;
+  readonly instance: InstanceId;
+  readonly run: RunId;
+  readonly running: boolean;
+}
+
+/** What a clean-up did, by name; `failed` names what is left, and why. */
+export interface CleanupReport {
+  readonly containers: readonly string[];
+  readonly networks: readonly string[];
+  readonly volumes: readonly string[];
+  readonly failed: readonly { readonly what: string; readonly why: string }[];
+}
+
 /** Runs services. The engine knows nothing else of how. */
 export interface Backend {
   readonly name: string;
   available(): Promise<Availability>;
+  /**
+   * Brings about what the launch needs before it can start: an image, a development environment. `progress` is told in
+   * lines, a few a second at most. Aborting gives it up. Costs next to nothing where all is there. Never rejects. Absent:
+   * there is nothing to bring about.
+   */
+  materialise?(
+    launch: ConcreteLaunch,
+    progress: (text: string) => void,
+    signal: AbortSignal,
+  ): Promise<Result<void, StartFailure>>;
+  /**
+   * A digest of what the launch is made from besides the manifest: a flake's files, a build's context. A change of it
+   * replaces what runs. Undefined where there is nothing of the kind or it cannot be told. Never rejects.
+   */
+  inputs?(launch: LaunchSpec): Promise<string | undefined>;
+  /** How a person would do by hand what `start` does: a shell command line. Values of the environment are not masked yet. */
+  commandLine?(request: Omit<StartRequest, 'instanceDir' | 'stdoutPath' | 'stderrPath' | 'requires'>): string;
+  /** What of this project is there and was made by no run in `known`. The error says why it cannot be told. Never rejects. */
+  orphans?(project: string, known: ReadonlySet<RunId>): Promise<Result<readonly Orphan[], StartFailure>>;
+  /** Removes one, whatever its state; one that is gone is no error. Never rejects. */
+  removeOrphan?(orphan: Orphan): Promise<Result<void, StartFailure>>;
+  /**
+   * Removes what a project that is down has left: containers, whatever their state, networks that it made, and with
+   * `volumes` the volumes that it made, too. Never rejects.
+   */
+  removeProject?(project: string, options: { readonly volumes: boolean }): Promise<CleanupReport>;
+  /** Lets go of everything without touching it: nothing is followed any more. */
+  close?(): void;
   /** Does once for many runs what can be done for many at once. A failure shows in the `start` it concerns. */
   prepare(requests: readonly { readonly instanceDir: string }[]): Promise<void>;
   /** Resolves once the process is there (not once it is ready), or with why it could not be. Never rejects. */

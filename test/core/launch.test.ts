@@ -143,11 +143,18 @@ describe('concreteLaunch', () => {
       limits: { open_files: 64 },
     });
     expect(launched({})).toEqual({
+      backend: 'native',
+      project: 'shop',
+      service: 'api',
       argv: ['node', 'server.js'],
       cwd: '/srv/shop',
       env: expect.any(Object) as unknown,
+      declaredEnv: expect.any(Object) as unknown,
+      hostEnv: expect.any(Object) as unknown,
       ports: {},
       limits: {},
+      mounts: [],
+      stop: { signal: 'SIGTERM', graceMs: 10_000 },
     });
   });
 

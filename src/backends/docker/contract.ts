@@ -110,7 +110,7 @@ export interface DockerSpec {
 }
 
 /** What a launch will have besides, once the contract is merged. */
-interface ContainerLaunch extends PlainLaunch {
+interface ContainerLaunch extends Omit<PlainLaunch, 'stop' | 'hostEnv'> {
   readonly backend: 'native' | 'docker' | 'nix';
   readonly project: string;
   readonly mounts: readonly Mount[];
@@ -195,7 +195,7 @@ export interface DockerLaunch extends ContainerLaunch {
   readonly fingerprint?: string;
 }
 
-export interface StartRequest extends Omit<PlainRequest, 'launch'> {
+export interface StartRequest extends Omit<PlainRequest, 'launch' | 'fingerprint'> {
   readonly launch: DockerLaunch;
 }
 

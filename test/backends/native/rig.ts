@@ -6,6 +6,7 @@ import { expect } from 'vitest';
 import { createNativeBackend } from '../../../src/backends/native/native-backend.ts';
 import type { ConcreteLaunch } from '../../../src/core/launch.ts';
 import type { AdoptRequest, Backend, Proc, RunRecord, StartRequest } from '../../../src/ports/backend.ts';
+import { launchOf } from '../../rig/launch.ts';
 
 let counter = 0;
 
@@ -33,7 +34,8 @@ export class Rig {
       run: `${this.#prefix}-${this.#runs}`,
       service: 'web',
       instance,
-      launch: { argv, cwd: this.dir, env: this.env(), ports: {}, limits: {}, ...launch },
+      launch: launchOf({ argv, cwd: this.dir, env: this.env(), ...launch }),
+      fingerprint: 'f',
       requires: [],
       instanceDir,
       stdoutPath: join(instanceDir, 'stdout.log'),

@@ -92,6 +92,15 @@ const failures: { [K in StartFailure['code']]: true } = {
   'hook-failed': true,
   'resource-shortage': true,
   'state-unwritable': true,
+  'image-missing': true,
+  'pull-failed': true,
+  'build-failed': true,
+  'engine-unavailable': true,
+  'mount-missing': true,
+  'name-conflict': true,
+  'nix-failed': true,
+  'sandbox-unavailable': true,
+  'secret-missing': true,
   other: true,
 };
 
