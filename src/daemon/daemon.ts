@@ -95,7 +95,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Result<Runnin
     stateDir: paths.stateDir,
   };
   store.append({ type: 'daemon-started', pid: info.pid, version: info.version }, {});
-  return compose(options, { info, store, listeners, loadWith, callersUmask }, () => {
+  const { fd: fence } = lock.value;
+  return compose(options, { info, store, listeners, loadWith, callersUmask, fence }, () => {
     opened.value.close();
     lock.value.release();
   });
@@ -112,11 +113,13 @@ interface Parts {
   readonly loadWith: (request: LoadRequest, hostEnv: Env, salt: string) => Loaded;
   /** The daemon's own files are for its owner alone; what services make is the caller's business. */
   readonly callersUmask: number;
+  /** Descriptor of the project's lock. */
+  readonly fence: number;
 }
 
 async function compose(
   options: DaemonOptions,
-  { info, store, listeners, loadWith, callersUmask }: Parts,
+  { info, store, listeners, loadWith, callersUmask, fence }: Parts,
   unlock: () => void,
 ): Promise<Result<RunningDaemon, StartFailed>> {
   const { paths } = options;
@@ -128,6 +131,7 @@ async function compose(
   const backend = createNativeBackend({
     umask: callersUmask,
     oomCounter,
+    fence,
     ...(failpoint === undefined ? {} : { failpoint }),
   });
   const logs = createLogStore({

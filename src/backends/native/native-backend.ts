@@ -17,6 +17,7 @@ import type {
   StartRequest,
 } from '../../ports/backend.ts';
 import { findRun, LauncherWatch } from './adoption.ts';
+import { BatchSpawner } from './batch-spawner.ts';
 import { type Cgroup, type Cgroups, createCgroups } from './cgroup.ts';
 import { bootId, readIdentity } from './identity.ts';
 import { createFifoInput } from './input.ts';
@@ -28,7 +29,7 @@ import { FileNotifyFeed } from './notify.ts';
 import { startReceiver } from './notify-receiver.ts';
 import { type Cleared, preflight } from './preflight.ts';
 import type { OomCounter } from './oom.ts';
-import { ProgramFinder } from './programs.ts';
+import { findSetsid, ProgramFinder } from './programs.ts';
 import { OpenFiles } from './run-files.ts';
 import { describeFailure, SHELL } from './start-failures.ts';
 import { followTerminal, resizeTerminal, terminalCommand, terminalEnd, untilBegun } from './terminal.ts';
@@ -43,6 +44,8 @@ interface NativeBackendOptions {
   readonly failpoint?: (at: Failpoint) => void;
   /** Whoever gives it samples it every few seconds besides. */
   readonly oomCounter?: OomCounter;
+  /** Descriptor of the project's lock; see `BatchSpawner`. */
+  readonly fence?: number | undefined;
 }
 
 /** Runs services as plain processes of this machine. */
@@ -66,6 +69,9 @@ class NativeBackend implements Backend {
   readonly #watch = new LauncherWatch();
   readonly #files: InstanceFiles;
   readonly #umask: string;
+  readonly #batches: BatchSpawner;
+  /** Starts under way. */
+  #starting = 0;
   readonly #latest = new Map<string, RunId>();
   /** How many starts at once have files open: there may be more services than descriptors. */
   readonly #opens = new Limiter(16);
@@ -73,11 +79,16 @@ class NativeBackend implements Backend {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: NativeBackendOptions) {
-    const { env = process.env, umask, failpoint = () => undefined, oomCounter } = options;
+    const { env = process.env, umask, failpoint = () => undefined, oomCounter, fence } = options;
     this.#env = env;
     this.#oomCounter = oomCounter;
     this.#failpoint = failpoint;
     this.#files = new InstanceFiles(env['PATH'] ?? '/usr/bin:/bin');
+    this.#batches = new BatchSpawner({
+      setsid: findSetsid(env['PATH']),
+      fence,
+      wanted: () => this.#starting,
+    });
     this.#umask = umask === undefined ? '' : umask.toString(8).padStart(4, '0');
   }
 
@@ -95,6 +106,7 @@ class NativeBackend implements Backend {
 
   async start(request: StartRequest): Promise<Result<StartedProc, StartFailure>> {
     let cgroup: Cgroup | undefined;
+    this.#starting += 1;
     try {
       const cleared = await preflight(request, this.#programs, this.#env);
       if (!cleared.ok) return cleared;
@@ -111,6 +123,8 @@ class NativeBackend implements Backend {
     } catch (cause) {
       cgroup?.remove();
       return err(describeFailure(cause, request));
+    } finally {
+      this.#starting -= 1;
     }
   }
 
@@ -176,7 +190,7 @@ class NativeBackend implements Backend {
     request: StartRequest,
     cleared: Cleared,
     cgroup: Cgroup | undefined,
-  ): Promise<Result<ChildProcess, StartFailure>> {
+  ): Promise<Result<ChildProcess | ProcessIdentity, StartFailure>> {
     const files = new OpenFiles(request);
     let child: ChildProcess;
     try {
@@ -184,6 +198,8 @@ class NativeBackend implements Backend {
       await files.open();
       const env = await this.#notifyEnv(request, cleared);
       if (!env.ok) return env;
+      const batched = await this.#spawnInBatch(request, { ...cleared, env: env.value }, cgroup, files);
+      if (batched !== undefined) return ok(batched);
       await this.#nextTurn();
       const { program, args, env: childEnv } = this.#command(request, { ...cleared, env: env.value }, cgroup);
       this.#failpoint('before-spawn');
@@ -201,10 +217,30 @@ class NativeBackend implements Backend {
     return ok(child);
   }
 
+  /** Undefined where it is to be made here after all. */
+  async #spawnInBatch(
+    request: StartRequest,
+    cleared: Cleared,
+    cgroup: Cgroup | undefined,
+    files: OpenFiles,
+  ): Promise<ProcessIdentity | undefined> {
+    const paths = files.plainPaths();
+    if (paths === undefined) return undefined;
+    const { program, args, env } = this.#command(request, cleared, cgroup, true);
+    const { run, launch } = request;
+    const job = { id: run, program, args, cwd: launch.cwd, env, files: paths };
+    const pid = await this.#batches.offer(job, () => this.#failpoint('before-spawn'));
+    if (pid === undefined) return undefined;
+    this.#failpoint('after-spawn');
+    // One that has ended by now has left its record.
+    return readIdentity(pid) ?? { pid, startTime: -1, bootId: bootId() };
+  }
+
   #command(
     { run, instanceDir, launch }: StartRequest,
     { argv, env, limits, terminal, uid }: Cleared,
     cgroup: Cgroup | undefined,
+    announces = false,
   ): { readonly program: string; readonly args: readonly string[]; readonly env: Cleared['env'] } {
     const args = launcherArgs({
       scriptPath: join(instanceDir, FILES.script),
@@ -212,6 +248,7 @@ class NativeBackend implements Backend {
       bootId: bootId(),
       umask: launch.umask ?? this.#umask,
       limits,
+      announces,
       argv,
       ...(cgroup === undefined ? {} : { joins: cgroup.joins }),
     });
@@ -241,14 +278,13 @@ class NativeBackend implements Backend {
 
   async #follow(
     request: StartRequest,
-    child: ChildProcess,
+    child: ChildProcess | ProcessIdentity,
     cgroup: Cgroup | undefined,
   ): Promise<StartedProc> {
     const { run, instanceDir, launch } = request;
     this.#latest.set(instanceDir, run);
     this.#oomCounter?.sample();
-    const { ended, launcher } =
-      launch.tty === true ? await this.#launchedInTerminal(request, child) : launched(child);
+    const { ended, launcher } = await this.#launched(request, child);
     const proc = new NativeProc({
       run,
       instanceDir,
@@ -266,6 +302,13 @@ class NativeBackend implements Backend {
       ...(launcher === undefined ? {} : { launcher }),
       ...(cgroup === undefined ? {} : { cgroup: cgroup.path }),
     };
+  }
+
+  #launched(request: StartRequest, child: ChildProcess | ProcessIdentity): Launched | Promise<Launched> {
+    const { run, instanceDir, launch } = request;
+    if (!('stdout' in child))
+      return { launcher: child, ended: this.#watch.untilGone(child, instanceDir, run) };
+    return launch.tty === true ? this.#launchedInTerminal(request, child) : launched(child);
   }
 
   async #launchedInTerminal({ instanceDir, run }: StartRequest, child: ChildProcess): Promise<Launched> {
