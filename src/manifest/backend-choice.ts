@@ -2,11 +2,11 @@ import type { BackendName } from '../core/service.ts';
 import type * as Manifest from './manifest-types.ts';
 import type { Node } from './node.ts';
 import { flakeOf, isLocal } from './nix-settings.ts';
+import type { OtherFiles } from './other-files.ts';
 import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
-import { kindAt } from './source.ts';
 import type { ManifestIo } from './source.ts';
 
 type Service = Manifest.Service;
@@ -22,19 +22,25 @@ export interface BackendChoice {
   readonly impossible?: readonly string[];
 }
 
+/** What a choice may depend on besides the manifest. */
+export interface Machine {
+  readonly io: ManifestIo;
+  readonly files: OtherFiles;
+}
+
 const BACKENDS: readonly BackendName[] = ['native', 'docker', 'nix'];
 
 /**
  * By `backend`, else the first of `backend_order` that the service is written for and that is available here, else by
  * what the service has: an `image` or a `build`, `nix`, or a command alone. Reports nothing.
  */
-export function chooseBackend(service: RawService, reader: Reader, io: ManifestIo): BackendChoice {
+export function chooseBackend(service: RawService, reader: Reader, machine: Machine): BackendChoice {
   const { node } = service;
   const stated = reader.string(child<Service>(node, 'backend'));
   const named = BACKENDS.find((name) => name === stated);
   if (named !== undefined) return { backend: named, reason: 'the manifest says so', ordered: false };
   const order = orderOf(service, reader);
-  if (order.length > 0) return byOrder(order, service, reader, io);
+  if (order.length > 0) return byOrder(order, service, reader, machine);
   const image = imageKey(node);
   if (image !== undefined) return { backend: 'docker', reason: `\`${image}\` is given`, ordered: false };
   if (has(node, 'nix')) return { backend: 'nix', reason: '`nix` is given', ordered: false };
@@ -51,12 +57,12 @@ function byOrder(
   order: readonly BackendName[],
   service: RawService,
   reader: Reader,
-  io: ManifestIo,
+  machine: Machine,
 ): BackendChoice {
   const passed: string[] = [];
   for (const backend of order) {
-    const lack = lacks(backend, service, reader, io);
-    const available = io.backendAvailable?.(backend) ?? { available: true, reason: 'it is there' };
+    const lack = lacks(backend, service, reader, machine);
+    const available = machine.io.backendAvailable?.(backend) ?? { available: true, reason: 'it is there' };
     if (lack === undefined && available.available) {
       const reason =
         passed.length > 0
@@ -75,7 +81,7 @@ function lacks(
   backend: BackendName,
   service: RawService,
   reader: Reader,
-  io: ManifestIo,
+  { files }: Machine,
 ): string | undefined {
   const { node } = service;
   if (backend === 'docker') {
@@ -84,7 +90,7 @@ function lacks(
   if (!has(node, 'command')) return `${backend} has no \`command\``;
   if (backend === 'native' || has(node, 'nix')) return undefined;
   const flake = flakeOf(service, reader);
-  const isThere = isLocal(flake) && kindAt(io, `${flake}/flake.nix`) === 'file';
+  const isThere = isLocal(flake) && files.read(`${flake}/flake.nix`).ok;
   return isThere ? undefined : 'nix has no `nix` and no flake.nix';
 }
 

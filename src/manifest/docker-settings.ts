@@ -157,6 +157,7 @@ function networksOf({ service, facts, resources, reader }: DockerScope): readonl
       `service \`${service.id}\` has both \`networks\` and a \`network_mode\``,
       {
         note: 'only one of the two can hold',
+        help: 'take the networks back by `networks: !reset []` where they come from elsewhere',
         also: [{ place: list.place, note: 'the networks' }],
       },
     );

@@ -1,7 +1,7 @@
 import type { Place } from '../core/diagnostic.ts';
 import type { RestartSpec, ServiceId } from '../core/service.ts';
 import { chooseBackend } from './backend-choice.ts';
-import type { BackendChoice } from './backend-choice.ts';
+import type { BackendChoice, Machine } from './backend-choice.ts';
 import { dependencyFacts, networkDependency } from './dependencies.ts';
 import type { DependencyFact } from './dependencies.ts';
 import type { Docker, Healthcheck, Service } from './manifest-types.ts';
@@ -12,7 +12,6 @@ import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { restartOf } from './restart.ts';
 import type { RawService } from './services.ts';
-import type { ManifestIo } from './source.ts';
 
 /** What other services, and the checks across services, need to know of a service. */
 export interface Facts {
@@ -44,9 +43,9 @@ export function profilesOf(service: RawService, reader: Reader): string[] {
 }
 
 /** `reader` knows nothing of other services: what is read here is what they will be known by. */
-export function factsOf(service: RawService, reader: Reader, io: ManifestIo, active: boolean): Facts {
+export function factsOf(service: RawService, reader: Reader, machine: Machine, active: boolean): Facts {
   const { id, place, node } = service;
-  const choice = chooseBackend(service, reader, io);
+  const choice = chooseBackend(service, reader, machine);
   const container = choice.backend === 'docker' ? containerFact(service, reader) : undefined;
   const ready =
     readyFact(child<Service>(node, 'ready'), reader) ??

@@ -73,8 +73,10 @@ export function launchOf({ node, dir }: RawService, parts: Parts, reader: Reader
 
 /** Of a container those that are published. */
 function portSpecs({ ports, container }: Facts): readonly PortSpec[] {
-  return [...ports].flatMap(([name, { port, published }]) =>
-    port === undefined || (container !== undefined && !published) ? [] : [{ name, port }],
+  return [...ports].flatMap(([name, { port, published, protocol }]) =>
+    port === undefined || (container !== undefined && !published)
+      ? []
+      : [{ name, port, ...(protocol === 'udp' ? { protocol } : {}) }],
   );
 }
 

@@ -21,7 +21,7 @@ import { child, Reader } from './reader.ts';
 import { Report } from './report.ts';
 import { effectiveNode, ResolvedBuilder } from './resolved.ts';
 import type { ResolvedManifest } from './resolved.ts';
-import { collectResources, resourcesOf } from './resources.ts';
+import { collectResources, resourcesOf, secretVariables } from './resources.ts';
 import type { ProjectResources } from './resources.ts';
 import { secretsOf } from './secrets.ts';
 import { collectServices } from './services.ts';
@@ -82,9 +82,8 @@ class Loading {
     const redact = read === undefined ? [] : this.#redactPatterns(read.group);
     this.#redactor = createRedactor({ patterns: redact });
     for (const [name, value] of this.#looked) this.#noteSecret(name, value);
-    const interpolated = [...this.#secrets];
     const built = read === undefined ? undefined : this.#build(read.group, read.name, redact);
-    const masker = new Masker(this.#files.sources, this.#redactor, interpolated);
+    const masker = new Masker(this.#files.sources, this.#redactor, [...this.#secrets]);
     const diagnostics = masker.all(this.#report.list());
     const secrets = [...this.#secrets];
     const looked = [...new Set([...this.#files.looked, ...this.#others.looked])];
@@ -106,6 +105,7 @@ class Loading {
   #build(group: Group, name: string, redact: readonly string[]) {
     const raw = collectServices(group, this.#report);
     const resources = collectResources(group, this.#earlyReader());
+    for (const value of secretVariables(resources)) this.#secrets.add(value);
     const facts = this.#factsOf(raw);
     // What was not read may hold what seems to be missing.
     if (!this.#files.incomplete) {
@@ -142,10 +142,11 @@ class Loading {
       if (profile !== '*' && !known.has(profile)) this.#reportProfile(profile, known);
     }
     const facts = new Map<ServiceId, Facts>();
+    const machine = { io: this.#io, files: this.#others };
     for (const [id, service] of raw) {
       const own = profiles.get(id) ?? [];
       const takesPart = own.length === 0 || active.has('*') || own.some((profile) => active.has(profile));
-      facts.set(id, factsOf(service, this.#earlyReader(id), this.#io, takesPart));
+      facts.set(id, factsOf(service, this.#earlyReader(id), machine, takesPart));
     }
     return facts;
   }

@@ -60,6 +60,14 @@ export function resourcesOf({ volumes, networks }: ProjectResources): Resources 
   return { volumes: Object.fromEntries(volumes), networks: Object.fromEntries(networks) };
 }
 
+/** What the variables hold that secrets are read from, whether a service is given them or not. */
+export function secretVariables({ secrets }: ProjectResources): readonly string[] {
+  return [...secrets.values()].flatMap((source) => {
+    const value = source.from === 'env' ? source.lookup(source.variable) : undefined;
+    return value === undefined || value === '' ? [] : [value];
+  });
+}
+
 function entriesOf(root: MapNode, kind: Kind): readonly MapEntry[] {
   const value = child<Manifest>(root, kind);
   if (value === undefined || value.tag === 'reset') return [];

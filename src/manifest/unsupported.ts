@@ -1,5 +1,6 @@
 import type { Place } from '../core/diagnostic.ts';
 import type { EnvValue } from './environment.ts';
+import { hasHealthcheck } from './facts.ts';
 import type { Facts } from './facts.ts';
 import type { Docker, Limits, ProbeEntry, Service } from './manifest-types.ts';
 import type { MapEntry, MapNode, Node } from './node.ts';
@@ -51,14 +52,14 @@ function checkForeign(keys: readonly string[], scope: HonourScope): void {
   const { service, facts } = scope;
   if (facts.choice.ordered) return;
   for (const key of keys) {
-    const entry = entryOf(service.node, key);
-    if (entry === undefined || statedAt(service, key) === undefined) continue;
+    const place = statedAt(service, key);
+    if (place === undefined || entryOf(service.node, key) === undefined) continue;
     const { backend, reason } = facts.choice;
     const help =
       key === 'docker' && backend === 'native' && reason !== 'the manifest says so'
         ? 'name an `image` or a `build` for a container'
         : undefined;
-    refuse(key, entry.keyPlace, `the service runs on ${backend}: ${reason}`, scope, help);
+    refuse(key, place, `the service runs on ${backend}: ${reason}`, scope, help);
   }
 }
 
@@ -84,6 +85,7 @@ function checkContainer(scope: HonourScope): void {
     refuse('limits.address_space', space.place, why, scope);
   }
   checkAppended(scope);
+  checkDisabled(scope);
   for (const key of ['ready', 'live'] as const) {
     const notify = child<ProbeEntry>(child<Service>(node, key), 'notify');
     if (notify === undefined) continue;
@@ -91,6 +93,20 @@ function checkContainer(scope: HonourScope): void {
     refuse(`${key}.notify`, notify.place, why, scope);
   }
   checkHome(scope);
+}
+
+/** A probe cannot ask for what is switched off. */
+function checkDisabled({ service, reader }: HonourScope): void {
+  if (hasHealthcheck(service, reader)) return;
+  for (const key of ['ready', 'live'] as const) {
+    const probe = child<Service>(service.node, key);
+    const stated = isHealthcheck(probe, reader) ? probe : child<ProbeEntry>(probe, 'healthcheck');
+    if (stated === undefined) continue;
+    const message = `\`${key}\` of service \`${service.id}\` asks for its healthcheck, which is disabled`;
+    reader.report.error('conflicting-keys', stated.place, message, {
+      note: '`docker: {healthcheck: {disable: true}}` says so',
+    });
+  }
 }
 
 /** What the image gives a variable is not known, so nothing can be put beside it. */

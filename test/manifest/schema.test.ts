@@ -165,7 +165,7 @@ services:
       build: .
       healthcheck:
         disable: true
-  shell:
+  flaky:
     command: x
     nix:
       flake: .
@@ -351,7 +351,7 @@ describe('the loader', () => {
       return key === undefined ? [] : [`${index + 1} ${key}`];
     });
     // Names that people choose, as opposed to keys of the schema.
-    const services = ['box', 'wide', 'built', 'shell', 'dep', 'page', 'all'];
+    const services = ['box', 'wide', 'built', 'flaky', 'dep', 'page', 'all'];
     const chosen = [...services, 'x-untouched', 'one', 'two', 'data', 'theirs', 'inner', 'edge'];
     const keys = written.filter((entry) => !chosen.includes(entry.split(' ')[1] ?? ''));
     const touched = touchedKeys();
