@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, statSync }
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { applyNix, type NixEnvironment } from '../../../src/backends/nix/apply.ts';
-import type { NixSpec } from '../../../src/backends/nix/contract.ts';
+import type { NixSpec } from '../../../src/core/service.ts';
 import { nixFacts } from '../../../src/backends/nix/facts.ts';
 import { createNix, type Nix } from '../../../src/backends/nix/nix.ts';
 import { lacks } from '../../rig/needs.ts';
