@@ -8,7 +8,7 @@ import { lacks, lacksRoot } from '../../rig/needs.ts';
 import { eventually } from '../../rig/wait.ts';
 import { kill, runs } from '../native/rig.ts';
 import type { ConcreteLaunch } from '../../../src/core/launch.ts';
-import { enclosingBackend, SANDBOX, SandboxRig, STRICT } from './rig.ts';
+import { bwrapAbove, enclosingBackend, SANDBOX, SandboxRig, STRICT } from './rig.ts';
 
 /** Where nothing may lack the tests run and fail. */
 const MAY_LACK = process.env['SETPOINT_TEST_REQUIRE_ALL'] === undefined;
@@ -320,14 +320,4 @@ describe('a sandbox', () => {
 
 function launchOf(sandbox: SandboxSpec): Partial<ConcreteLaunch> {
   return { sandbox };
-}
-
-/** The parent outside of what encloses a process. */
-function bwrapAbove(pid: number): number {
-  for (let at = pid; at > 1;) {
-    const stat = readFileSync(`/proc/${at}/stat`, 'latin1');
-    if (stat.includes('(bwrap)')) return at;
-    at = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-  }
-  return 0;
 }

@@ -5,7 +5,7 @@ import { createEncloser } from '../../../src/backends/sandbox/enclosure.ts';
 import type { ConcreteLaunch } from '../../../src/core/launch.ts';
 import type { SandboxSpec } from '../../../src/core/service.ts';
 import type { Backend, Proc } from '../../../src/ports/backend.ts';
-import { Rig } from '../native/rig.ts';
+import { readFile, Rig } from '../native/rig.ts';
 
 /** A native backend whose launchers stand behind bubblewrap where the launch asks for it. */
 export function enclosingBackend(
@@ -44,4 +44,16 @@ export class SandboxRig extends Rig {
   refused(launch: Partial<ConcreteLaunch>): Promise<unknown> {
     return this.failure(['/bin/sh', '-c', 'echo it ran'], launch);
   }
+}
+
+/** The parent outside of what encloses a process: the outermost bwrap above it; 0 where there is none. */
+export function bwrapAbove(pid: number): number {
+  let found = 0;
+  for (let at = pid; at > 1;) {
+    const stat = readFile(`/proc/${at}/stat`);
+    if (stat === undefined) return found;
+    if (stat.includes('(bwrap)')) found = at;
+    at = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  }
+  return found;
 }
