@@ -249,10 +249,7 @@ function argvOf(command: DeclaredLaunch['command']): readonly string[] {
   }
 }
 
-function declaredCommand(
-  command: LaunchCommand,
-  at: TextContext,
-): Result<DeclaredLaunch['command'], string> {
+function declaredCommand(command: LaunchCommand, at: TextContext): Result<DeclaredLaunch['command'], string> {
   if (command.kind === 'image') return ok(command);
   const argv = concreteCommand(command, at);
   if (!argv.ok) return argv;
