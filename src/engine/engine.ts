@@ -3,7 +3,7 @@ import type { Cause, HappeningBody } from '../core/event.ts';
 import { explainError, lastMeaningfulLine } from '../core/errors.ts';
 import { describeExit, type Exit, type StartFailure } from '../core/exit.ts';
 import { policyFields } from '../core/fingerprint.ts';
-import { concreteLaunch } from '../core/launch.ts';
+import { concreteLaunch, type TextContext } from '../core/launch.ts';
 import type { GateVerdict } from '../core/machine.ts';
 import type { ObservedInstance } from '../core/plan.ts';
 import type { PlanStep, PlanView } from '../core/plan-view.ts';
@@ -136,12 +136,14 @@ export class Engine implements SupervisorHost {
     const { loaded } = this.#fleet;
     const { name } = loaded.project;
     const context = this.#contextOf(loaded);
-    const under = launchContext(name, ref.number, context);
+    const under = launchContext(spec, name, ref.number, context);
     const launch = concreteLaunch(spec, under);
     if (!launch.ok) return err({ code: 'other', message: launch.error });
+    const within: TextContext = { ...under, service: spec.id };
     return ok({
       launch: launch.value,
-      context: { ...under, service: spec.id },
+      context: within,
+      onMachine: { ...within, ...under.onMachine },
       ...launchRecord(spec, name, ref.number, context),
     });
   }
@@ -438,6 +440,8 @@ export class Engine implements SupervisorHost {
       redactor: of === loaded ? redactor : redactorOf(of),
       salt: this.#record.salt,
       port: (service, number, name) => this.#book.lookup(specs.get(service), number, name),
+      services: specs,
+      ...(of.project.resources === undefined ? {} : { resources: of.project.resources }),
     };
   }
 

@@ -19,8 +19,10 @@ import { newRunRecord, recentOf } from './run-record.ts';
 
 export interface PreparedLaunch extends LaunchRecord {
   readonly launch: ConcreteLaunch;
-  /** What late references in hooks, probes and stop commands are filled in from. */
+  /** What late references in commands that run beside the service, where it runs, are filled in from. */
   readonly context: TextContext;
+  /** The same for what runs or looks from the machine. */
+  readonly onMachine: TextContext;
 }
 
 export interface RunPorts {
