@@ -153,6 +153,47 @@ export interface ExecOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A command to be run beside a unit's main process, with somebody in front of it. */
+export interface ExecRequest {
+  readonly argv: readonly string[];
+  /** Under a terminal of its own: then all that it writes comes as `stdout`. */
+  readonly tty: boolean;
+  /** Size of the terminal to begin with. */
+  readonly columns?: number;
+  readonly rows?: number;
+  /** Set besides the unit's own environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Absent: the unit's working directory. */
+  readonly cwd?: string;
+  /** Absent: the unit's user. */
+  readonly user?: string;
+}
+
+/** Something a command wrote. */
+export interface ExecOutput {
+  readonly stream: 'stdout' | 'stderr';
+  readonly data: Uint8Array;
+}
+
+/** A command that somebody sits in front of. */
+export interface ExecSession {
+  /**
+   * What it writes, in order. Ends once the command has ended and all of it was read, or when the session is closed; does
+   * not reject. To be gone through once. What is not read holds the command up; nothing is kept without bound.
+   */
+  readonly output: AsyncIterable<ExecOutput>;
+  /** Resolves once it was handed over; rejects where nobody can read it any more. Order is kept. */
+  write(data: Uint8Array): Promise<void>;
+  /** Ends its standard input; twice is harmless. */
+  endInput(): void;
+  /** Only with a terminal: sets its size. Resolves with whether that could be done. */
+  resize(columns: number, rows: number): Promise<boolean>;
+  /** Resolves with how it ended; `unknown` where that cannot be told. Never rejects. */
+  readonly exited: Promise<Exit>;
+  /** Lets go of it, and ends it where it still runs, as far as that can be done; twice is harmless. */
+  close(): void;
+}
+
 /** A running unit: the main process and everything it has started. */
 export interface Proc {
   readonly run: RunId;
@@ -182,6 +223,8 @@ export interface Proc {
    * the machine: runs one there. Never rejects.
    */
   exec?(argv: readonly string[], options: ExecOptions): Promise<CommandResult>;
+  /** Where there is `exec`: the same for a command that somebody sits in front of. Never rejects. */
+  openExec?(request: ExecRequest): Promise<Result<ExecSession, StartFailure>>;
   /** Only where an engine looks after the unit's health. */
   readonly health?: HealthFeed;
   /** Absent: always known. */
