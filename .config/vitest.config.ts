@@ -9,9 +9,7 @@ export default defineConfig({
     // Adapters that nothing uses yet; their tests need engines of their own: SETPOINT_TEST_ADAPTERS=1 runs them too.
     exclude: [
       'test/bench/**',
-      ...(process.env['SETPOINT_TEST_ADAPTERS'] === undefined
-        ? ['test/backends/{docker,nix,sandbox}/**']
-        : []),
+      ...(process.env['SETPOINT_TEST_ADAPTERS'] === undefined ? ['test/backends/{nix,sandbox}/**'] : []),
     ],
     pool: 'forks',
     testTimeout: 30_000,
