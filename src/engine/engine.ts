@@ -124,6 +124,9 @@ export class Engine implements SupervisorHost {
   async prepareLaunch(ref: InstanceRef): Promise<Result<PreparedLaunch, StartFailure>> {
     const spec = this.#fleet.specs.get(ref.service) ?? this.#fleet.get(ref.id)?.spec;
     if (spec === undefined) throw new Error(`no specification of ${ref.id}`);
+    this.#noteUse(spec.launch.backend);
+    const recorded = this.recorded();
+    if (!recorded.ok) return recorded;
     try {
       await this.#book.allot(spec, ref.number);
     } catch (cause) {
@@ -365,7 +368,7 @@ export class Engine implements SupervisorHost {
   }
 
   services(): readonly ServiceSnapshot[] {
-    return this.#fleet.snapshots(this.#ports.backend.name);
+    return this.#fleet.snapshots();
   }
 
   /** An instance's supervisor. */
@@ -397,7 +400,10 @@ export class Engine implements SupervisorHost {
     await this.#ports.backend.prepare(
       plan.steps
         .filter(({ action }) => action === 'start' || action === 'replace')
-        .map(({ instance }) => ({ instanceDir: this.#ports.store.instanceDir(instance) })),
+        .map(({ backend, instance }) => ({
+          backend,
+          instanceDir: this.#ports.store.instanceDir(instance),
+        })),
     );
     if (this.#shutdown !== undefined) return;
     this.#runners = [];
@@ -432,6 +438,13 @@ export class Engine implements SupervisorHost {
     };
   }
 
+  /** On record before there is anything that a later clean-up would have to find. */
+  #noteUse(backend: string): void {
+    const known = this.#record.backends ?? [];
+    if (backend === 'native' || known.includes(backend)) return;
+    this.#remember({ backends: [...known, backend].sort() });
+  }
+
   #contextOf(of: LoadedProject): ProjectContext {
     const { loaded, specs: present, redactor } = this.#fleet;
     const specs = of === loaded ? present : new Map(of.project.services.map((s) => [s.id, s]));
@@ -450,7 +463,7 @@ export class Engine implements SupervisorHost {
     return {
       service: ref.service,
       number: ref.number,
-      backend: this.#ports.backend.name,
+      backend: supervisor.backend,
       state: machine.state.kind,
       wanted: machine.wanted,
       policy: policyFields(spec, redactor, salt),

@@ -165,7 +165,7 @@ export class Fleet {
     return this.all().filter((s) => direct.has(s) || (services.has(s.ref.service) && needsStart(s)));
   }
 
-  snapshots(backend: string): readonly ServiceSnapshot[] {
+  snapshots(): readonly ServiceSnapshot[] {
     const byService = new Map<ServiceId, Supervisor[]>();
     for (const id of this.#specs.keys()) byService.set(id, []);
     for (const supervisor of this.#supervisors.values()) {
@@ -177,16 +177,16 @@ export class Fleet {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .flatMap(([id, list]) => {
         const spec = this.#specs.get(id) ?? list[0]?.spec;
-        return spec === undefined ? [] : [this.#snapshot(spec, list, backend)];
+        return spec === undefined ? [] : [this.#snapshot(spec, list)];
       });
   }
 
-  #snapshot(spec: ServiceSpec, list: readonly Supervisor[], backend: string): ServiceSnapshot {
+  #snapshot(spec: ServiceSpec, list: readonly Supervisor[]): ServiceSnapshot {
     return {
       id: spec.id,
       ...(spec.description === undefined ? {} : { description: spec.description }),
       labels: spec.labels,
-      backend,
+      backend: spec.launch.backend,
       backendReason: spec.backendReason,
       replicas: spec.replicas,
       dependsOn: spec.dependsOn,

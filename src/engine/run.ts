@@ -126,6 +126,11 @@ export class Run {
     return this.#record;
   }
 
+  /** Undefined until its launch is known. */
+  get backend(): string | undefined {
+    return this.#record?.backend ?? this.#prepared?.launch.backend;
+  }
+
   /** Whether an earlier daemon started it. */
   get adopted(): boolean {
     return this.#cause === undefined;
@@ -261,7 +266,7 @@ export class Run {
   }
 
   #noteBegin(prepared: PreparedLaunch): Result<void, StartFailure> {
-    const { store, backend } = this.#ports;
+    const { store } = this.#ports;
     const { ref, spec, restarts, recentRestarts, lastExit } = this.#owner;
     const started = { run: this.id, startedAt: this.#startedWall };
     const record = newRunRecord({
@@ -269,7 +274,7 @@ export class Run {
       ...started,
       prepared,
       stop: spec.stop,
-      backend: backend.name,
+      backend: prepared.launch.backend,
       restarts,
       recentRestarts,
       lastExit,

@@ -119,6 +119,11 @@ export class Supervisor {
     return fingerprint === undefined || fields === undefined ? {} : { fingerprint, fields };
   }
 
+  /** What runs the present run, or ran the last one; without any, what would run the next one. */
+  get backend(): string {
+    return this.#run?.backend ?? this.#record?.backend ?? this.#spec.launch.backend;
+  }
+
   /** As those see it that depend on it: a run that was taken over may have ended, and counts once it was seen alive. */
   get stateForGates(): InstanceState {
     const { state } = this;

@@ -1,4 +1,5 @@
 import type { Exit, StartFailure } from '../core/exit.ts';
+import type { Redactor } from '../core/redact.ts';
 import type { Result } from '../core/result.ts';
 import type { InstanceId, LaunchSpec, ServiceId } from '../core/service.ts';
 import type { ConcreteLaunch } from '../core/launch.ts';
@@ -274,8 +275,14 @@ export interface Backend {
    * replaces what runs. Undefined where there is nothing of the kind or it cannot be told. Never rejects.
    */
   inputs?(launch: LaunchSpec): Promise<string | undefined>;
-  /** How a person would do by hand what `start` does: a shell command line. Values of the environment are not masked yet. */
-  commandLine?(request: Omit<StartRequest, 'instanceDir' | 'stdoutPath' | 'stderrPath' | 'requires'>): string;
+  /**
+   * How a person would do by hand what `start` does: a shell command line, without what `redactor` finds secret in its
+   * words. Undefined where there is no such command.
+   */
+  commandLine?(
+    request: Omit<StartRequest, 'instanceDir' | 'stdoutPath' | 'stderrPath' | 'requires'>,
+    redactor?: Pick<Redactor, 'args'>,
+  ): string | undefined | Promise<string | undefined>;
   /** What of this project is there and was made by no run in `known`. The error says why it cannot be told. Never rejects. */
   orphans?(project: string, known: ReadonlySet<RunId>): Promise<Result<readonly Orphan[], StartFailure>>;
   /** Removes one, whatever its state; one that is gone is no error. Never rejects. */
@@ -287,8 +294,11 @@ export interface Backend {
   removeProject?(project: string, options: { readonly volumes: boolean }): Promise<CleanupReport>;
   /** Lets go of everything without touching it: nothing is followed any more. */
   close?(): void;
-  /** Does once for many runs what can be done for many at once. A failure shows in the `start` it concerns. */
-  prepare(requests: readonly { readonly instanceDir: string }[]): Promise<void>;
+  /**
+   * Does once for many runs what can be done for many at once. A failure shows in the `start` it concerns. `backend`:
+   * whose runs they are; absent: of this one.
+   */
+  prepare(requests: readonly { readonly backend?: string; readonly instanceDir: string }[]): Promise<void>;
   /** Resolves once the process is there (not once it is ready), or with why it could not be. Never rejects. */
   start(request: StartRequest): Promise<Result<StartedProc, StartFailure>>;
   /**

@@ -26,6 +26,8 @@ export interface ProjectRecord {
     /** Of the content of all files that went into what was applied last; salted. */
     readonly digest: string;
   };
+  /** The backends besides `native` by which a service was ever run: they may have something of it. Absent: none. */
+  readonly backends?: readonly string[];
   /** Salt of the digests in run records; random, made once. */
   readonly salt: string;
 }
