@@ -5,7 +5,7 @@ import type { MachineEvent } from '../core/machine.ts';
 import type { LaunchRecord } from '../core/project-plan.ts';
 import { isSuccess } from '../core/restart.ts';
 import { err, ok, type Result } from '../core/result.ts';
-import type { Hook, ServiceSpec } from '../core/service.ts';
+import type { ServiceSpec } from '../core/service.ts';
 import type { InstanceRef, InstanceState, RunId, Wanted } from '../core/state.ts';
 import type { Backend, Failpoint, Proc, RunRecord } from '../ports/backend.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -13,7 +13,7 @@ import type { CommandRunner } from '../ports/commands.ts';
 import type { LogStore } from '../ports/logs.ts';
 import type { Prober } from '../ports/probes.ts';
 import type { Store } from '../ports/store.ts';
-import { runHook } from './hooks.ts';
+import { HookRunner } from './hooks.ts';
 import { Probing } from './probing.ts';
 import { newRunRecord, recentOf } from './run-record.ts';
 
@@ -103,7 +103,7 @@ export class Run {
   #over = false;
   /** Resolves once no hook or command that asks the service to end is under way. */
   #asked: Promise<unknown> = Promise.resolve();
-  readonly #hooks = new Set<AbortController>();
+  readonly #hooks: HookRunner;
 
   constructor(id: RunId, owner: RunOwner, ports: RunPorts, startedWall = ports.clock.wall()) {
     const { clock } = ports;
@@ -112,6 +112,12 @@ export class Run {
     this.#ports = ports;
     this.#startedWall = startedWall;
     this.#startedAt = clock.now() - Math.max(0, clock.wall() - startedWall);
+    this.#hooks = new HookRunner({
+      commands: ports.commands,
+      prepared: async () => this.#prepared ?? (await this.#preparedAnew()),
+      tell: (happening) => owner.tell(happening),
+      masked: (text) => owner.masked(text),
+    });
   }
 
   get proc(): Proc | undefined {
@@ -159,7 +165,7 @@ export class Run {
     this.#owner.dispatch({ type: 'started', run: this.id, ...(pid === undefined ? {} : { pid }) });
     this.#follow(proc);
     this.#announceOncePidIsKnown(proc, PID_POLLS);
-    void this.#runHook('post_start', this.#owner.spec.hooks.postStart);
+    void this.#hooks.run('post_start', this.#owner.spec.hooks.postStart);
   }
 
   /** Takes over a run of an earlier daemon; its end, if it has ended, follows through `proc.exited`. */
@@ -236,7 +242,7 @@ export class Run {
 
   /** Kills the hooks that are under way. */
   giveUpHooks(): void {
-    for (const hook of this.#hooks) hook.abort();
+    this.#hooks.giveUp();
   }
 
   /** Cancels all that is under way in this process; the unit is left alone. */
@@ -255,7 +261,7 @@ export class Run {
     const prepared = await this.#owner.prepareLaunch();
     if (!prepared.ok) return prepared;
     this.#prepared = prepared.value;
-    const hook = await this.#runHook('pre_start', this.#owner.spec.hooks.preStart);
+    const hook = await this.#hooks.run('pre_start', this.#owner.spec.hooks.preStart);
     if (!hook.ok) return err({ code: 'hook-failed', message: hook.error });
     if (this.#abandoned) return err(GIVEN_UP);
     const noted = this.#noteBegin(prepared.value);
@@ -442,7 +448,7 @@ export class Run {
     if (stop.killTree) await proc.gone;
     await this.#asked;
     this.#ended(this.#verdictOn(exit));
-    if (!this.#owner.isKilling()) await this.#runHook('post_stop', hooks.postStop);
+    if (!this.#owner.isKilling()) await this.#hooks.run('post_stop', hooks.postStop);
     this.#owner.dispatch({ type: 'gone', run: this.id, ranMs });
   }
 
@@ -506,7 +512,7 @@ export class Run {
    * or no need to. Both carry the run's mark: a later daemon that finds them at it ends them with the unit.
    */
   async #ask(): Promise<boolean> {
-    await this.#runHook('pre_stop', this.#owner.spec.hooks.preStop, this.id);
+    await this.#hooks.run('pre_stop', this.#owner.spec.hooks.preStop, this.id);
     if (this.#killed) return true;
     if (this.#mainEnded) return false;
     return (await this.#runStopCommand()) || this.#killed;
@@ -516,27 +522,8 @@ export class Run {
   async #runStopCommand(): Promise<boolean> {
     const { command, graceMs } = this.#owner.spec.stop;
     if (command === undefined) return false;
-    const done = await this.#runHook('stop.command', { command, timeoutMs: Math.max(1, graceMs) }, this.id);
+    const done = await this.#hooks.run('stop.command', { command, timeoutMs: Math.max(1, graceMs) }, this.id);
     return done.ok;
-  }
-
-  async #runHook(name: string, hook: Hook | undefined, run?: RunId): Promise<Result<void, string>> {
-    if (hook === undefined) return ok(undefined);
-    const prepared = this.#prepared ?? (await this.#preparedAnew());
-    if (prepared === undefined) return err(`${name} could not run: its environment is not known`);
-    const { commands } = this.#ports;
-    const controller = new AbortController();
-    this.#hooks.add(controller);
-    const { signal } = controller;
-    const { ok: good, detail } = await runHook(name, hook, prepared, {
-      commands,
-      signal,
-      ...(run === undefined ? {} : { run }),
-    });
-    this.#hooks.delete(controller);
-    const shown = this.#owner.masked(detail);
-    this.#owner.tell({ type: 'hook-ran', hook: name, ok: good, detail: shown });
-    return good ? ok(undefined) : err(`${name} failed: ${shown}`);
   }
 
   /** An adopted run's launch is not on disk (it may hold secrets); the present manifest's stands in for it. */
