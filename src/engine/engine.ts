@@ -1,4 +1,10 @@
-import type { ActionRequest, DownRequest, Leftover, ServiceSnapshot } from '../core/api.ts';
+import type {
+  ActionRequest,
+  CleanupReport,
+  DownRequest,
+  DownResponse,
+  ServiceSnapshot,
+} from '../core/api.ts';
 import type { Cause, HappeningBody } from '../core/event.ts';
 import { explainError, lastMeaningfulLine } from '../core/errors.ts';
 import { describeExit, type Exit, type StartFailure } from '../core/exit.ts';
@@ -25,6 +31,7 @@ import { edgesOf, Fleet, type LoadedProject, redactorOf } from './fleet.ts';
 import { PlanRunner } from './plan-runner.ts';
 import { PortBook } from './port-book.ts';
 import { Publisher } from './publisher.ts';
+import { leftoversOf, removeLeavings } from './removal.ts';
 import { type ResumedRun, takeOver } from './resumption.ts';
 import type { PreparedLaunch } from './run.ts';
 import { select, type UnknownName } from './select.ts';
@@ -73,6 +80,7 @@ export class Engine implements SupervisorHost {
   /** Plans under way. An apply supersedes all of them; what is asked of single services goes on beside them. */
   #runners: readonly PlanRunner[] = [];
   #shutdown: Shutdown | undefined;
+  #ending: Promise<DownResponse> | undefined;
   #revision = 0;
   readonly #dirty = new Set<ServiceId>();
   #settling = false;
@@ -341,16 +349,14 @@ export class Engine implements SupervisorHost {
   }
 
   /** Resolves once the project is down, or once all means have been used. */
-  async down(
-    request: DownRequest,
-  ): Promise<{ readonly stopped: number; readonly leftovers: readonly Leftover[] }> {
+  down(request: DownRequest): Promise<DownResponse> {
     const shutdown = this.#shutdown ?? this.#beginShutdown(request);
+    if (request.volumes === true && this.#record.shutdown?.volumes !== true) {
+      this.#remember({ shutdown: { reason: shutdown.reason, volumes: true } });
+    }
     shutdown.escalate(request.level);
-    const before = this.#fleet.size;
-    const { clean } = await shutdown.finished;
-    const leftovers = clean ? [] : await this.#leftovers();
-    if (clean) this.#afterShutdown();
-    return { stopped: before - new Set(leftovers.map((l) => l.instance)).size, leftovers };
+    this.#ending ??= this.#endShutdown(shutdown);
+    return this.#ending;
   }
 
   /**
@@ -631,7 +637,9 @@ export class Engine implements SupervisorHost {
     };
     const shutdown = new Shutdown(host, request.reason, timeoutMs);
     this.#shutdown = shutdown;
-    this.#remember({ shutdown: { reason: request.reason } });
+    this.#remember({
+      shutdown: { reason: request.reason, ...(request.volumes === true ? { volumes: true } : {}) },
+    });
     this.#tell({ type: 'shutdown-began', reason: request.reason });
     this.#revision += 1;
     this.#publisher.changed();
@@ -639,25 +647,39 @@ export class Engine implements SupervisorHost {
     return shutdown;
   }
 
+  async #endShutdown({ finished }: Shutdown): Promise<DownResponse> {
+    const before = this.#fleet.size;
+    const { clean } = await finished;
+    const removed = await this.#removeLeavings();
+    const leftovers = clean ? [] : await leftoversOf(this.#fleet.all(), (text) => this.masked(text));
+    if (clean) this.#afterShutdown();
+    const stopped = before - new Set(leftovers.map((l) => l.instance)).size;
+    return { stopped, leftovers, ...(removed === undefined ? {} : { removed }) };
+  }
+
+  async #removeLeavings(): Promise<CleanupReport | undefined> {
+    const { name, backends = [] } = this.#record;
+    if (backends.length === 0) return undefined;
+    // Until here somebody may have asked for it.
+    const volumes = this.#record.shutdown?.volumes === true;
+    const removed = await removeLeavings(this.#ports.backend, name, volumes, this.#fleet.all());
+    const names = [...removed.containers, ...removed.networks, ...removed.volumes];
+    if (names.length > 0) this.#tell({ type: 'leavings-removed', names });
+    for (const { what, why } of removed.failed) {
+      this.#tell({ type: 'warning', message: `${what} could not be removed: ${why}` });
+    }
+    const { leavings: _before, ...rest } = this.#record;
+    const isAll = removed.failed.length === 0;
+    this.#record = { ...rest, ...(isAll ? {} : { leavings: true }) };
+    this.#remember(isAll && volumes ? { backends: [] } : {});
+    return removed;
+  }
+
   #afterShutdown(): void {
     for (const supervisor of this.#fleet.all()) this.#ports.store.removeRun(supervisor.ref.id);
     const { shutdown: _over, ...rest } = this.#record;
     this.#record = rest;
     this.#remember({ phase: 'down', stopped: [], scale: {} });
-  }
-
-  async #leftovers(): Promise<readonly Leftover[]> {
-    const live = this.#fleet.all().filter(mayLive);
-    const found = await Promise.all(
-      live.map(async ({ ref, proc }) =>
-        ((await proc?.members()) ?? []).map((m) => ({
-          instance: ref.id,
-          pid: m.pid,
-          command: this.#fleet.redactor.text(m.command),
-        })),
-      ),
-    );
-    return found.flat();
   }
 
   #remember(change: Partial<ProjectRecord>): void {

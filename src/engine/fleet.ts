@@ -1,6 +1,6 @@
 import type { ServiceSnapshot } from '../core/api.ts';
 import { formatDuration } from '../core/duration.ts';
-import { gate } from '../core/gate.ts';
+import { type DependencyInstance, gate } from '../core/gate.ts';
 import type { Edges } from '../core/graph.ts';
 import type { GateVerdict } from '../core/machine.ts';
 import { createRedactor, type Redactor } from '../core/redact.ts';
@@ -151,10 +151,13 @@ export class Fleet {
   }
 
   /** A service's instances as the gate sees them. */
-  instances(
-    service: ServiceId,
-  ): { state: Supervisor['state']; wanted: 'up' | 'down'; seen: readonly string[] }[] {
-    return this.of(service).map((s) => ({ state: s.stateForGates, wanted: s.machine.wanted, seen: s.seen }));
+  instances(service: ServiceId): readonly DependencyInstance[] {
+    return this.of(service).map((s) => ({
+      state: s.stateForGates,
+      wanted: s.machine.wanted,
+      seen: s.seen,
+      ...(s.unknown === undefined ? {} : { unknown: s.unknown }),
+    }));
   }
 
   /** The chosen ones, and all that they run on and that needs to be started for it. */

@@ -8,6 +8,8 @@ import type { PreparedLaunch } from './run.ts';
 
 export interface HookHost {
   readonly commands: CommandRunner;
+  /** Runs the hooks that run where the service is, if that is not on the machine and there is something to be in. */
+  within(): CommandRunner | undefined;
   /** What hooks run with; undefined where that is not known. */
   prepared(): Promise<PreparedLaunch | undefined>;
   tell(happening: HappeningBody): void;
@@ -28,12 +30,18 @@ export class HookRunner {
   async run(name: string, hook: Hook | undefined, run?: RunId): Promise<Result<void, string>> {
     if (hook === undefined) return ok(undefined);
     const { commands, masked, tell } = this.#host;
+    const within = WITHIN.has(name) ? this.#host.within() : undefined;
     const prepared = await this.#host.prepared();
     if (prepared === undefined) return err(`${name} could not run: its environment is not known`);
     const controller = new AbortController();
     this.#underWay.add(controller);
     const { signal } = controller;
-    const options = { commands, signal, ...(run === undefined ? {} : { run }) };
+    const options = {
+      commands,
+      signal,
+      ...(run === undefined ? {} : { run }),
+      ...(within === undefined ? {} : { within }),
+    };
     const { ok: good, detail } = await runHook(name, hook, prepared, options);
     this.#underWay.delete(controller);
     const shown = masked(detail);
@@ -47,8 +55,13 @@ export class HookRunner {
   }
 }
 
+/** Before the start and after the end there is nothing to be in. */
+const WITHIN: ReadonlySet<string> = new Set(['post_start', 'pre_stop', 'stop.command']);
+
 interface HookOptions {
   readonly commands: CommandRunner;
+  /** Runs it instead, in the unit's own environment and folder. */
+  readonly within?: CommandRunner;
   readonly signal: AbortSignal;
   readonly run?: RunId;
 }
@@ -61,15 +74,16 @@ async function runHook(
   name: string,
   hook: Hook,
   prepared: PreparedLaunch,
-  { commands, signal, run }: HookOptions,
+  { commands, within, signal, run }: HookOptions,
 ): Promise<{ readonly ok: boolean; readonly detail: string }> {
-  const argv = concreteCommand(hook.command, prepared.context);
+  const context = within === undefined ? prepared.onMachine : prepared.context;
+  const argv = concreteCommand(hook.command, context);
   if (!argv.ok) return { ok: false, detail: argv.error };
-  const result = await commands.run({
+  const result = await (within ?? commands).run({
     argv: argv.value,
     cwd: prepared.launch.cwd,
     env: {
-      ...prepared.launch.env,
+      ...(within === undefined ? prepared.launch.env : {}),
       SETPOINT_HOOK: name,
       ...(run === undefined ? {} : { SETPOINT_RUN: run }),
     },

@@ -14,8 +14,10 @@ import type { LogStore } from '../ports/logs.ts';
 import type { Prober } from '../ports/probes.ts';
 import type { Store } from '../ports/store.ts';
 import { HookRunner } from './hooks.ts';
+import { GIVEN_UP, Materialising } from './materialising.ts';
 import { Probing } from './probing.ts';
 import { newRunRecord, recentOf } from './run-record.ts';
+import { runnerWithin } from './within.ts';
 
 export interface PreparedLaunch extends LaunchRecord {
   readonly launch: ConcreteLaunch;
@@ -84,10 +86,11 @@ export class Run {
   readonly #owner: RunOwner;
   readonly #ports: RunPorts;
   /** Epoch ms; for people and records. */
-  readonly #startedWall: number;
+  #startedWall: number;
   /** Monotonic ms. */
-  readonly #startedAt: number;
+  #startedAt: number;
   readonly #timers = new Set<() => void>();
+  #unsubscribe: () => void = () => {};
   /** Why it was started; absent for an adopted one, whose start an earlier daemon told of. */
   #cause: Cause | undefined;
   #proc: Proc | undefined;
@@ -103,7 +106,10 @@ export class Run {
   #over = false;
   /** Resolves once no hook or command that asks the service to end is under way. */
   #asked: Promise<unknown> = Promise.resolve();
+  /** How many of those are. */
+  #asks = 0;
   readonly #hooks: HookRunner;
+  readonly #material: Materialising;
 
   constructor(id: RunId, owner: RunOwner, ports: RunPorts, startedWall = ports.clock.wall()) {
     const { clock } = ports;
@@ -114,8 +120,15 @@ export class Run {
     this.#startedAt = clock.now() - Math.max(0, clock.wall() - startedWall);
     this.#hooks = new HookRunner({
       commands: ports.commands,
+      within: () => runnerWithin(this.#proc),
       prepared: async () => this.#prepared ?? (await this.#preparedAnew()),
       tell: (happening) => owner.tell(happening),
+      masked: (text) => owner.masked(text),
+    });
+    this.#material = new Materialising({
+      backend: ports.backend,
+      clock,
+      changed: () => owner.changed(),
       masked: (text) => owner.masked(text),
     });
   }
@@ -140,6 +153,24 @@ export class Run {
   /** Whether an earlier daemon started it. */
   get adopted(): boolean {
     return this.#cause === undefined;
+  }
+
+  /** What is being brought about for its start at the moment. */
+  get progress(): string | undefined {
+    return this.#material.progress;
+  }
+
+  /** Why what is known of it may be wrong by now; undefined where it is not. */
+  get unknown(): string | undefined {
+    const knowledge = this.#over ? undefined : this.#proc?.knowledge;
+    if (knowledge?.current() !== 'unknown') return undefined;
+    return this.#owner.masked(knowledge.reason?.() ?? 'whoever runs it does not answer');
+  }
+
+  /** Whether it has that `ready` probe: what an engine would tell of a container's health it may not have. */
+  isProbed({ ready }: Pick<ServiceSpec, 'ready'>): boolean {
+    if (ready?.check.kind !== 'health' || this.#proc === undefined) return ready !== undefined;
+    return this.unknown !== undefined || (this.#proc.health?.current() ?? 'none') !== 'none';
   }
 
   /** What its probes last saw. */
@@ -192,7 +223,7 @@ export class Run {
     // A hook before the start is given so long as well.
     this.#after(stop.graceMs, () => this.#owner.dispatch({ type: 'grace-over', run: this.id }));
     if (proc === undefined) {
-      this.#abandoned = true;
+      this.#abandon();
       return;
     }
     // It was to be killed before there was anything to kill.
@@ -205,7 +236,10 @@ export class Run {
     if (!this.#mainEnded) {
       const asking = this.#ask();
       this.#asked = asking;
-      if (await asking) return;
+      this.#asks += 1;
+      const done = await asking;
+      this.#asks -= 1;
+      if (done) return;
     }
     await proc.signal(stop.signal, this.#scope());
   }
@@ -216,12 +250,17 @@ export class Run {
     this.#killed = true;
     this.giveUpHooks();
     if (this.#proc === undefined) {
-      this.#abandoned = true;
+      this.#abandon();
       return;
     }
     await this.#proc.signal('SIGKILL', this.#scope());
     // A fork can slip through between a look and a kill, so look again until the unit is gone.
     if (this.#isStopping()) this.#after(KILL_AGAIN_MS, () => void this.kill());
+  }
+
+  #abandon(): void {
+    this.#abandoned = true;
+    this.#material.giveUp();
   }
 
   /** Sends a signal without wanting anything else. Resolves with how many processes got it. */
@@ -248,6 +287,8 @@ export class Run {
   /** Cancels all that is under way in this process; the unit is left alone. */
   release(): void {
     this.endProbing();
+    this.#material.giveUp();
+    this.#unsubscribe();
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
   }
@@ -261,6 +302,12 @@ export class Run {
     const prepared = await this.#owner.prepareLaunch();
     if (!prepared.ok) return prepared;
     this.#prepared = prepared.value;
+    const brought = await this.#material.run(prepared.value.launch);
+    if (this.#abandoned) return err(GIVEN_UP);
+    if (!brought.ok) return brought;
+    // What took its time until now is no part of the run.
+    this.#startedWall = this.#ports.clock.wall();
+    this.#startedAt = this.#ports.clock.now();
     const hook = await this.#hooks.run('pre_start', this.#owner.spec.hooks.preStart);
     if (!hook.ok) return err({ code: 'hook-failed', message: hook.error });
     if (this.#abandoned) return err(GIVEN_UP);
@@ -348,8 +395,17 @@ export class Run {
       const left = Math.max(0, timeoutMs - (this.#ports.clock.now() - this.#startedAt));
       this.#after(left, () => this.#owner.dispatch({ type: 'timed-out', run: this.id, afterMs: timeoutMs }));
     }
+    this.#unsubscribe = proc.knowledge?.subscribe(() => this.#knowsOrNot(proc)) ?? this.#unsubscribe;
     void proc.exited.then((exit) => this.#mainDone(proc, exit));
     void this.#probe(proc);
+  }
+
+  /** What was asked of it meanwhile may not have reached it. */
+  #knowsOrNot(proc: Proc): void {
+    this.#owner.changed();
+    if (proc.knowledge?.current() === 'unknown' || !this.#isStopping() || this.#mainEnded) return;
+    if (this.#killed) void this.kill();
+    else if (this.#asks === 0) void proc.signal(this.#owner.spec.stop.signal, this.#scope());
   }
 
   #ownProbes(): Pick<ServiceSpec, 'ready' | 'live'> {
@@ -370,6 +426,7 @@ export class Run {
     if (prepared === undefined || this.#mainEnded || this.#probing !== undefined) return;
     const { state } = this.#owner;
     if (state.kind !== 'running' || state.run !== this.id) return;
+    const within = runnerWithin(proc);
     this.#probing = new Probing(
       this.#ports,
       {
@@ -377,6 +434,7 @@ export class Run {
         unready: (reason) => this.#lostReadiness(reason),
         unhealthy: (reason) => this.#owner.dispatch({ type: 'unhealthy', run: this.id, reason }),
         seen: (pattern) => this.#saw(pattern),
+        probed: (probed) => this.#owner.dispatch({ type: 'probed', run: this.id, probed }),
         changed: () => this.#owner.changed(),
         masked: (text) => this.#owner.masked(text),
       },
@@ -384,12 +442,16 @@ export class Run {
         instance: this.#owner.ref.id,
         run: this.id,
         context: prepared.context,
+        onMachine: prepared.onMachine,
         cwd: prepared.launch.cwd,
         env: prepared.launch.env,
         startedAt: this.#startedAt,
         wasReady: this.#record?.readyAt !== undefined,
         patterns: this.#unseen(),
         ...(proc.notify === undefined ? {} : { notify: proc.notify }),
+        ...(proc.health === undefined ? {} : { health: proc.health }),
+        ...(proc.knowledge === undefined ? {} : { knowledge: proc.knowledge }),
+        ...(within === undefined ? {} : { within }),
       },
       this.#ownProbes(),
     );
@@ -534,5 +596,3 @@ export class Run {
     return prepared.value;
   }
 }
-
-const GIVEN_UP: StartFailure = { code: 'other', message: 'given up before the start was through' };

@@ -1,3 +1,4 @@
+import type { CleanupReport } from '../core/api.ts';
 import type { Exit, StartFailure } from '../core/exit.ts';
 import type { Redactor } from '../core/redact.ts';
 import type { Result } from '../core/result.ts';
@@ -198,6 +199,8 @@ export interface ExecSession {
 /** A running unit: the main process and everything it has started. */
 export interface Proc {
   readonly run: RunId;
+  /** What it is called where it is more than a process of the machine: "container shop-db-1". */
+  readonly unit?: string;
   /** The service's own process, not the launcher; undefined until known. */
   pid(): number | undefined;
   /** Resolves when the main process ended, with how. Never rejects. */
@@ -248,13 +251,7 @@ export interface Orphan {
   readonly running: boolean;
 }
 
-/** What a clean-up did, by name; `failed` names what is left, and why. */
-export interface CleanupReport {
-  readonly containers: readonly string[];
-  readonly networks: readonly string[];
-  readonly volumes: readonly string[];
-  readonly failed: readonly { readonly what: string; readonly why: string }[];
-}
+export type { CleanupReport };
 
 /** Runs services. The engine knows nothing else of how. */
 export interface Backend {
