@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { dirname } from 'node:path';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { createNativeBackend } from '../backends/native/native-backend.ts';
 import { createCommandRunner } from '../backends/native/commands.ts';
+import { createEncloser } from '../backends/sandbox/enclosure.ts';
 import { createOomCounter } from '../backends/native/oom.ts';
 import { findFreePort } from '../backends/native/ports.ts';
 import { API_VERSION, type DaemonInfo } from '../core/api.ts';
@@ -22,6 +24,7 @@ import { prepareRuntimeDir } from '../store/runtime-dir.ts';
 import { openStore } from '../store/store.ts';
 import { type ApiServer, createApiServer } from './api/server.ts';
 import { ProjectControl } from './control.ts';
+import { createBackends } from './backends.ts';
 import { failpointOf } from './failpoint.ts';
 import { lookAt, markingIo, UNREAD } from './file-marks.ts';
 import { createFileWatcher } from './file-watcher.ts';
@@ -45,6 +48,12 @@ export interface RunningDaemon {
   shutdown(reason: string, level: 0 | 1 | 2): void;
   /** Takes the manifest up again, whether it was edited or not. */
   reload(): void;
+}
+
+/** Of the XDG Base Directory Specification: what can be made again. */
+function cacheFolder(env: Env): string {
+  const given = env['XDG_CACHE_HOME'];
+  return join(given?.startsWith('/') === true ? given : join(env['HOME'] ?? homedir(), '.cache'), 'setpoint');
 }
 
 /** How often the daemon looks whether its socket is still there: without it nobody could reach it, or replace it. */
@@ -128,18 +137,35 @@ async function compose(
   const load: Load = (request, hostEnv) => loadWith(request, hostEnv, record.salt);
   const failpoint = failpointOf(process.env['SETPOINT_FAILPOINT']);
   const oomCounter = createOomCounter();
-  const backend = createNativeBackend({
+  const commands = createCommandRunner(callersUmask);
+  const native = createNativeBackend({
     umask: callersUmask,
     oomCounter,
     fence,
+    encloser: createEncloser({ env: process.env, hidden: [dirname(paths.socketPath)] }),
     ...(failpoint === undefined ? {} : { failpoint }),
+  });
+  const backend = createBackends({
+    native,
+    docker: async () => {
+      const { createDockerBackend } = await import('../backends/docker/docker-backend.ts');
+      return createDockerBackend({
+        env: options.env,
+        stateDir: paths.stateDir,
+        onWarning: (message) => store.append({ type: 'warning', message }, {}),
+      });
+    },
+    nix: async () => {
+      const { createNixBackend } = await import('../backends/nix/nix-backend.ts');
+      return createNixBackend({ native, commands, env: options.env, cacheRoot: cacheFolder(options.env) });
+    },
+    used: () => engine.record.backends ?? [],
   });
   const logs = createLogStore({
     stateDir: paths.stateDir,
     onWarning: (message) => store.append({ type: 'warning', message }, {}),
   });
-  const commands = createCommandRunner(callersUmask);
-  const engine = new Engine(
+  const engine: Engine = new Engine(
     {
       clock: systemClock,
       random: Math.random,
@@ -201,6 +227,7 @@ async function compose(
     await server.close();
     control.dispose();
     engine.dispose();
+    backend.close?.();
     logs.close();
     store.append({ type: 'daemon-stopped', reason }, {});
     unlock();
