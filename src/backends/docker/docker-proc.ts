@@ -1,12 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerInspectInfo } from './dockerode.ts';
-import type { Exit } from '../../core/exit.ts';
-import { ok } from '../../core/result.ts';
-import type { ExecOptions, Proc, UnitMember, UnitStats } from '../../ports/backend.ts';
+import type { Exit, StartFailure } from '../../core/exit.ts';
+import { err, ok, type Result } from '../../core/result.ts';
+import type {
+  ExecOptions,
+  ExecRequest,
+  ExecSession,
+  Proc,
+  UnitMember,
+  UnitStats,
+} from '../../ports/backend.ts';
 import type { CommandResult } from '../../ports/commands.ts';
 import { removeContainer } from './cleanup.ts';
 import type { Engine, EngineResult } from './engine.ts';
 import { execIn } from './exec.ts';
+import { openExec } from './exec-session.ts';
 import { exitOf } from './exits.ts';
 import { ObservedHealth } from './health.ts';
 import { ContainerInput } from './input.ts';
@@ -149,6 +157,14 @@ export class DockerProc implements Proc {
       return { kind: 'not-started', output: 'the container does not run' };
     }
     return execIn(this.#engine, container, argv, options);
+  }
+
+  async openExec(request: ExecRequest): Promise<Result<ExecSession, StartFailure>> {
+    const container = this.#container;
+    if (this.#over || container === undefined) {
+      return err({ code: 'other', message: 'the container does not run' });
+    }
+    return openExec(this.#engine, container, request);
   }
 
   /** Lets go of the container: nothing is followed any more, and neither `exited` nor `gone` resolves. */

@@ -4,13 +4,10 @@ import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { freePort } from '../../rig/free-port.ts';
 import { eventually } from '../../rig/wait.ts';
-import { dockerAt, enginePath, lacksEngine, provideImage } from './engine.ts';
+import { dockerAt, enginePath, describeOnEngine, provideImage } from './engine.ts';
 import { Bench, containerProc, type DockerBackend, textOf } from './rig.ts';
 
-const lack = lacksEngine();
-const what = `containers on a real engine${lack === undefined ? '' : ` (${lack})`}`;
-
-describe.skipIf(lack !== undefined)(what, () => {
+describeOnEngine('containers on a real engine', () => {
   let bench: Bench;
   let backend: DockerBackend;
 
