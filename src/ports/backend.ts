@@ -1,4 +1,5 @@
 import type { Exit, StartFailure } from '../core/exit.ts';
+import type { Redactor } from '../core/redact.ts';
 import type { Result } from '../core/result.ts';
 import type { InstanceId, LaunchSpec, ServiceId } from '../core/service.ts';
 import type { ConcreteLaunch } from '../core/launch.ts';
@@ -274,8 +275,14 @@ export interface Backend {
    * replaces what runs. Undefined where there is nothing of the kind or it cannot be told. Never rejects.
    */
   inputs?(launch: LaunchSpec): Promise<string | undefined>;
-  /** How a person would do by hand what `start` does: a shell command line. Values of the environment are not masked yet. */
-  commandLine?(request: Omit<StartRequest, 'instanceDir' | 'stdoutPath' | 'stderrPath' | 'requires'>): string;
+  /**
+   * How a person would do by hand what `start` does: a shell command line. Secrets are masked by the redactor, argument by
+   * argument: once they are quoted they might not be found any more. Without one nothing is masked.
+   */
+  commandLine?(
+    request: Omit<StartRequest, 'instanceDir' | 'stdoutPath' | 'stderrPath' | 'requires'>,
+    redactor?: Pick<Redactor, 'args'>,
+  ): string;
   /** What of this project is there and was made by no run in `known`. The error says why it cannot be told. Never rejects. */
   orphans?(project: string, known: ReadonlySet<RunId>): Promise<Result<readonly Orphan[], StartFailure>>;
   /** Removes one, whatever its state; one that is gone is no error. Never rejects. */

@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerCreateOptions } from './dockerode.ts';
 import type { StartFailure } from '../../core/exit.ts';
@@ -27,6 +28,7 @@ import { isOwned, LABELS, type Owner } from './names.ts';
 import { ensureResources } from './resources.ts';
 import { RunFile } from './run-file.ts';
 import { dockerRunLine } from './run-line.ts';
+import { mountedFolder, removeSecrets, writeSecrets } from './secret-files.ts';
 import { explainRefusal } from './start-failures.ts';
 import { unsupportedByDocker } from './unsupported.ts';
 
@@ -116,7 +118,8 @@ class ContainerBackend implements Required<Backend> {
   commandLine(request: Described, redactor?: Pick<Redactor, 'args'>): string {
     const { launch } = request;
     const facts = lookAtHost(launch, this.#engine.isLocal);
-    const seen = facts.ok ? facts.value : { git: {}, absent: [] };
+    const instanceDir = join(this.#stateDir ?? '', 'instances', request.instance);
+    const seen = { ...(facts.ok ? facts.value : { git: {}, absent: [] }), ...secretsAt(launch, instanceDir) };
     return dockerRunLine(this.#define(request, { ...seen, image: imageName(launch) }), redactor);
   }
 
@@ -134,6 +137,7 @@ class ContainerBackend implements Required<Backend> {
       this.#follow({
         run: record.run,
         file: RunFile.open(instanceDir, record.run),
+        instanceDir,
         sent: record.stopping === undefined ? [] : [record.stop.signal],
         ...(record.tty === true ? { input: 'terminal' as const } : {}),
         ...(record.stdin === 'pipe' && record.tty !== true ? { input: 'pipe' as const } : {}),
@@ -166,13 +170,23 @@ class ContainerBackend implements Required<Backend> {
     this.#engine.close();
   }
 
+  /** What an engine on another machine cannot have of this one. */
+  #refusal({ secrets = [] }: ConcreteLaunch): StartFailure | undefined {
+    if (secrets.length === 0 || this.#engine.isLocal) return undefined;
+    return {
+      code: 'other',
+      message: 'secrets as files need an engine on this machine',
+      help: 'give them as variables: `secrets: [{source: name, env: VARIABLE}]`',
+    };
+  }
+
   #owner(project: string): Owner {
     return { project, ...(this.#stateDir === undefined ? {} : { stateDir: this.#stateDir }) };
   }
 
   async #start(request: StartRequest): Promise<Result<StartedProc, StartFailure>> {
     const { launch } = request;
-    const refused = refusal(launch);
+    const refused = refusal(launch) ?? this.#refusal(launch);
     if (refused !== undefined) return err(refused);
     const facts = lookAtHost(launch, this.#engine.isLocal);
     if (!facts.ok) return facts;
@@ -183,13 +197,23 @@ class ContainerBackend implements Required<Backend> {
     if (!ensured.ok) return ensured;
     // By its name where it has one, so that `docker ps` tells; what a build left may have lost its name since.
     const named = launch.docker?.image ?? image.value;
-    const definition = this.#define(request, { ...facts.value, image: named });
+    const secrets = secretsAt(launch, request.instanceDir);
+    if (secrets.secrets !== undefined) writeSecrets(request.instanceDir, launch.secrets ?? []);
+    const definition = this.#define(request, { ...facts.value, ...secrets, image: named });
+    const begun = await this.#run(request, definition);
+    if (!begun.ok) removeSecrets(request.instanceDir);
+    return begun;
+  }
+
+  async #run(
+    request: StartRequest,
+    definition: ContainerCreateOptions,
+  ): Promise<Result<StartedProc, StartFailure>> {
     const created = await this.#create(request, definition);
     if (!created.ok) return created;
     const id = created.value;
     const begun = await this.#begin(request, id, definition);
-    if (begun.ok) return begun;
-    await removeContainer(this.#engine, id);
+    if (!begun.ok) await removeContainer(this.#engine, id);
     return begun;
   }
 
@@ -298,6 +322,7 @@ class ContainerBackend implements Required<Backend> {
     const proc = this.#follow({
       run,
       file,
+      instanceDir,
       container: id,
       ...(tty ? { input: 'terminal' as const } : {}),
       ...(launch.stdin === 'pipe' && !tty ? { input: 'pipe' as const } : {}),
@@ -363,6 +388,10 @@ function refusal(launch: ConcreteLaunch): StartFailure | undefined {
   return first === undefined
     ? undefined
     : { code: 'other', message: `a container cannot have \`${first.key}\`: ${first.why}` };
+}
+
+function secretsAt({ secrets = [] }: ConcreteLaunch, instanceDir: string): { readonly secrets?: string } {
+  return secrets.length === 0 ? {} : { secrets: mountedFolder(instanceDir) };
 }
 
 function materialKey({ project, service, docker }: ConcreteLaunch): string {

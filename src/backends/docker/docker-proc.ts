@@ -22,6 +22,7 @@ import { ObservedKnowledge } from './knowledge.ts';
 import { LogPump } from './log-pump.ts';
 import { LABELS } from './names.ts';
 import type { RunFile } from './run-file.ts';
+import { removeSecrets } from './secret-files.ts';
 import { parseStats, parseTop } from './stats.ts';
 
 export interface DockerProcOptions {
@@ -29,6 +30,7 @@ export interface DockerProcOptions {
   readonly engine: Engine;
   /** Undefined where an earlier daemon's was lost: then nothing is known of the output. */
   readonly file: RunFile | undefined;
+  readonly instanceDir: string;
   /** The container's id, where it is known; else it is found by its label. */
   readonly container?: string;
   /** Signals that are known to have been sent already. */
@@ -192,6 +194,7 @@ export class DockerProc implements Proc {
     this.#looked();
     exited(exit);
     if (isNoted) await this.#remove();
+    this.#forgetSecrets();
     this.#release();
     gone();
   }
@@ -331,6 +334,15 @@ export class DockerProc implements Proc {
       const why = error instanceof Error ? error.message : 'unknown';
       this.#options.onWarning(`its end could not be noted, so that its container is kept: ${why}`);
       return false;
+    }
+  }
+
+  #forgetSecrets(): void {
+    try {
+      removeSecrets(this.#options.instanceDir);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : 'unknown';
+      this.#options.onWarning(`its secrets could not be removed: ${why}`);
     }
   }
 
