@@ -97,7 +97,7 @@ const FILES: Readonly<Record<string, string>> = {
   'etc/group': 'root:x:0:\nnobody:x:65534:\n',
 };
 
-function* busyboxArchive(): Generator<Buffer> {
+export function* busyboxArchive(files: Readonly<Record<string, string>> = {}): Generator<Buffer> {
   const path = busyboxPath();
   const applets = execFileSync(path, ['--list'], { encoding: 'utf8' }).trim().split('\n');
   for (const name of ['bin', 'etc', 'root', 'tmp']) {
@@ -110,7 +110,7 @@ function* busyboxArchive(): Generator<Buffer> {
   for (const applet of applets.filter((name) => name !== 'busybox')) {
     yield tarHeader({ name: `bin/${applet}`, kind: 'link', mode: 0o777, size: 0, target: 'busybox' });
   }
-  for (const [name, text] of Object.entries(FILES)) {
+  for (const [name, text] of Object.entries({ ...FILES, ...files })) {
     const content = Buffer.from(text);
     yield tarHeader({ name, kind: 'file', mode: 0o644, size: content.length });
     yield content;
