@@ -10,20 +10,23 @@ describeOnEngine('images from a registry', () => {
   let backend: DockerBackend;
   let registry: RegistryStub;
   let image: string;
+  let host: string;
 
   beforeEach(async () => {
     bench = new Bench();
     registry = await RegistryStub.start();
     backend = bench.backend({ env: { ...engineEnv(), HOME: bench.dir } });
-    image = `${registry.host}/test/${bench.project}:1`;
+    host = registry.host;
+    image = `${host}/test/${bench.project}:1`;
   });
   afterEach(async () => {
     registry.close();
     await bench.close();
-    await bench.docker
-      .getImage(image)
-      .remove({ force: true })
-      .catch(() => undefined);
+    for (const { Id, RepoTags, RepoDigests } of await bench.docker.listImages()) {
+      const names = [...((RepoTags as string[] | null) ?? []), ...(RepoDigests ?? [])];
+      const isOurs = names.some((name) => name.startsWith(`${host}/`));
+      if (isOurs) await bench.docker.getImage(Id).remove({ force: true });
+    }
   });
 
   const launch = (pull: 'missing' | 'always' | 'never') =>
@@ -82,7 +85,7 @@ describeOnEngine('images from a registry', () => {
   });
 
   test('what is pulled by digest is that', async () => {
-    image = `${registry.host}/test/${bench.project}@${registry.digest}`;
+    image = `${host}/test/${bench.project}@${registry.digest}`;
     expect((await bring()).why).toBeUndefined();
     expect((await bring()).lines).toEqual([]);
   });
