@@ -273,8 +273,9 @@ export interface Backend {
    */
   inputs?(launch: LaunchSpec): Promise<string | undefined>;
   /**
-   * How a person would do by hand what `start` does: a shell command line, without what `redactor` finds secret in its
-   * words. Undefined where there is no such command.
+   * How a person would do by hand what `start` does: a shell command line. Secrets are masked by the redactor, argument by
+   * argument: once they are quoted they might not be found any more. Without one nothing is masked.
+   * Undefined where there is no such command.
    */
   commandLine?(
     request: Omit<StartRequest, 'instanceDir' | 'stdoutPath' | 'stderrPath' | 'requires'>,

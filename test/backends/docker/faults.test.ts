@@ -1,10 +1,7 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../../rig/wait.ts';
-import { lacksOwnEngine, OwnEngine } from './engine.ts';
+import { describeOnOwnEngine, OwnEngine } from './engine.ts';
 import { Bench, containerProc, type ContainerProc, textOf } from './rig.ts';
-
-const lack = lacksOwnEngine();
-const because = lack === undefined ? '' : ` (${lack})`;
 
 /** Writes numbered lines of both streams, as fast as it can but for a pause now and then, then says that it is done. */
 const flood = (lines: number): string =>
@@ -18,7 +15,7 @@ function isCountedTo(found: readonly number[], last: number, step = 1): boolean 
   return found.length === last / step && found.every((number, at) => number === (at + 1) * step);
 }
 
-describe.skipIf(lack !== undefined)(`an engine that keeps containers alive without it${because}`, () => {
+describeOnOwnEngine('an engine that keeps containers alive without it', () => {
   let engine: OwnEngine;
   let bench: Bench;
 
@@ -109,7 +106,7 @@ describe.skipIf(lack !== undefined)(`an engine that keeps containers alive witho
   }, 120_000);
 });
 
-describe.skipIf(lack !== undefined)(`an engine whose containers end with it${because}`, () => {
+describeOnOwnEngine('an engine whose containers end with it', () => {
   let engine: OwnEngine;
   let bench: Bench;
 
