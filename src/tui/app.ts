@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DaemonClient, Lease } from '../client/types.ts';
-import type { DownResponse } from '../core/api.ts';
+import type { DownResponse, ProjectSnapshot } from '../core/api.ts';
 import { Attachment } from './attachment.ts';
 import { Asker } from './asker.ts';
 import { editFile } from './editor.ts';
@@ -47,6 +47,8 @@ export class App {
   #frameTimer: NodeJS.Timeout | undefined;
   #tickTimer: NodeJS.Timeout | undefined;
   #lastFrameAt = 0;
+  /** When a shutdown was first asked for here, and what there was before it. */
+  #down: { readonly at: number; readonly before: ProjectSnapshot | undefined } | undefined;
   #end: (end: TuiEnd) => void = () => undefined;
   #fail: (error: unknown) => void = () => undefined;
 
@@ -84,6 +86,8 @@ export class App {
           level: 'error',
           text: `${this.#options.settingsPath}: ${problems.join('; ')}`,
         });
+      else if (this.#options.opening !== undefined)
+        this.#send({ type: 'notice', level: 'info', text: this.#options.opening });
       this.#tick();
       void this.#follow();
       return await ended;
@@ -176,7 +180,8 @@ export class App {
         level: 'info',
         text: 'the daemon was gone; it is back and took over what still runs',
       });
-      if (this.#state.quits > 0) this.#down(this.#state.quits === 1 ? 0 : this.#state.quits === 2 ? 1 : 2);
+      if (this.#state.quits > 0)
+        this.#bringDown(this.#state.quits === 1 ? 0 : this.#state.quits === 2 ? 1 : 2);
     }
   }
 
@@ -198,7 +203,14 @@ export class App {
   }
 
   #quit(response: DownResponse): TuiEnd {
-    return { kind: 'quit', response, last: this.#state.snapshot };
+    const { at, before } = this.#down ?? {};
+    return {
+      kind: 'quit',
+      response,
+      ...(before === undefined ? {} : { before }),
+      ...(at === undefined ? {} : { tookMs: performance.now() - at }),
+      last: this.#state.snapshot,
+    };
   }
 
   #send(message: Message, urgent = false): void {
@@ -277,7 +289,7 @@ export class App {
         return;
       }
       case 'down': {
-        this.#down(effect.level);
+        this.#bringDown(effect.level);
         return;
       }
       case 'plan': {
@@ -343,8 +355,9 @@ export class App {
   }
 
   /** The answer to the first request is the end; where more is asked for, that is answered by the same one. */
-  #down(level: 0 | 1 | 2): void {
+  #bringDown(level: 0 | 1 | 2): void {
     const client = this.#client;
+    this.#down ??= { at: performance.now(), before: this.#state.snapshot };
     const asked = client.down({
       reason: level === 0 ? 'asked for in the TUI' : 'asked for again in the TUI',
       level,
