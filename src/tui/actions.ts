@@ -108,7 +108,14 @@ export function perform(state: State, action: Action): Step<State> {
     case 'help':
       return only(show(state, toggled(state, action)));
     case 'apply':
-      return doing(noticed(state, 'info', 'applying the manifest'), { type: 'apply' });
+      return doing(
+        noticed(state, 'info', 'applying the manifest'),
+        state.snapshot?.manifest?.state === 'pending' ? { type: 'reload', confirm: true } : { type: 'apply' },
+      );
+    case 'reload':
+      return doing(noticed(state, 'info', 'reloading the manifest'), { type: 'reload', confirm: false });
+    case 'review':
+      return doing(state, { type: 'review', hold: state.snapshot?.manifest?.review !== true });
     case 'edit':
       return doing(state, { type: 'edit' });
     case 'mouse':

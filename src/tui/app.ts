@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DaemonClient, Lease } from '../client/types.ts';
-import type { DownResponse, ProjectSnapshot } from '../core/api.ts';
+import type { ApplyRequest, DownResponse, ProjectSnapshot } from '../core/api.ts';
 import { Attachment } from './attachment.ts';
 import { Asker } from './asker.ts';
 import { editFile } from './editor.ts';
@@ -256,7 +256,11 @@ export class App {
       const lines = this.#session.takeLines();
       const now = Date.now();
       if (lines.length > 0) this.#state = update(this.#state, { type: 'logs', lines }).state;
-      if (this.#state.now !== now) this.#state = update(this.#state, { type: 'tick', now }).state;
+      if (this.#state.now !== now) {
+        const { state, effects } = update(this.#state, { type: 'tick', now });
+        this.#state = state;
+        for (const effect of effects) this.#carryOut(effect);
+      }
       const indexed = this.#index();
       this.#screen?.paint(frame(this.#state));
       this.#lastFrameAt = performance.now();
@@ -298,8 +302,23 @@ export class App {
       }
       case 'apply': {
         this.#asker.ask('apply', async () => {
-          const response = await client.apply(request);
+          const response = await client.apply(this.#asBefore(request));
           return { type: 'planned', response, applied: true };
+        });
+        return;
+      }
+      case 'reload': {
+        this.#asker.ask('reload', async () => {
+          const response = await client.reload({ confirm: effect.confirm });
+          return { type: 'reloaded', response };
+        });
+        return;
+      }
+      case 'review': {
+        this.#asker.call(async () => {
+          await client.review(effect.hold);
+          const text = effect.hold ? 'edits are held for review from now on' : 'edits are taken up at once';
+          return { type: 'notice', level: 'info', text };
         });
         return;
       }
@@ -348,6 +367,12 @@ export class App {
         void this.#leave();
         return;
     }
+  }
+
+  /** What was decided of later edits stays so. */
+  #asBefore(request: ApplyRequest): ApplyRequest {
+    const { watched = true, review = false } = this.#state.snapshot?.manifest ?? {};
+    return { ...request, ...(watched ? {} : { watch: false }), ...(review ? { review } : {}) };
   }
 
   async #plan(): Promise<Message> {
