@@ -39,8 +39,8 @@ const LEAST_REASON = 14;
 /** The state is as wide as this at least, so that a countdown does not move the columns behind it. */
 const LEAST_STATE = 14;
 /** Where something needs a reason, columns from this priority on leave that much room to it. */
-const EXTRA = 5;
-const REASON_ROOM = 24;
+const EXTRA = 8;
+const REASON_ROOM = 16;
 const MOST_NAME = 28;
 /** On a screen this wide the backend is named even where all have the same. */
 const WITH_BACKEND = 160;
