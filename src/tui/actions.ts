@@ -97,7 +97,10 @@ export function perform(state: State, action: Action): Step<State> {
     case 'older':
       return past(state, action);
     case 'details':
-      return explaining({ ...show(state, toggled(state, 'details')), focus: state.focus });
+      return explaining({
+        ...show(state, toggled(state, 'details')),
+        focus: state.zoom ? 'main' : state.focus,
+      });
     case 'plan':
       return doing(show(state, toggled(state, 'plan')), { type: 'plan' });
     case 'timeline':

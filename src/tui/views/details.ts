@@ -35,7 +35,7 @@ export function detailRows(state: State, width: number): readonly Row[] {
     ),
   );
   const instances = answer.instances ?? [];
-  const ends = (answer.ends ?? []).map(endRow(state));
+  const ends = [...(answer.ends ?? [])].reverse().map(endRow(state));
   const history = historyRows(state, answer.history);
   return [
     ...verdicts,
@@ -93,22 +93,22 @@ function instanceRows(
   named: boolean,
   width: number,
 ): readonly Row[] {
-  const of = named ? ` of ${nameOf(state, instance)}` : '';
+  const of = named ? `${nameOf(state, instance)}: ` : '';
   const fields = Object.entries(launch);
   const other = fields.filter(([field]) => !field.startsWith(ENVIRONMENT));
   const environment = fields.filter(([field]) => field.startsWith(ENVIRONMENT));
   return [
-    ...section(state, `launched with${of}`, fieldRows(state, other, width)),
+    ...section(state, `${of}launched with`, fieldRows(state, other, width)),
     ...section(
       state,
-      `environment${of} (secrets masked)`,
+      `${of}environment (secrets masked)`,
       fieldRows(
         state,
         environment.map(([field, value]) => [field.slice(ENVIRONMENT.length), value] as const),
         width,
       ),
     ),
-    ...section(state, `processes${of}`, processRows(state, processes)),
+    ...section(state, `${of}processes`, processRows(state, processes)),
   ];
 }
 

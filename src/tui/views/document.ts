@@ -1,4 +1,5 @@
 /** The views that are read from the top: everything but the logs. */
+import type { ManifestStatus } from '../../core/api.ts';
 import { formatSpan } from '../../core/duration.ts';
 import { planText } from '../../core/plan-text.ts';
 import { describeCounts } from '../../core/reload.ts';
@@ -55,7 +56,7 @@ function rowsOf(state: State, width: number): readonly Row[] {
     case 'timeline':
       return timelineRows(state, width);
     case 'diagnostics':
-      return diagnosticRows(state);
+      return diagnosticRows(state, width);
     case 'help':
       return helpRows(state, width);
     case 'shutdown':
@@ -90,17 +91,8 @@ function planRows(state: State, width: number): readonly Row[] {
   if (plan === undefined) return pending(state, 'the plan');
   const manifest = snapshot?.manifest;
   const isInvalid = manifest?.state === 'invalid' || plan.diagnostics.length > 0;
-  const held =
-    manifest?.state === 'pending'
-      ? [
-          [
-            span(`Held for review: ${describeCounts(manifest.pending ?? NO_COUNTS)}. `, theme.busy),
-            span(`${keyOf(state, 'apply')} carries it out`, theme.accent),
-          ],
-          BLANK,
-        ]
-      : [];
-  const problems = isInvalid ? [...diagnosticRows(state), BLANK] : held;
+  const held = manifest?.state === 'pending' ? heldRows(state, manifest, width) : [];
+  const problems = isInvalid ? [...diagnosticRows(state, width), BLANK] : held;
   if (plan.plan === undefined) return problems;
   const now = daemonNow(state);
   const upSince = (instance: string): string | undefined => {
@@ -139,10 +131,28 @@ function planRows(state: State, width: number): readonly Row[] {
   return [...problems, ...rows, ...hint, BLANK, ...mode];
 }
 
+/** What a reload would do, as it was told when it was held. */
+function heldRows(state: State, manifest: ManifestStatus, width: number): readonly Row[] {
+  const { theme, happenings } = state;
+  const told = happenings.findLast((one) => one.type === 'manifest-held');
+  const changes = told?.type === 'manifest-held' ? told.changes : [];
+  return [
+    [
+      span(`Held for review: ${describeCounts(manifest.pending ?? NO_COUNTS)}. `, theme.busy),
+      span(`${keyOf(state, 'apply')} carries it out`, theme.accent),
+    ],
+    BLANK,
+    ...changes.flatMap((change) => wrapWords(`  ${foreignText(oneLine(change))}`, width)),
+    BLANK,
+    [span('`setpoint up` would do:', theme.dim)],
+    BLANK,
+  ];
+}
+
 const NO_COUNTS = { start: 0, replace: 0, update: 0, stop: 0 };
 
 /** What the daemon found when it last looked; else what a plan found, warnings included. */
-function diagnosticRows({ plan, snapshot, theme, cwd }: State): readonly Row[] {
+function diagnosticRows({ plan, snapshot, theme, cwd }: State, width: number): readonly Row[] {
   const manifest = snapshot?.manifest;
   const told = manifest?.state === 'invalid' ? manifest.diagnostics : undefined;
   const diagnostics = told ?? plan?.diagnostics ?? [];
@@ -165,7 +175,8 @@ function diagnosticRows({ plan, snapshot, theme, cwd }: State): readonly Row[] {
   const more = (manifest?.errors ?? 0) - diagnostics.filter(({ severity }) => severity === 'error').length;
   const rest = told !== undefined && more > 0 ? `; ${count(more, 'more error')} not shown here` : '';
   const running = told === undefined ? '' : '. Nothing was changed; what runs goes on';
-  return [...failed, ...rows, BLANK, [span(`${tally(diagnostics) ?? ''}${rest}${running}`, theme.bold)]];
+  const verdict = wrapWords(`${tally(diagnostics) ?? ''}${rest}${running}`, width, theme.bold);
+  return [...failed, ...rows, BLANK, ...verdict];
 }
 
 function timelineRows(state: State, width: number): readonly Row[] {
