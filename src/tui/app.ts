@@ -49,6 +49,7 @@ export class App {
   #lastFrameAt = 0;
   /** When a shutdown was first asked for here, and what there was before it. */
   #down: { readonly at: number; readonly before: ProjectSnapshot | undefined } | undefined;
+  #downAnswer: Promise<DownResponse> | undefined;
   #end: (end: TuiEnd) => void = () => undefined;
   #fail: (error: unknown) => void = () => undefined;
 
@@ -169,7 +170,7 @@ export class App {
       if (client === undefined) {
         if (!hasAborted(signal) && this.#state.quits === 0)
           this.#end({ kind: 'daemon-ended', last: this.#state.snapshot });
-        else this.#end(this.#quit({ stopped: 0, leftovers: [] }));
+        else this.#end(this.#quit(await this.#answerToDown()));
         return;
       }
       if (this.#client !== this.#options.client) this.#client.close();
@@ -391,6 +392,7 @@ export class App {
       asked.catch(() => undefined);
       return;
     }
+    this.#downAnswer = asked;
     asked.then(
       (response) => {
         this.#send({ type: 'down', response }, true);
@@ -398,6 +400,15 @@ export class App {
       },
       () => undefined,
     );
+  }
+
+  /** The daemon may be seen to end before its last answer is read. */
+  async #answerToDown(): Promise<DownResponse> {
+    const none: DownResponse = { stopped: 0, leftovers: [] };
+    return Promise.race([
+      this.#downAnswer?.catch(() => none) ?? none,
+      delay(LAST_MOMENT_MS, none, { ref: false }),
+    ]);
   }
 
   /** Whoever looks at the project afterwards shall find it not running, so the daemon's end is waited for. */

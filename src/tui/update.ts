@@ -66,6 +66,12 @@ export function noticed(state: State, level: 'info' | 'error', text: string): St
 }
 
 function key(state: State, name: string, text: string | undefined): Step<State> {
+  if (name.startsWith('alt-') && (state.prompt !== undefined || !state.keymap.has(name))) {
+    // To a terminal this is what an Escape and a key in quick succession are, too.
+    const escaped = key(state, 'escape', undefined);
+    const typed = key(escaped.state, text === ' ' ? 'space' : (text ?? ''), text);
+    return { state: typed.state, effects: [...escaped.effects, ...typed.effects] };
+  }
   if (state.prompt !== undefined) return promptKey(state, state.prompt, name, text);
   const action = state.keymap.get(name);
   return action === undefined ? only(state) : perform(state, action);

@@ -244,3 +244,12 @@ describe('settings', () => {
     expect(settings.keymap.get('r')).toBe(DEFAULT_KEYMAP.get('r'));
   });
 });
+
+test('an Escape right before a key is both, unless that key with Alt stands for something', () => {
+  const alt = { type: 'key', key: 'alt-j', text: 'j' } as const;
+  const state = press(withLogs(opened()), '?', 'tab');
+  const after = send(state, alt);
+  expect([after.view, after.selected]).toEqual(['logs', 'api.2']);
+  const bound = send({ ...state, keymap: new Map([...state.keymap, ['alt-j', 'zoom']]) }, alt);
+  expect([bound.view, bound.zoom]).toEqual(['help', true]);
+});
