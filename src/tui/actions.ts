@@ -191,7 +191,7 @@ function move(state: State, action: 'up' | 'down' | 'page-up' | 'page-down' | 't
     return only(extend(state, by));
   if (action === 'top') return only(toTop(state, height));
   if (action === 'bottom') return only({ ...state, logs: withoutBottom(state.logs) });
-  return only(scrolled(state, by));
+  return only(scrolled(state, by, height));
 }
 
 function moveSelection(state: State, by: number): Step<State> {

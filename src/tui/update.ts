@@ -114,7 +114,9 @@ function mouse(state: State, message: Extract<Message, { type: 'mouse' }>): Step
   if (message.kind === 'click') return only({ ...state, focus: 'main' });
   const lines = message.kind === 'up' ? -WHEEL_LINES : WHEEL_LINES;
   return only(
-    state.view === 'logs' ? scrolled(state, lines) : { ...state, top: Math.max(0, state.top + lines) },
+    state.view === 'logs'
+      ? scrolled(state, lines, main.height - 2)
+      : { ...state, top: Math.max(0, state.top + lines) },
   );
 }
 

@@ -7,7 +7,7 @@ import { CLI, newProject, type TestProject } from '../rig/setpoint.ts';
 import { eventually } from '../rig/wait.ts';
 
 /** The machine may be busy with other things; what is waited for comes much sooner. */
-const PATIENCE_MS = 8_000;
+const PATIENCE_MS = 40_000;
 /** Of a test with a terminal. */
 export const TERMINAL_TEST_MS = 120_000;
 
@@ -56,6 +56,11 @@ export class TuiTerminal {
     this.#tmux('-f', '/dev/null', 'new-session', '-d', ...size, 'exec /bin/sh -i');
     // What a program copies by OSC 52 can then be read back as a buffer.
     this.#tmux('set-option', '-s', 'set-clipboard', 'on');
+  }
+
+  /** One more terminal on the same project. */
+  another(ctx: TestContext, env: Readonly<Record<string, string>> = {}): TuiTerminal {
+    return new TuiTerminal(ctx, this.project, 120, 40, env);
   }
 
   /** Types a command; what it writes is followed by its status on a line of its own. */
