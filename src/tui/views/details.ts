@@ -95,7 +95,8 @@ function instanceRows(
 ): readonly Row[] {
   const of = named ? `${nameOf(state, instance)}: ` : '';
   const fields = Object.entries(launch);
-  const other = fields.filter(([field]) => !field.startsWith(ENVIRONMENT));
+  // The backend has been told, with its reason.
+  const other = fields.filter(([field]) => field !== 'backend' && !field.startsWith(ENVIRONMENT));
   const environment = fields.filter(([field]) => field.startsWith(ENVIRONMENT));
   return [
     ...section(state, `${of}launched with`, fieldRows(state, other, width)),

@@ -116,19 +116,11 @@ function planRows(state: State, width: number): readonly Row[] {
       ? [BLANK, [span(`${keyOf(state, 'apply')} applies it`, theme.accent)]]
       : [];
   const mode =
-    manifest === undefined || !manifest.watched
-      ? []
-      : [
-          [
-            span(
-              manifest.review === true
-                ? `Edits are held for review; ${keyOf(state, 'review')} has them taken up at once`
-                : `Edits are taken up at once; ${keyOf(state, 'review')} has them held for review`,
-              theme.dim,
-            ),
-          ],
-        ];
-  return [...problems, ...rows, ...hint, BLANK, ...mode];
+    manifest?.review === true
+      ? `Edits are held for review; ${keyOf(state, 'review')} has them taken up at once`
+      : `Edits are taken up at once; ${keyOf(state, 'review')} has them held for review`;
+  const said = manifest?.watched === true ? wrapWords(mode, width, theme.dim) : [];
+  return [...problems, ...rows, ...hint, BLANK, ...said];
 }
 
 /** What a reload would do, as it was told when it was held. */
