@@ -74,7 +74,7 @@ services:
 `,
   });
   const terminal = new Terminal(ctx, project, 80, 24);
-  terminal.type('setpoint up');
+  terminal.type('setpoint up --plain');
   const streaming = await terminal.shows(/web +\| hello from the web/);
   expect(streaming).toMatch(/Ctrl-C stops it/);
   await terminal.shows(/db +\| hello from the db/);
@@ -98,7 +98,7 @@ services:
 `,
   });
   const terminal = new Terminal(ctx, project, 80, 24);
-  terminal.type('setpoint up');
+  terminal.type('setpoint up --plain');
   await terminal.shows(/mule +\| ready/);
   terminal.press('C-c');
   await terminal.shows(/mule +SIGTERM sent, \d+ s left +pid \d+/);

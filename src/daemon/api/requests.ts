@@ -1,4 +1,11 @@
-import type { ActionRequest, ApplyRequest, DownRequest, ReloadRequest, Selector } from '../../core/api.ts';
+import type {
+  ActionRequest,
+  ApplyRequest,
+  DownRequest,
+  ReloadRequest,
+  ReviewRequest,
+  Selector,
+} from '../../core/api.ts';
 import type { LoadRequest } from '../../core/service.ts';
 import {
   choice,
@@ -42,6 +49,8 @@ export const applyRequest: Shape<ApplyRequest> = object<ApplyRequest>({
 });
 
 export const reloadRequest: Shape<ReloadRequest> = object<ReloadRequest>({ confirm: required(flag) });
+
+export const reviewRequest: Shape<ReviewRequest> = object<ReviewRequest>({ hold: required(flag) });
 
 type ActionOf<A extends ActionRequest['action']> = Extract<ActionRequest, { readonly action: A }>;
 

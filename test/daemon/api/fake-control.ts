@@ -7,6 +7,7 @@ import type {
   LogQuery,
   ProjectSnapshot,
   ReloadRequest,
+  ReviewRequest,
   StatsResponse,
   TimelineResponse,
   WatchItem,
@@ -143,6 +144,10 @@ export class FakeControl implements Control {
       diagnostics: [],
       snapshot: this.snapshot(),
     });
+  }
+
+  review(request: ReviewRequest) {
+    return this.#answer<void>(['review', request], undefined);
   }
 
   act(request: ActionRequest) {
