@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createNativeBackend } from '../backends/native/native-backend.ts';
 import { createCommandRunner } from '../backends/native/commands.ts';
 import { createOomCounter } from '../backends/native/oom.ts';
 import { findFreePort } from '../backends/native/ports.ts';
+import { createEncloser } from '../backends/sandbox/enclosure.ts';
 import { API_VERSION, type DaemonInfo } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
 import { err, ok, type Result } from '../core/result.ts';
@@ -126,12 +127,15 @@ async function compose(
   const load: Load = (request, hostEnv) => loadWith(request, hostEnv, record.salt);
   const failpoint = failpointOf(process.env['SETPOINT_FAILPOINT']);
   const oomCounter = createOomCounter();
+  const commands = createCommandRunner(callersUmask);
+  const native = createNativeBackend({
+    umask: callersUmask,
+    oomCounter,
+    encloser: createEncloser({ env: process.env, hidden: [dirname(paths.socketPath)] }),
+    ...(failpoint === undefined ? {} : { failpoint }),
+  });
   const backend = createBackends({
-    native: createNativeBackend({
-      umask: callersUmask,
-      oomCounter,
-      ...(failpoint === undefined ? {} : { failpoint }),
-    }),
+    native,
     docker: async () => {
       const { createDockerBackend } = await import('../backends/docker/docker-backend.ts');
       return createDockerBackend({
@@ -140,14 +144,16 @@ async function compose(
         onWarning: (message) => store.append({ type: 'warning', message }, {}),
       });
     },
-    nix: () => Promise.reject(new Error('it is not put together with the rest yet')),
+    nix: async () => {
+      const { createNixBackend } = await import('../backends/nix/nix-backend.ts');
+      return createNixBackend({ native, commands, env: options.env, cacheRoot: nixCacheRoot(options.env) });
+    },
     used: () => engine.record.backends ?? [],
   });
   const logs = createLogStore({
     stateDir: paths.stateDir,
     onWarning: (message) => store.append({ type: 'warning', message }, {}),
   });
-  const commands = createCommandRunner(callersUmask);
   const engine: Engine = new Engine(
     {
       clock: systemClock,
@@ -283,6 +289,12 @@ async function endsSeen(engine: Engine, found: readonly ResumedRun[]): Promise<v
   while (over.some(isShown) && performance.now() < giveUpAt) {
     await new Promise((resolve) => setTimeout(resolve, ENDS_LOOK_MS));
   }
+}
+
+/** As the XDG base directory specification has it. */
+function nixCacheRoot(env: Env): string {
+  const given = env['XDG_CACHE_HOME'] ?? '';
+  return join(given.startsWith('/') ? given : join(env['HOME'] ?? '/', '.cache'), 'setpoint', 'nix');
 }
 
 /** Random for each daemon, then counted: the ids are asked for far more often than runs are begun. */

@@ -12,7 +12,8 @@ export const FILES = {
   alive: 'alive',
   /**
    * The launcher's stderr, emptied before a start. In order: `begun RUN BOOT-ID LAUNCHER-PID SERVICE-PID`, right before
-   * the service begins; what the shell itself has to say; at the end `ended RUN STATUS`, the status as the shell has it:
+   * the service begins, the boot id followed by `OWN_PIDS` where the pids are not the machine's; what the shell
+   * itself has to say; at the end `ended RUN STATUS`, the status as the shell has it:
    * 128 + n for signal n. One file, because making one costs a third of a millisecond on a journalled filesystem.
    */
   exit: 'exit',
@@ -24,6 +25,9 @@ export const FILES = {
   notifySocket: 'notify.sock',
 } as const;
 
+/** Ends the boot id in the record of a launcher in a pid namespace of its own; no boot id holds it. */
+export const OWN_PIDS = '+pids';
+
 /** The launcher's status when a limit could not be set, or a control group not be entered; the shell says why. */
 export const LIMIT_REFUSED = 125;
 
@@ -33,6 +37,12 @@ export const LIMIT_REFUSED = 125;
  * service does not see the end of its input.
  */
 const LAUNCHER_FDS = { alive: 3, serviceStderr: 4, inputKeeper: 5 } as const;
+
+/**
+ * Place in `stdio` of what an enclosed launcher gets as its standard output and input: the program around it is given
+ * neither.
+ */
+export const ENCLOSED_FDS = { stdout: 6, stdin: 7 } as const;
 
 /** Signals that cannot be caught, and those whose default does not end a process. */
 const UNTRAPPED = new Set(['SIGKILL', 'SIGSTOP', 'SIGCHLD', 'SIGCONT', 'SIGURG', 'SIGWINCH']);
@@ -97,6 +107,8 @@ interface LauncherArgs {
   readonly scriptPath: string;
   readonly run: RunId;
   readonly bootId: string;
+  /** Whether it will be in a pid namespace of its own. */
+  readonly ownPids?: boolean;
   /** Octal digits; '' leaves it as it is. */
   readonly umask: string;
   /** As `ulimitWords` makes it. */
@@ -108,8 +120,8 @@ interface LauncherArgs {
 
 /** The arguments of /bin/sh. */
 export function launcherArgs(args: LauncherArgs): string[] {
-  const { scriptPath, run, bootId, umask, limits, joins = [], argv } = args;
-  return [scriptPath, run, bootId, umask, limits, ...joins, '--', ...argv];
+  const { scriptPath, run, bootId, ownPids = false, umask, limits, joins = [], argv } = args;
+  return [scriptPath, run, ownPids ? bootId + OWN_PIDS : bootId, umask, limits, ...joins, '--', ...argv];
 }
 
 /** POSIX leaves these in blocks of 512 bytes; the others of bytes are in KiB everywhere. */

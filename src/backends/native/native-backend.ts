@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/result.ts';
@@ -16,9 +16,12 @@ import type {
   StartedProc,
   StartRequest,
 } from '../../ports/backend.ts';
+import type { Encloser, Enclosure } from '../../ports/encloser.ts';
 import { findRun, LauncherWatch } from './adoption.ts';
 import { type Cgroup, type Cgroups, createCgroups } from './cgroup.ts';
+import { enclosedInvocation, type Invocation } from './enclosed.ts';
 import { bootId, readIdentity } from './identity.ts';
+import { followInner, innerEnd, untilBegun } from './inner-launcher.ts';
 import { createFifoInput } from './input.ts';
 import { InstanceFiles } from './instance-files.ts';
 import { FILES, launcherArgs } from './launcher.ts';
@@ -31,7 +34,8 @@ import type { OomCounter } from './oom.ts';
 import { ProgramFinder } from './programs.ts';
 import { OpenFiles } from './run-files.ts';
 import { describeFailure, SHELL } from './start-failures.ts';
-import { followTerminal, resizeTerminal, terminalCommand, terminalEnd, untilBegun } from './terminal.ts';
+import { placeSecrets, removeSecrets, SECRETS_DIR } from './secrets.ts';
+import { resizeTerminal, terminalCommand } from './terminal.ts';
 import { ProcessScanner } from './unit-scan.ts';
 
 interface NativeBackendOptions {
@@ -43,6 +47,8 @@ interface NativeBackendOptions {
   readonly failpoint?: (at: Failpoint) => void;
   /** Whoever gives it samples it every few seconds besides. */
   readonly oomCounter?: OomCounter;
+  /** Absent: launches with mounts or a sandbox are refused. */
+  readonly encloser?: Encloser;
 }
 
 /** Runs services as plain processes of this machine. */
@@ -56,10 +62,17 @@ interface Launched {
   readonly launcher: ProcessIdentity | undefined;
 }
 
+/** What was made for a run, and whether the launcher is only within it. */
+interface Spawned {
+  readonly child: ChildProcess;
+  readonly inner: boolean;
+}
+
 class NativeBackend implements Backend {
   readonly name = 'native';
   readonly #env: Readonly<Record<string, string | undefined>>;
   readonly #oomCounter: OomCounter | undefined;
+  readonly #encloser: Encloser | undefined;
   readonly #failpoint: (at: Failpoint) => void;
   readonly #scanner = new ProcessScanner();
   readonly #programs = new ProgramFinder();
@@ -73,9 +86,10 @@ class NativeBackend implements Backend {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: NativeBackendOptions) {
-    const { env = process.env, umask, failpoint = () => undefined, oomCounter } = options;
+    const { env = process.env, umask, failpoint = () => undefined, oomCounter, encloser } = options;
     this.#env = env;
     this.#oomCounter = oomCounter;
+    this.#encloser = encloser;
     this.#failpoint = failpoint;
     this.#files = new InstanceFiles(env['PATH'] ?? '/usr/bin:/bin');
     this.#umask = umask === undefined ? '' : umask.toString(8).padStart(4, '0');
@@ -95,21 +109,30 @@ class NativeBackend implements Backend {
 
   async start(request: StartRequest): Promise<Result<StartedProc, StartFailure>> {
     let cgroup: Cgroup | undefined;
+    const undo = (): void => {
+      cgroup?.remove();
+      removeSecrets(request.instanceDir);
+    };
     try {
-      const cleared = await preflight(request, this.#programs, this.#env);
+      const means = { programs: this.#programs, env: this.#env, encloser: this.#encloser };
+      const cleared = await preflight(request, means);
       if (!cleared.ok) return cleared;
       await this.#files.prepareOne(request.instanceDir, hasInput(request.launch));
       const group = this.#makeCgroup(request);
       if (!group.ok) return group;
       cgroup = group.value;
-      const spawned = await this.#opens.run(() => this.#spawn(request, cleared.value, cgroup));
+      const secrets = placeFor(request, cleared.value);
+      const given = cgroup;
+      const spawned = secrets.ok
+        ? await this.#opens.run(() => this.#spawn(request, cleared.value, given, secrets.value))
+        : secrets;
       if (!spawned.ok) {
-        cgroup?.remove();
+        undo();
         return spawned;
       }
       return ok(await this.#follow(request, spawned.value, cgroup));
     } catch (cause) {
-      cgroup?.remove();
+      undo();
       return err(describeFailure(cause, request));
     }
   }
@@ -122,7 +145,10 @@ class NativeBackend implements Backend {
     return open.flatMap((request) => {
       const { record, instanceDir } = request;
       const finding = findRun(request, table);
-      if (finding.kind === 'unbegun') return [];
+      if (finding.kind === 'unbegun') {
+        removeSecrets(instanceDir);
+        return [];
+      }
       this.#latest.set(instanceDir, record.run);
       const launcher = finding.kind === 'other-boot' ? undefined : finding.launcher;
       const ended: Promise<LauncherEnd> =
@@ -176,48 +202,79 @@ class NativeBackend implements Backend {
     request: StartRequest,
     cleared: Cleared,
     cgroup: Cgroup | undefined,
-  ): Promise<Result<ChildProcess, StartFailure>> {
+    secrets: string | undefined,
+  ): Promise<Result<Spawned, StartFailure>> {
     const files = new OpenFiles(request);
     let child: ChildProcess;
+    let inner: boolean;
     try {
       // Making a file takes as long as some spawns; this way it does not hold up those of other services.
       await files.open();
-      const env = await this.#notifyEnv(request, cleared);
-      if (!env.ok) return env;
+      const notified = await this.#notifyEnv(request, cleared);
+      if (!notified.ok) return notified;
+      const env = secrets === undefined ? notified.value : { ...notified.value, [SECRETS_DIR]: secrets };
+      const enclosure = enclose(request, { ...cleared, env }, cgroup, secrets);
+      if (!enclosure.ok) return enclosure;
       await this.#nextTurn();
-      const { program, args, env: childEnv } = this.#command(request, { ...cleared, env: env.value }, cgroup);
+      const behind = enclosure.value?.launcher === 'child';
+      inner = behind || request.launch.tty === true;
+      const {
+        program,
+        args,
+        env: childEnv,
+      } = this.#command(request, { ...cleared, env }, cgroup, enclosure.value);
       this.#failpoint('before-spawn');
       child = spawn(program, args, {
-        cwd: request.launch.cwd,
+        // An enclosure goes to the working directory by itself; it need not be there outside.
+        cwd: behind ? '/' : request.launch.cwd,
         env: childEnv,
         detached: true,
-        stdio: files.stdio(),
+        stdio: files.stdio(behind),
       });
       this.#failpoint('after-spawn');
     } finally {
       files.close();
     }
     if (child.pid === undefined) return err(describeFailure(await failureOf(child), request));
-    return ok(child);
+    return ok({ child, inner });
   }
 
   #command(
     { run, instanceDir, launch }: StartRequest,
-    { argv, env, limits, terminal, uid }: Cleared,
+    { argv, env, limits, terminal, uid, nice }: Cleared,
     cgroup: Cgroup | undefined,
-  ): { readonly program: string; readonly args: readonly string[]; readonly env: Cleared['env'] } {
+    enclosure: Enclosure | undefined,
+  ): Invocation {
     const args = launcherArgs({
       scriptPath: join(instanceDir, FILES.script),
       run,
       bootId: bootId(),
+      ownPids: enclosure?.ownPids === true,
       umask: launch.umask ?? this.#umask,
       limits,
       argv,
       ...(cgroup === undefined ? {} : { joins: cgroup.joins }),
     });
-    if (terminal === undefined) return { program: SHELL, args, env };
-    const launcher = [SHELL, ...args];
-    return terminalCommand({ tools: terminal, run, launcher, env, ...(uid === undefined ? {} : { uid }) });
+    const plain: Invocation = { program: SHELL, args, env };
+    const inner =
+      terminal === undefined
+        ? plain
+        : terminalCommand({
+            tools: terminal,
+            run,
+            launcher: [SHELL, ...args],
+            env,
+            ...(uid === undefined ? {} : { uid }),
+          });
+    const tty = terminal !== undefined;
+    const whole =
+      enclosure === undefined
+        ? inner
+        : enclosedInvocation({ enclosure, run, inner, input: hasInput(launch), tty });
+    const [first, ...rest] = nice;
+    return first === undefined
+      ? whole
+      : { program: first, args: [...rest, whole.program, ...whole.args], env: whole.env };
   }
 
   /** The service's environment, with the socket of a receiver that was started for it where the launch asks for one. */
@@ -241,14 +298,13 @@ class NativeBackend implements Backend {
 
   async #follow(
     request: StartRequest,
-    child: ChildProcess,
+    { child, inner }: Spawned,
     cgroup: Cgroup | undefined,
   ): Promise<StartedProc> {
     const { run, instanceDir, launch } = request;
     this.#latest.set(instanceDir, run);
     this.#oomCounter?.sample();
-    const { ended, launcher } =
-      launch.tty === true ? await this.#launchedInTerminal(request, child) : launched(child);
+    const { ended, launcher } = inner ? await this.#launchedWithin(request, child) : launched(child);
     const proc = new NativeProc({
       run,
       instanceDir,
@@ -268,9 +324,11 @@ class NativeBackend implements Backend {
     };
   }
 
-  async #launchedInTerminal({ instanceDir, run }: StartRequest, child: ChildProcess): Promise<Launched> {
-    const start = await followTerminal(child, instanceDir, run);
-    const ended = terminalEnd(start, (launcher) => this.#watch.untilGone(launcher, instanceDir, run));
+  async #launchedWithin({ instanceDir, run, launch }: StartRequest, child: ChildProcess): Promise<Launched> {
+    const start = await followInner(child, instanceDir, run);
+    const ended = innerEnd(start, launch.tty === true, (launcher) =>
+      this.#watch.untilGone(launcher, instanceDir, run),
+    );
     return { ended, launcher: start.launcher };
   }
 
@@ -300,6 +358,32 @@ class NativeBackend implements Backend {
       ...(input === undefined ? {} : { input }),
     };
   }
+}
+
+/** Writes the secrets that the launch has; answers with their folder. */
+function placeFor(
+  { instanceDir, launch: { secrets = [] } }: StartRequest,
+  { owner }: Cleared,
+): Result<string | undefined, StartFailure> {
+  if (secrets.length > 0) {
+    return placeSecrets({ instanceDir, secrets, ...(owner === undefined ? {} : { owner }) });
+  }
+  removeSecrets(instanceDir);
+  return ok(undefined);
+}
+
+/** What the run has made for itself by now is seen within. */
+function enclose(
+  { instanceDir, launch }: StartRequest,
+  { enclosing, env }: Cleared,
+  cgroup: Cgroup | undefined,
+  secrets: string | undefined,
+): Result<Enclosure | undefined, StartFailure> {
+  const socket = launch.notify === undefined ? undefined : env['NOTIFY_SOCKET'];
+  const more = [secrets, socket === undefined ? undefined : dirname(socket)].flatMap((path) => path ?? []);
+  return enclosing === undefined
+    ? ok(undefined)
+    : enclosing.enclose({ read: [instanceDir, ...more], write: cgroup?.joins ?? [] });
 }
 
 interface Channels {

@@ -34,10 +34,17 @@ export class OpenFiles {
     if (launch.tty === true || launch.stdin === 'pipe') await this.#openInput();
   }
 
-  /** What goes to `spawn`. The terminal's launcher takes its own stderr from 4, for 2 will be the terminal. */
-  stdio(): ('ignore' | number)[] {
+  /**
+   * What goes to `spawn`. The terminal's launcher takes its own stderr from 4, for 2 will be the terminal. `behind`: the
+   * launcher is made by another program; see `ENCLOSED_FDS`.
+   */
+  stdio(behind = false): ('ignore' | number)[] {
     const [stdout = 'ignore', exit = 'ignore', alive = 'ignore', stderr] = this.#opened;
     const last = this.#request.launch.tty === true ? exit : (stderr ?? stdout);
+    if (behind) {
+      const own = ['ignore', 'ignore', exit, alive, last, this.#writer ?? 'ignore', stdout] as const;
+      return this.#reader === undefined ? [...own] : [...own, this.#reader];
+    }
     const plain: ('ignore' | number)[] = [this.#reader ?? 'ignore', stdout, exit, alive, last];
     return this.#writer === undefined ? plain : [...plain, this.#writer];
   }
