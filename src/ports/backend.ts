@@ -1,3 +1,4 @@
+import type { CleanupReport } from '../core/api.ts';
 import type { Exit, StartFailure } from '../core/exit.ts';
 import type { Redactor } from '../core/redact.ts';
 import type { Result } from '../core/result.ts';
@@ -198,6 +199,8 @@ export interface ExecSession {
 /** A running unit: the main process and everything it has started. */
 export interface Proc {
   readonly run: RunId;
+  /** What it is called where it is more than a process of the machine: "container shop-db-1". */
+  readonly unit?: string;
   /** The service's own process, not the launcher; undefined until known. */
   pid(): number | undefined;
   /** Resolves when the main process ended, with how. Never rejects. */
@@ -248,13 +251,7 @@ export interface Orphan {
   readonly running: boolean;
 }
 
-/** What a clean-up did, by name; `failed` names what is left, and why. */
-export interface CleanupReport {
-  readonly containers: readonly string[];
-  readonly networks: readonly string[];
-  readonly volumes: readonly string[];
-  readonly failed: readonly { readonly what: string; readonly why: string }[];
-}
+export type { CleanupReport };
 
 /** Runs services. The engine knows nothing else of how. */
 export interface Backend {
@@ -276,13 +273,13 @@ export interface Backend {
    */
   inputs?(launch: LaunchSpec): Promise<string | undefined>;
   /**
-   * How a person would do by hand what `start` does: a shell command line. Secrets are masked by the redactor, argument by
-   * argument: once they are quoted they might not be found any more. Without one nothing is masked.
+   * How a person would do by hand what `start` does: a shell command line, without what `redactor` finds secret in its
+   * words. Undefined where there is no such command.
    */
   commandLine?(
     request: Omit<StartRequest, 'instanceDir' | 'stdoutPath' | 'stderrPath' | 'requires'>,
     redactor?: Pick<Redactor, 'args'>,
-  ): string;
+  ): string | undefined | Promise<string | undefined>;
   /** What of this project is there and was made by no run in `known`. The error says why it cannot be told. Never rejects. */
   orphans?(project: string, known: ReadonlySet<RunId>): Promise<Result<readonly Orphan[], StartFailure>>;
   /** Removes one, whatever its state; one that is gone is no error. Never rejects. */
@@ -294,8 +291,11 @@ export interface Backend {
   removeProject?(project: string, options: { readonly volumes: boolean }): Promise<CleanupReport>;
   /** Lets go of everything without touching it: nothing is followed any more. */
   close?(): void;
-  /** Does once for many runs what can be done for many at once. A failure shows in the `start` it concerns. */
-  prepare(requests: readonly { readonly instanceDir: string }[]): Promise<void>;
+  /**
+   * Does once for many runs what can be done for many at once. A failure shows in the `start` it concerns. `backend`:
+   * whose runs they are; absent: of this one.
+   */
+  prepare(requests: readonly { readonly backend?: string; readonly instanceDir: string }[]): Promise<void>;
   /** Resolves once the process is there (not once it is ready), or with why it could not be. Never rejects. */
   start(request: StartRequest): Promise<Result<StartedProc, StartFailure>>;
   /**

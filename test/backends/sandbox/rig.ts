@@ -22,9 +22,7 @@ export function enclosingBackend(
 ): ReturnType<typeof createNativeBackend> {
   const encloser = createEncloser({ env, hidden });
   const enclose = (launch: ConcreteLaunch & Partial<LaunchPlace>, own: OwnPlaces) =>
-    encloser.enclose(launch, own) as Promise<
-      Result<Enclosure | undefined, StartFailure>
-    >;
+    encloser.enclose(launch, own) as Promise<Result<Enclosure | undefined, StartFailure>>;
   return createNativeBackend(Object.assign({ env: process.env }, { enclose }));
 }
 
