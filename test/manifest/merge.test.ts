@@ -250,7 +250,7 @@ describe('rules for the keys of a service', () => {
       'listed ports meet named ones',
       { ports: [3000, '81:81', '9:82'] },
       { ports: { http: 80 } },
-      { ports: { '3000': 3000, '81': 81, '82': '9:82', http: 80 } },
+      { ports: { '3000': { target: 3000 }, '81': 81, '82': '9:82', http: 80 } },
     ],
     [
       'mounts merge by target',
