@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
+import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createNativeBackend } from '../backends/native/native-backend.ts';
 import { createCommandRunner } from '../backends/native/commands.ts';
+import { createEncloser } from '../backends/sandbox/enclosure.ts';
 import { createOomCounter } from '../backends/native/oom.ts';
 import { findFreePort } from '../backends/native/ports.ts';
-import { createEncloser } from '../backends/sandbox/enclosure.ts';
 import { API_VERSION, type DaemonInfo } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
 import { err, ok, type Result } from '../core/result.ts';
@@ -47,6 +48,12 @@ export interface RunningDaemon {
   shutdown(reason: string, level: 0 | 1 | 2): void;
   /** Takes the manifest up again, whether it was edited or not. */
   reload(): void;
+}
+
+/** Of the XDG Base Directory Specification: what can be made again. */
+function cacheFolder(env: Env): string {
+  const given = env['XDG_CACHE_HOME'];
+  return join(given?.startsWith('/') === true ? given : join(env['HOME'] ?? homedir(), '.cache'), 'setpoint');
 }
 
 /** How often the daemon looks whether its socket is still there: without it nobody could reach it, or replace it. */
@@ -97,7 +104,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Result<Runnin
     stateDir: paths.stateDir,
   };
   store.append({ type: 'daemon-started', pid: info.pid, version: info.version }, {});
-  return compose(options, { info, store, listeners, loadWith, callersUmask }, () => {
+  const { fd: fence } = lock.value;
+  return compose(options, { info, store, listeners, loadWith, callersUmask, fence }, () => {
     opened.value.close();
     lock.value.release();
   });
@@ -114,11 +122,13 @@ interface Parts {
   readonly loadWith: (request: LoadRequest, hostEnv: Env, salt: string) => Loaded;
   /** The daemon's own files are for its owner alone; what services make is the caller's business. */
   readonly callersUmask: number;
+  /** Descriptor of the project's lock. */
+  readonly fence: number;
 }
 
 async function compose(
   options: DaemonOptions,
-  { info, store, listeners, loadWith, callersUmask }: Parts,
+  { info, store, listeners, loadWith, callersUmask, fence }: Parts,
   unlock: () => void,
 ): Promise<Result<RunningDaemon, StartFailed>> {
   const { paths } = options;
@@ -131,6 +141,7 @@ async function compose(
   const native = createNativeBackend({
     umask: callersUmask,
     oomCounter,
+    fence,
     encloser: createEncloser({ env: process.env, hidden: [dirname(paths.socketPath)] }),
     ...(failpoint === undefined ? {} : { failpoint }),
   });
@@ -146,7 +157,7 @@ async function compose(
     },
     nix: async () => {
       const { createNixBackend } = await import('../backends/nix/nix-backend.ts');
-      return createNixBackend({ native, commands, env: options.env, cacheRoot: nixCacheRoot(options.env) });
+      return createNixBackend({ native, commands, env: options.env, cacheRoot: cacheFolder(options.env) });
     },
     used: () => engine.record.backends ?? [],
   });
@@ -289,12 +300,6 @@ async function endsSeen(engine: Engine, found: readonly ResumedRun[]): Promise<v
   while (over.some(isShown) && performance.now() < giveUpAt) {
     await new Promise((resolve) => setTimeout(resolve, ENDS_LOOK_MS));
   }
-}
-
-/** As the XDG base directory specification has it. */
-function nixCacheRoot(env: Env): string {
-  const given = env['XDG_CACHE_HOME'] ?? '';
-  return join(given.startsWith('/') ? given : join(env['HOME'] ?? '/', '.cache'), 'setpoint', 'nix');
 }
 
 /** Random for each daemon, then counted: the ids are asked for far more often than runs are begun. */
