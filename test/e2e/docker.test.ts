@@ -61,7 +61,6 @@ test('containers and processes in one manifest find each other by reference, in 
     `services:
   db:
     image: ${IMAGE}
-    pull: never
     command: [sh, -c, "${SERVER.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"]
     ports: { http: "127.0.0.1:${port}:80" }
     ready: { exec: "wget -q -O /dev/null http://127.0.0.1/" }
@@ -71,7 +70,6 @@ test('containers and processes in one manifest find each other by reference, in 
     depends_on: { db: ready }
   peer:
     image: ${IMAGE}
-    pull: never
     command: 'wget -q -O - http://\${services.db.host}:\${services.db.ports.http}/ && echo; exec sleep 1000'
     depends_on: { db: ready }
 `,
@@ -104,7 +102,6 @@ test('a daemon that is killed leaves containers alone; the next one goes on with
     `services:
   talker:
     image: ${IMAGE}
-    pull: never
     restart: never
     command: 'i=0; while [ ! -e /stop ]; do i=$((i+1)); echo "line $i"; usleep 2000; done; exit 7'
 `,
@@ -134,7 +131,7 @@ test('a container that ended while there was no daemon has its true exit status'
   const { project, name } = await onEngine(
     ctx,
     `services:
-  job: { image: "${IMAGE}", pull: never, restart: never, command: "sleep 1000; true", stop: { grace: 100ms } }
+  job: { image: "${IMAGE}", restart: never, command: "sleep 1000; true", stop: { grace: 100ms } }
 `,
   );
   await project.ok('up', '-d');
@@ -155,7 +152,7 @@ test('a container that ended while there was no daemon has its true exit status'
 
 test('an edit replaces the container with its reason; a new image that cannot be had leaves the old one running', async (ctx) => {
   const manifest = (image: string, greeting: string): string => `services:
-  web: { image: "${image}", pull: missing, command: "echo $GREETING; exec sleep 1000", env: { GREETING: "${greeting}" }, stop: { grace: 100ms } }
+  web: { image: "${image}", command: "echo $GREETING; exec sleep 1000", env: { GREETING: "${greeting}" }, stop: { grace: 100ms } }
 `;
   const { project, name } = await onEngine(ctx, manifest(IMAGE, 'one'));
   await project.ok('up', '-d', '--wait');
@@ -217,7 +214,7 @@ test('commands run within the container, with their exit status', async (ctx) =>
   const { project } = await onEngine(
     ctx,
     `services:
-  box: { image: "${IMAGE}", pull: never, command: exec sleep 1000, env: { COLOUR: green }, stop: { grace: 100ms } }
+  box: { image: "${IMAGE}", command: exec sleep 1000, env: { COLOUR: green }, stop: { grace: 100ms } }
 `,
   );
   await project.ok('up', '-d', '--wait');
@@ -232,7 +229,7 @@ test('the plan as `docker run` lines masks what is secret', async (ctx) => {
   const { project, name } = await onEngine(
     ctx,
     `services:
-  box: { image: "${IMAGE}", pull: never, command: [sleep, "1000"], env: { DB_PASSWORD: hunter22, MODE: fast } }
+  box: { image: "${IMAGE}", command: [sleep, "1000"], env: { DB_PASSWORD: hunter22, MODE: fast } }
 `,
   );
   const { stdout } = await project.run(['plan', '--format', 'docker']);
@@ -248,7 +245,7 @@ test('what no record knows of is shown by the plan and removed by `up`', async (
   const { project, name } = await onEngine(
     ctx,
     `services:
-  box: { image: "${IMAGE}", pull: never, command: exec sleep 1000, stop: { grace: 100ms } }
+  box: { image: "${IMAGE}", command: exec sleep 1000, stop: { grace: 100ms } }
 `,
   );
   await project.ok('up', '-d', '--wait');
@@ -270,7 +267,6 @@ test('named volumes outlive `down` and go with `down --volumes`', async (ctx) =>
 services:
   box:
     image: ${IMAGE}
-    pull: never
     command: 'cat /data/mark 2>/dev/null; echo kept > /data/mark; exec sleep 1000'
     mounts: ["data:/data"]
     stop: { grace: 100ms }
