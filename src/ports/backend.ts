@@ -36,6 +36,8 @@ export interface RunRecord {
   readonly fingerprint: string;
   /** Field by field as displayed, secrets replaced by salted digests: lets a later plan say what changed. */
   readonly fields: Readonly<Record<string, string>>;
+  /** The digest of what it was made from besides the manifest; see `Backend.inputs`. */
+  readonly inputs?: string;
   readonly ports: Readonly<Record<string, number>>;
   readonly stop: { readonly signal: string; readonly graceMs: number; readonly killTree: boolean };
   /** What the launch had beside its output: how a later daemon speaks to it. */

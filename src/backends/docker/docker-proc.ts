@@ -250,6 +250,7 @@ export class DockerProc implements Proc {
       if (Health !== undefined) this.#pollHealth();
       return undefined;
     }
+    if (OOMKilled) this.#options.onWarning('a process in its container was killed for lack of memory');
     const witnessed = !this.#mayBeUnseen || this.#waitedStatus !== undefined;
     return exitOf({ code: ExitCode, oomKilled: OOMKilled, witnessed, sent: this.#sent });
   }

@@ -122,6 +122,14 @@ describeOnEngine('containers on a real engine', () => {
     expect(await proc.exited).toMatchObject({ kind: 'oom' });
   });
 
+  test('one that goes on though a process in it was killed for lack of memory ends as it ends', async () => {
+    const { proc } = await bench.script(backend, 'tail /dev/zero; sleep 0.2; exit 6', {
+      limits: { memory: 16 * 1024 * 1024 },
+    });
+    expect(await proc.exited).toEqual({ kind: 'code', code: 6 });
+    expect(bench.warnings.join()).toContain('lack of memory');
+  });
+
   test('its processes and what they use can be seen', async () => {
     const { proc } = await bench.script(backend, 'sleep 1000 & sleep 1001 & wait');
     const commands = await eventually('all run', async () => {

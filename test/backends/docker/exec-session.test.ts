@@ -22,7 +22,7 @@ describeOnEngine('a command with somebody in front of it', () => {
 
   async function open(script: string, change: Partial<ExecRequest> = {}): Promise<ExecSession> {
     const argv = ['/bin/sh', '-c', script];
-    const opened = await service.proc.openExec!({ argv, tty: false, env: {}, ...change });
+    const opened = await service.proc.openExec({ argv, tty: false, env: {}, ...change });
     if (!opened.ok) throw new Error(opened.error.message);
     return opened.value;
   }
@@ -116,7 +116,7 @@ describeOnEngine('a command with somebody in front of it', () => {
   test('in a container that has ended nothing can be started', async () => {
     const ended = await bench.script(bench.backend(), 'true', {});
     await ended.proc.gone;
-    const opened = await ended.proc.openExec!({ argv: ['true'], tty: false, env: {} });
+    const opened = await ended.proc.openExec({ argv: ['true'], tty: false, env: {} });
     expect(opened).toMatchObject({ ok: false, error: { code: 'other' } });
   });
 });

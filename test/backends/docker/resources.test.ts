@@ -88,6 +88,12 @@ describeOnEngine('networks, volumes and cleaning up', () => {
         bench.request({ resources: missing, docker: { networks: ['shared'], command } }),
       );
       expect(failed.ok ? '' : failed.error.message).toContain('does not exist');
+      const mounts = [{ type: 'volume', source: 'v', target: '/v', readOnly: false } as const];
+      const volumes = { v: { external: true, name: `${name}-v` } };
+      const without = await backend.start(
+        bench.request({ mounts, resources: { networks: {}, volumes }, docker: { command } }),
+      );
+      expect(without.ok ? '' : without.error.message).toBe(`the external volume ${name}-v does not exist`);
     } finally {
       await network.remove();
     }
