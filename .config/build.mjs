@@ -16,7 +16,9 @@ const PARTS = [
   'src/cli/reap-locally.ts',
   'src/tui/tui.ts',
   'src/cli/doctor-facts.ts',
+  'src/backends/docker/docker-backend.ts',
   'chokidar',
+  'dockerode',
   'execa',
   'prom-client',
 ];
@@ -48,6 +50,17 @@ const lazyChildProcess = {
   },
 };
 
+/** A package that would be faster with an addon compiled for one machine does without it, as where there is none. */
+const noAddons = {
+  name: 'no-addons',
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /\.node$/ }, ({ path }) => ({ path, namespace: 'addon' }));
+    onLoad({ filter: /.*/, namespace: 'addon' }, () => ({
+      contents: `throw new Error('there are no addons in a bundle');`,
+    }));
+  },
+};
+
 const outdir = `${root}dist`;
 const common = {
   absWorkingDir: root,
@@ -69,7 +82,7 @@ await build({
   },
   // `import()` of a script beside this one is a `require`: the loader of ES modules is not even started.
   supported: { 'dynamic-import': false },
-  plugins: [separateParts, lazyChildProcess],
+  plugins: [separateParts, lazyChildProcess, noAddons],
 });
 
 /**

@@ -6,11 +6,7 @@ export default defineConfig({
   test: {
     root,
     include: ['test/**/*.test.ts'],
-    // An adapter that nothing uses yet; its tests need an engine of their own: SETPOINT_TEST_ADAPTERS=1 runs them too.
-    exclude: [
-      'test/bench/**',
-      ...(process.env['SETPOINT_TEST_ADAPTERS'] === undefined ? ['test/backends/docker/**'] : []),
-    ],
+    exclude: ['test/bench/**'],
     pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -9,6 +9,8 @@ export interface DownOptions {
   readonly timeout?: number;
   readonly reason?: string;
   readonly plain: boolean;
+  /** Also remove what containers keep. */
+  readonly volumes?: boolean;
 }
 
 /** How often it is tried with another daemon where the one before went away. */
@@ -33,6 +35,9 @@ async function downOnce(common: Common, location: Location, options: DownOptions
   // A daemon that crashed left its services running: one is started to take them over and stop them.
   const client = await reach(common, location);
   if (client === undefined) {
+    if (await common.services.mayHaveLeft(location, options.volumes === true)) {
+      return removeOnly(common, location, options);
+    }
     if (common.services.hasSocket(location)) await sweep(common, location);
     context.stdout.write(`${location.name} is not running\n`);
     return EXIT.ok;
@@ -43,12 +48,29 @@ async function downOnce(common: Common, location: Location, options: DownOptions
     const response = await bringDown(context, client, display, {
       reason: options.reason ?? 'setpoint down',
       ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+      ...(options.volumes === true ? { volumes: true } : {}),
       again: false,
     });
     const status = reportDown(context, { name }, response);
     if (status === EXIT.ok) {
       context.stdout.write(`${name} is down, and nothing of it is left\n`);
     }
+    return status;
+  });
+}
+
+/** Of a project that is down: what an engine may have of it still. */
+async function removeOnly(
+  { context, services }: Common,
+  location: Location,
+  { volumes }: DownOptions,
+): Promise<ExitStatus> {
+  const { client } = await services.ensureDaemon(location);
+  return closing(client, async () => {
+    const request = { reason: 'setpoint down', level: 0 as const, ...(volumes === true ? { volumes } : {}) };
+    const status = reportDown(context, { name: location.name }, await downToTheEnd(client, request));
+    if (status === EXIT.ok)
+      context.stdout.write(`${location.name} was not running, and nothing of it is left\n`);
     return status;
   });
 }

@@ -2,14 +2,25 @@ import { join } from 'node:path';
 import type { LogLine, LogQuery } from '../core/api.ts';
 import { loggedInstances, queryOffline } from '../logs/offline.ts';
 import { readText } from '../store/files.ts';
+import type { ProjectRecord } from '../ports/store.ts';
 import { parseProjectRecord } from '../store/records.ts';
 
 /** What the project is meant to be, as its last daemon recorded it; undefined where that cannot be read. */
 export function recordedPhase(stateDir: string): 'up' | 'down' | undefined {
+  return readRecord(stateDir)?.phase;
+}
+
+/** Whether backends may have something of a project that is down: leavings of its last shutdown, or volumes. */
+export function mayHaveLeft(stateDir: string, volumes: boolean): boolean {
+  const { backends = [], leavings } = readRecord(stateDir) ?? {};
+  return backends.length > 0 && (volumes || leavings === true);
+}
+
+function readRecord(stateDir: string): ProjectRecord | undefined {
   const read = readText(join(stateDir, 'project.json'));
   if (read.kind !== 'text') return undefined;
   const parsed = parseProjectRecord(read.text);
-  return parsed.ok ? parsed.record.phase : undefined;
+  return parsed.ok ? parsed.record : undefined;
 }
 
 /** The logs that a project left. Labels are not known without a daemon, so `query.select` chooses by name alone. */

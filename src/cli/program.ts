@@ -189,6 +189,7 @@ function addLifecycle(define: Define, dispatch: Dispatch): void {
   define(LIFECYCLE, 'down', 'stop everything, in order, and check that nothing is left')
     .addOption(durationOption('--timeout <duration>', 'kill what is left after this long'))
     .option('--reason <text>', 'why, for the journal')
+    .option('-v, --volumes', 'also remove the volumes that the project made, with what is in them', false)
     .option('--plain', 'plain lines instead of a display that is redrawn', false)
     .action((_: unknown, command: Command) =>
       dispatch(command, async (common) =>

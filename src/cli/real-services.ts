@@ -31,6 +31,11 @@ export function realServices({ env, entry }: RealOptions): Services {
       const { recordedPhase } = await import('./offline.ts');
       return recordedPhase(location.stateDir);
     },
+    async mayHaveLeft(location, volumes) {
+      if (!hasRecord(location)) return false;
+      const { mayHaveLeft } = await import('./offline.ts');
+      return mayHaveLeft(location.stateDir, volumes);
+    },
     async loadManifest(request) {
       const { loadLocally } = await import('./load-locally.ts');
       return loadLocally(request, env);

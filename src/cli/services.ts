@@ -72,6 +72,8 @@ export interface Services {
   foreground(location: Location): Promise<ForegroundDaemon>;
   /** What the project is meant to be, as an earlier daemon recorded it; undefined where it never ran. */
   recordedPhase(location: Location): Promise<'up' | 'down' | undefined>;
+  /** Whether an engine may have something of a project that is down; with `volumes`, what its containers keep, too. */
+  mayHaveLeft(location: Location, volumes: boolean): Promise<boolean>;
   /** Whether a socket file is there; one that nobody serves was left by a daemon that was killed. */
   hasSocket(location: Location): boolean;
   loadManifest(request: LoadRequest): Promise<LoadedManifest>;

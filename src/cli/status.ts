@@ -83,11 +83,11 @@ export function statusText(snapshot: ProjectSnapshot, options: StatusView): stri
   const cut = (line: string): string => (options.width === undefined ? line : truncate(line, options.width));
   const right = [colours.dim(manifest), ...standing(snapshot.manifest, colours)].join('  ');
   const lines = [cut(`${colours.bold(snapshot.name)}  ${counts}${phase}      ${right}`)];
-  for (const { service, reason, rolledBack } of snapshot.manifest?.failed ?? []) {
-    const after = rolledBack ? 'its former version runs again' : `\`setpoint explain ${service}\``;
-    lines.push(
-      cut(`${colours.red('✖')} ${service} did not come up as changed: ${oneLine(reason)}; ${after}`),
-    );
+  for (const { service, reason, rolledBack, kept } of snapshot.manifest?.failed ?? []) {
+    const again = rolledBack ? 'its former version runs again' : `\`setpoint explain ${service}\``;
+    const after = kept === true ? 'its former version goes on' : again;
+    const what = kept === true ? 'was not replaced' : 'did not come up as changed';
+    lines.push(cut(`${colours.red('✖')} ${service} ${what}: ${oneLine(reason)}; ${after}`));
   }
   const rows = shownInstances(snapshot);
   if (rows.length > 0) {

@@ -1,5 +1,5 @@
 import type { DaemonClient } from '../client/types.ts';
-import type { DownRequest, DownResponse, ProjectSnapshot } from '../core/api.ts';
+import type { CleanupReport, DownRequest, DownResponse, Leftover, ProjectSnapshot } from '../core/api.ts';
 import { fail, type CliContext } from './context.ts';
 import { FRAME_MS, type Display } from './display.ts';
 import { beginDown, downRows, finishDown, hearStop, seeDown, servicesToStop } from './down-progress.ts';
@@ -11,6 +11,7 @@ export interface StopOptions {
   readonly reason: string;
   /** Overrides the manifest's `shutdown.timeout`. */
   readonly timeoutMs?: number;
+  readonly volumes?: boolean;
   /** Whether a Ctrl-C began it. */
   readonly again: boolean;
 }
@@ -38,6 +39,7 @@ export async function bringDown(
   const request = {
     reason: options.reason,
     ...(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs }),
+    ...(options.volumes === true ? { volumes: true } : {}),
   };
   const end = await monitor<DownResponse>({
     context,
@@ -85,23 +87,57 @@ export async function downToTheEnd(client: DaemonClient, request: DownRequest): 
   return response;
 }
 
-/** Names what could not be stopped; the status says whether anything is left. */
+/** Names what was removed, and what could not be stopped or removed; the status says whether anything is left. */
 export function reportDown(
   context: CliContext,
   snapshot: Pick<ProjectSnapshot, 'name'>,
   response: DownResponse,
 ): ExitStatus {
-  if (response.leftovers.length === 0) return EXIT.ok;
-  const lines = response.leftovers.map(
-    ({ instance, pid, command }) => `  ${instance}: pid ${pid}  ${oneLine(command)}`,
-  );
-  const pids = response.leftovers.map(({ pid }) => pid).join(' ');
+  const { leftovers, removed } = response;
+  if (removed !== undefined) reportRemoved(context, removed);
+  const stuck = leftovers.length === 0 ? EXIT.ok : reportLeftovers(context, snapshot.name, leftovers);
+  const failed = removed?.failed ?? [];
+  if (failed.length === 0) return stuck;
   return fail(
     context,
     {
-      message: `${count(response.leftovers.length, 'process', 'processes')} of ${snapshot.name} could not be stopped`,
+      message: `not all of ${snapshot.name} could be removed`,
+      where: failed
+        .map(({ what, why }) => `  ${oneLine(what)}: ${oneLine(why)}`)
+        .join('\n')
+        .trimStart(),
+      next: '`setpoint down` tries again',
+    },
+    EXIT.failure,
+  );
+}
+
+function reportRemoved({ stdout }: CliContext, removed: CleanupReport): void {
+  for (const [what, names] of [
+    ['container', removed.containers],
+    ['network', removed.networks],
+    ['volume', removed.volumes],
+  ] as const) {
+    if (names.length > 0) stdout.write(`removed ${what} ${names.map((name) => oneLine(name)).join(', ')}\n`);
+  }
+}
+
+function reportLeftovers(context: CliContext, project: string, leftovers: readonly Leftover[]): ExitStatus {
+  const lines = leftovers.map(({ instance, pid, command, reason }) => {
+    const what = [pid === undefined ? '' : `pid ${pid}`, oneLine(command)].filter((part) => part !== '');
+    return `  ${instance}: ${what.join('  ')}${reason === undefined ? '' : `${what.length === 0 ? '' : ', '}${oneLine(reason)}`}`;
+  });
+  const pids = leftovers.flatMap(({ pid }) => pid ?? []);
+  const look =
+    pids.length === 0 ? '' : `\`ps -o pid,stat,wchan,cmd -p ${pids.join(',')}\` shows what holds them; `;
+  const what =
+    pids.length === leftovers.length ? count(leftovers.length, 'process', 'processes') : 'something';
+  return fail(
+    context,
+    {
+      message: `${what} of ${project} could not be stopped`,
       where: lines.join('\n').trimStart(),
-      next: `\`ps -o pid,stat,wchan,cmd -p ${pids.replaceAll(' ', ',')}\` shows what holds them; \`setpoint down\` tries again`,
+      next: `${look}\`setpoint down\` tries again`,
     },
     EXIT.failure,
   );

@@ -50,15 +50,17 @@ export function withDependencies(snapshot: ProjectSnapshot, names: readonly stri
 
 /** "3 ready, 1 backoff, 1 completed". */
 export function countStates(snapshot: ProjectSnapshot): string {
-  const counts = new Map<StateWord, number>();
+  const counts = new Map<StateWord | 'unknown', number>();
   for (const { instance } of shownInstances(snapshot)) {
-    const word = stateWord(instance.state);
+    const word = instance.unknown === undefined ? stateWord(instance.state) : 'unknown';
     counts.set(word, (counts.get(word) ?? 0) + 1);
   }
-  return STATE_ORDER.flatMap((word) => {
-    const n = counts.get(word);
-    return n === undefined ? [] : [`${n} ${word}`];
-  }).join(', ');
+  return [...STATE_ORDER, 'unknown' as const]
+    .flatMap((word) => {
+      const n = counts.get(word);
+      return n === undefined ? [] : [`${n} ${word}`];
+    })
+    .join(', ');
 }
 
 /** The snapshot with nothing but the services and instances named; with everything where none is. */

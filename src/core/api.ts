@@ -103,6 +103,8 @@ export interface FailedChange {
   readonly reason: string;
   /** Whether the former version runs again in place of the manifest's. */
   readonly rolledBack: boolean;
+  /** The new version could not even be begun, and the former one was left alone. */
+  readonly kept?: true;
 }
 
 export interface ApplyRequest {
@@ -170,19 +172,34 @@ export interface DownRequest {
   readonly level: 0 | 1 | 2;
   /** Overrides the manifest's `shutdown.timeout`. */
   readonly timeoutMs?: number;
+  /** Also remove the volumes that the project made, with what is in them. */
+  readonly volumes?: boolean;
 }
 
 export interface Leftover {
   readonly instance: string;
-  readonly pid: number;
-  /** Command line, masked. */
+  /** Absent where it is not a process of the machine, or where nobody can tell. */
+  readonly pid?: number;
+  /** Command line, masked; without a pid what it is called, such as "container shop-db-1", where that is known. */
   readonly command: string;
+  /** Why it could not be stopped, where more is known than that. */
+  readonly reason?: string;
+}
+
+/** What a clean-up did, by name; `failed` names what is left, and why. */
+export interface CleanupReport {
+  readonly containers: readonly string[];
+  readonly networks: readonly string[];
+  readonly volumes: readonly string[];
+  readonly failed: readonly { readonly what: string; readonly why: string }[];
 }
 
 export interface DownResponse {
   readonly stopped: number;
   /** What could not be stopped; empty when nothing of the project remains. */
   readonly leftovers: readonly Leftover[];
+  /** What was removed besides, and what could not be; absent where the project never had anything of the kind. */
+  readonly removed?: CleanupReport;
 }
 
 /** A line (or a bounded piece of one) of a service's output. */

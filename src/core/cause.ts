@@ -7,6 +7,9 @@ export const SECRET_CHANGED = '(secret changed)';
 /** The same for values that differ behind where they are cut for display. */
 export const CHANGED_FURTHER_ON = '(changed further on)';
 
+/** The same for what lies beside the manifest: a flake's files, a build's context. */
+export const CONTENT_CHANGED = '(content changed)';
+
 /** A cause in a few words, for states and logs. */
 export function describeCause(cause: Cause): string {
   switch (cause.kind) {
@@ -40,6 +43,6 @@ export function describeCause(cause: Cause): string {
 export function describeChange({ field, from, to }: FieldChange): string {
   if (from === undefined) return `${field} added: ${to ?? ''}`;
   if (to === undefined) return `${field} removed, was ${from}`;
-  if (to === SECRET_CHANGED || to === CHANGED_FURTHER_ON) return `${field} ${to}`;
+  if (to === SECRET_CHANGED || to === CHANGED_FURTHER_ON || to === CONTENT_CHANGED) return `${field} ${to}`;
   return `${field} ${from} -> ${to}`;
 }

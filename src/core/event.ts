@@ -39,8 +39,18 @@ export type HappeningBody =
   /** The same, held until somebody confirms it. */
   | { readonly type: 'manifest-held'; readonly summary: string; readonly changes: readonly string[] }
   /** A service did not come up with what a reload has changed of it. */
-  | { readonly type: 'change-failed'; readonly reason: string; readonly rolledBack: boolean }
+  | {
+      readonly type: 'change-failed';
+      readonly reason: string;
+      readonly rolledBack: boolean;
+      /** The new version could not even be begun, and the former one was left alone. */
+      readonly kept?: true;
+    }
   | { readonly type: 'shutdown-began'; readonly reason: string }
+  /** Containers, networks and volumes that were removed after a shutdown, by name. */
+  | { readonly type: 'leavings-removed'; readonly names: readonly string[] }
+  /** Something that no run on record had made. */
+  | { readonly type: 'orphan-removed'; readonly name: string }
   | { readonly type: 'instance-waiting'; readonly on: string }
   | { readonly type: 'instance-started'; readonly run: RunId; readonly pid?: number; readonly cause: Cause }
   | {
@@ -144,6 +154,10 @@ export interface InstanceSnapshot {
   readonly nextRun?: number;
   /** Restarts by policy within the present window; only where `max_restarts` counts them. */
   readonly recentRestarts?: { readonly count: number; readonly max: number; readonly windowMs: number };
+  /** While it is starting: what is being brought about for it, such as "pulling postgres:16 45 %"; masked, bounded. */
+  readonly progress?: string;
+  /** Why what is said here of its run may be wrong by now, such as an engine that does not answer; masked. */
+  readonly unknown?: string;
   /** The main process and how many more processes the unit has; only while live and where known. */
   readonly children?: number;
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { CHANGED_FURTHER_ON, SECRET_CHANGED } from './cause.ts';
+import { CHANGED_FURTHER_ON, CONTENT_CHANGED, SECRET_CHANGED } from './cause.ts';
 import { formatDuration } from './duration.ts';
 import type { FieldChange } from './event.ts';
 import { compareText } from './graph.ts';
@@ -10,6 +10,7 @@ import type {
   Command,
   Dependency,
   Hook,
+  Mount,
   Probe,
   ProbeCheck,
   RestartSpec,
@@ -21,8 +22,8 @@ import type {
 
 /**
  * A service's settings one by one, as shown to people: texts in quotes, secrets masked. A value that is not shown
- * wholly ends in a digest of what it is, ` #` where something is masked, ` ~` where it is only long; so two of them
- * can be told apart without anything secret being kept. `diffFields` takes the digests off again.
+ * wholly ends in a digest of what it is, ` #` where something is masked, ` ~` where it is only long, ` @` where it stands
+ * for the content of files; so two of them can be told apart without anything secret being kept. `diffFields` takes the digests off again.
  */
 export type Fields = Readonly<Record<string, string>>;
 
@@ -30,7 +31,7 @@ export type Fields = Readonly<Record<string, string>>;
 const MAX_VALUE = 200;
 
 const DIGEST_LENGTH = 12;
-const MARKED = new RegExp(`^(?<shown>.*) (?<mark>[#~])(?<digest>[0-9a-f]{${DIGEST_LENGTH}})$`, 's');
+const MARKED = new RegExp(`^(?<shown>.*) (?<mark>[#~@])(?<digest>[0-9a-f]{${DIGEST_LENGTH}})$`, 's');
 
 /** The SHA-256, in hex, of a value's canonical JSON: the same whatever the order of its keys. */
 export function fingerprint(view: unknown): string {
@@ -84,8 +85,75 @@ export function launchFields(view: DeclaredLaunch, redactor: Redactor, salt: str
     ['stdin', view.stdin],
     ['notify', view.notify === undefined ? undefined : 'true'],
     ['notify.watchdog', optional(view.notify?.watchdogMs, formatDuration)],
+    ['nice', optional(view.nice, String)],
+    ...(view.mounts ?? []).map((mount): Entry => [
+      `mounts.${escapeControl(mount.target, MAX_VALUE)}`,
+      show.text('mounts', describeMount(mount)),
+    ]),
+    ...settingFields('sandbox', view.sandbox, show),
+    ...dockerFields(view, show),
+    ...settingFields('nix', view.nix, show),
+    ...(view.nix === undefined || view.inputs === undefined
+      ? []
+      : [['nix.flake', `${show.text('flake', view.nix.flake)} ${contentMark(view.inputs)}`] as const]),
+    ...(view.secrets ?? []).map(({ name, content }): Entry => [
+      `secrets.${name}`,
+      show.secret(name, content),
+    ]),
+    ...settingFields('networks', view.resources?.networks, show),
+    ...settingFields('volumes', view.resources?.volumes, show),
   ];
   return sortedFields(fields);
+}
+
+function dockerFields({ docker, inputs }: DeclaredLaunch, show: Shower): readonly Entry[] {
+  if (docker === undefined) return [];
+  const { ports, ...settings } = docker;
+  return [
+    ...settingFields('docker', settings, show),
+    ...ports.map(({ name, container, host, hostIp, protocol }): Entry => {
+      const at = host === undefined ? '' : `${hostIp === undefined ? '' : `${hostIp}:`}${host}->`;
+      return [`docker.ports.${name}`, `${at}${container}/${protocol}`];
+    }),
+    ['docker.build', inputs === undefined ? undefined : `content ${contentMark(inputs)}`],
+  ];
+}
+
+function contentMark(inputs: string): string {
+  return `@${sha256(inputs).slice(0, DIGEST_LENGTH)}`;
+}
+
+function describeMount(mount: Mount): string {
+  switch (mount.type) {
+    case 'bind':
+    case 'volume':
+      return `${mount.type} ${mount.source}${mount.readOnly ? ', read-only' : ''}`;
+    case 'tmpfs': {
+      const mode = mount.mode === undefined ? '' : `, mode ${mount.mode.toString(8)}`;
+      return `tmpfs${mount.size === undefined ? '' : `, ${mount.size} bytes`}${mode}`;
+    }
+    default:
+      return unreachable(mount);
+  }
+}
+
+/** A tree of settings, each leaf a field by the manifest's names; what is empty is left out. */
+function settingFields(at: string, value: unknown, show: Shower, key = at): readonly Entry[] {
+  if (value === undefined || value === null) return [];
+  if (Array.isArray(value)) {
+    return value.length === 0 ? [] : [[at, show.words(at, value.map(String))]];
+  }
+  if (typeof value !== 'object') {
+    return [[at, typeof value === 'string' ? show.value(key, value) : String(value)]];
+  }
+  return Object.entries(value).flatMap(([name, item]: [string, unknown]) =>
+    settingFields(`${at}.${escapeControl(snakeCase(name), MAX_VALUE)}`, item, show, name),
+  );
+}
+
+/** Names of ours are in camel case; a person's keep theirs. */
+function snakeCase(name: string): string {
+  return /^[a-z]+([A-Z][a-z]*)+$/.test(name) ? name.replace(/[A-Z]/g, (c) => `_${c.toLowerCase()}`) : name;
 }
 
 /** The fields whose change is applied to a running process in place. */
@@ -138,6 +206,8 @@ export function policyFields(spec: ServiceSpec, redactor: Redactor, salt: string
     ...prefixed('labels', spec.labels, (name, value) => show.value(name, value)),
     ...spec.dependsOn.flatMap(dependencyFields),
     ['requires', spec.requires.length === 0 ? undefined : show.words('requires', spec.requires)],
+    ['docker.pull', spec.launch.docker?.pull],
+    ['docker.max_containers', optional(spec.launch.docker?.maxContainers, String)],
   ];
   return sortedFields(fields);
 }
@@ -262,9 +332,13 @@ export function diffFields(old: Fields, now: Fields): readonly FieldChange[] {
     if (to === undefined) return [{ field, from: unmarked(from).shown }];
     const [before, after] = [unmarked(from), unmarked(to)];
     if (before.shown !== after.shown) return [{ field, from: before.shown, to: after.shown }];
-    const what = after.mark === '~' && before.mark === '~' ? CHANGED_FURTHER_ON : SECRET_CHANGED;
-    return [{ field, from: before.shown, to: what }];
+    return [{ field, from: before.shown, to: unseenChange(before.mark, after.mark) }];
   });
+}
+
+function unseenChange(before: string | undefined, after: string | undefined): string {
+  if (before === '@' || after === '@') return CONTENT_CHANGED;
+  return after === '~' && before === '~' ? CHANGED_FURTHER_ON : SECRET_CHANGED;
 }
 
 function unmarked(value: string | undefined): { readonly shown: string; readonly mark?: string } {
@@ -277,6 +351,8 @@ interface Shower {
   value(key: string, value: string): string;
   /** A text whose field's name says nothing about secrecy. */
   text(field: string, value: string): string;
+  /** Nothing but that it is there, and a digest. */
+  secret(name: string, value: string): string;
   /** A script in quotes, or a list of words in brackets. */
   words(field: string, value: string | readonly string[]): string;
 }
@@ -293,6 +369,7 @@ function shower(redactor: Redactor, salt: string): Shower {
     value: (key, value) =>
       redactor.isSecretKey(key) ? mark(key, value, redactor.value(key, value), asItIs) : text(key, value),
     text,
+    secret: (name, value) => mark(`secrets.${name}`, value, '***', asItIs),
     words: (field, value) => {
       if (typeof value === 'string') return text(field, value);
       // Word by word a flag and its value would be looked at apart.

@@ -13,6 +13,8 @@ export interface DependencyInstance {
   readonly wanted: 'up' | 'down';
   /** Patterns that the present run's output has matched, of those that dependents wait for. */
   readonly seen: readonly string[];
+  /** Why what is known of it may be wrong by now; absent where it is not. */
+  readonly unknown?: string;
 }
 
 type OneVerdict =
@@ -87,7 +89,9 @@ function judgeAll(dependency: Dependency, instances: readonly DependencyInstance
 
 function judge(dependency: Dependency, instance: DependencyInstance): OneVerdict {
   const { condition } = dependency;
-  const { state, wanted } = instance;
+  const { state, wanted, unknown } = instance;
+  if (unknown !== undefined && state.kind === 'running')
+    return { kind: 'blocked', now: `unknown: ${unknown}` };
   switch (state.kind) {
     case 'completed':
       if (condition !== 'log' || hasSaid(dependency, instance)) return OPEN;

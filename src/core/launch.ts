@@ -3,6 +3,7 @@ import type {
   BackendName,
   Command,
   DockerSettings,
+  DockerSpec,
   LateRef,
   LaunchCommand,
   LaunchSpec,
@@ -75,10 +76,19 @@ export interface TextContext {
   readonly host?: (service: ServiceId) => string;
 }
 
+/** `ports` and `host` as they are where the service runs. */
 export interface LaunchContext extends Omit<TextContext, 'service'> {
   readonly project: string;
   /** The environment of whoever asked for the project. */
   readonly hostEnv: Readonly<Record<string, string>>;
+  /** The same on the machine, where the service runs elsewhere. */
+  readonly onMachine?: Pick<TextContext, 'ports' | 'host'>;
+  /** Of a container: those that are declared, and what its references need besides. */
+  readonly extraHosts?: readonly string[];
+  /** The project's; what the service does not name is of no interest. */
+  readonly resources?: Resources;
+  /** A digest of what the launch is made from besides the manifest; see `Backend.inputs`. */
+  readonly inputs?: string;
 }
 
 /**
@@ -111,6 +121,17 @@ export interface DeclaredLaunch {
   readonly mergeStderr?: true;
   readonly stdin?: 'pipe';
   readonly notify?: { readonly watchdogMs?: number };
+  /** Only present where there are any. */
+  readonly mounts?: readonly Mount[];
+  readonly sandbox?: SandboxSpec;
+  /** How the image is come by, and how many may run, make no other container. */
+  readonly docker?: Omit<ConcreteDocker, 'command' | 'pull' | 'maxContainers'>;
+  readonly nix?: NixSpec;
+  readonly secrets?: readonly SecretFile[];
+  readonly nice?: number;
+  /** Those that the service names. */
+  readonly resources?: Resources;
+  readonly inputs?: string;
 }
 
 /** Taken as PATH where the service has none and something is to be put beside it. */
@@ -174,7 +195,9 @@ export function concreteCommand(command: Command, context: TextContext): Result<
 export function concreteLaunch(spec: ServiceSpec, context: LaunchContext): Result<ConcreteLaunch, string> {
   const declared = declaredView(spec, context);
   if (!declared.ok) return declared;
-  const { command, cwd, ports, socket, user, umask, limits, ...rest } = declared.value;
+  const env = machineEnv(spec, declared.value, context);
+  if (!env.ok) return env;
+  const { command, cwd, ports, limits, docker, ...rest } = declared.value;
   const { launch, stop } = spec;
   return ok({
     backend: launch.backend,
@@ -182,30 +205,69 @@ export function concreteLaunch(spec: ServiceSpec, context: LaunchContext): Resul
     service: spec.id,
     argv: argvOf(command),
     cwd,
-    env: wholeEnv(spec, declared.value, context),
-    declaredEnv: wholeEnv(spec, { ...declared.value, inherit: false }, context),
+    env: env.value,
+    declaredEnv: wholeEnv(spec, { ...declared.value, inherit: inheritedInside(declared.value) }, context),
     hostEnv: context.hostEnv,
     ports,
     limits,
     mounts: launch.mounts ?? [],
     stop: { signal: stop.signal, graceMs: stop.graceMs },
     ...present({
-      socket,
-      user,
-      umask,
+      socket: rest.socket,
+      user: rest.user,
+      umask: rest.umask,
       tty: rest.tty,
       mergeStderr: rest.mergeStderr,
       stdin: rest.stdin,
       notify: rest.notify,
+      sandbox: rest.sandbox,
+      docker: docker === undefined ? undefined : concreteDocker(spec, command, docker),
+      nix: rest.nix,
+      secrets: rest.secrets,
+      nice: rest.nice,
+      resources: rest.resources,
     }),
   });
+}
+
+function concreteDocker(
+  { launch }: ServiceSpec,
+  command: DeclaredLaunch['command'],
+  docker: NonNullable<DeclaredLaunch['docker']>,
+): ConcreteDocker {
+  const { pull = 'missing', maxContainers } = launch.docker ?? {};
+  return {
+    ...docker,
+    pull,
+    ...present({ maxContainers, command: command.kind === 'image' ? undefined : argvOf(command) }),
+  };
+}
+
+/** Of the caller's environment a container has what is named, and nothing wholesale. */
+function inheritedInside({ inherit, docker }: DeclaredLaunch): DeclaredLaunch['inherit'] {
+  return docker !== undefined && typeof inherit !== 'boolean' ? inherit : false;
+}
+
+/** The environment on the machine: of a container that of its hooks there, which are none of its processes. */
+function machineEnv(
+  spec: ServiceSpec,
+  declared: DeclaredLaunch,
+  context: LaunchContext,
+): Result<ConcreteLaunch['env'], string> {
+  if (spec.launch.docker === undefined) return ok(wholeEnv(spec, declared, context));
+  const { docker: _inside, ...launch } = spec.launch;
+  const outside = { ...spec, launch: { ...launch, inheritEnv: true } };
+  const { onMachine, ...rest } = context;
+  const there = { ...rest, ...onMachine };
+  const view = declaredView(outside, there);
+  return view.ok ? ok(wholeEnv(outside, view.value, there)) : view;
 }
 
 /** What is declared of an instance's launch, with late references filled in; see `DeclaredLaunch`. */
 export function declaredView(spec: ServiceSpec, context: LaunchContext): Result<DeclaredLaunch, string> {
   const { launch } = spec;
   const at: TextContext = { ...context, service: spec.id };
-  const ports = ownPorts(launch.ports, at);
+  const ports = ownPorts(launch.ports, { ...at, ...context.onMachine });
   if (!ports.ok) return ports;
   const command = declaredCommand(launch.command, at);
   if (!command.ok) return command;
@@ -216,6 +278,8 @@ export function declaredView(spec: ServiceSpec, context: LaunchContext): Result<
   if (!appended.ok) return appended;
   const socket = launch.socket === undefined ? ok(undefined) : expandText(launch.socket, at);
   if (!socket.ok) return socket;
+  const docker = launch.docker === undefined ? ok(undefined) : declaredDocker(launch.docker, context, at);
+  if (!docker.ok) return docker;
   return ok({
     backend: launch.backend,
     command: command.value,
@@ -234,8 +298,50 @@ export function declaredView(spec: ServiceSpec, context: LaunchContext): Result<
       mergeStderr: launch.mergeStderr,
       stdin: launch.stdin,
       notify: launch.notify,
+      mounts: (launch.mounts ?? []).length === 0 ? undefined : launch.mounts,
+      sandbox: launch.sandbox,
+      docker: docker.value,
+      nix: launch.nix,
+      secrets: (launch.secrets ?? []).length === 0 ? undefined : launch.secrets,
+      nice: launch.nice,
+      resources: usedResources(launch, context.resources),
+      inputs: context.inputs,
     }),
   });
+}
+
+function declaredDocker(
+  docker: DockerSpec,
+  context: LaunchContext,
+  at: TextContext,
+): Result<DeclaredLaunch['docker'], string> {
+  const { entrypoint, pull: _pull, maxContainers: _max, ...settings } = docker;
+  const words =
+    entrypoint === undefined ? ok(undefined) : all(entrypoint.map((text) => expandText(text, at)));
+  if (!words.ok) return words;
+  return ok({
+    ...settings,
+    extraHosts: context.extraHosts ?? docker.extraHosts,
+    ...present({ entrypoint: words.value }),
+  });
+}
+
+/** The definitions of the networks and volumes that a service names; undefined where all it names has every default. */
+function usedResources(launch: LaunchSpec, resources: Resources | undefined): Resources | undefined {
+  if (resources === undefined) return undefined;
+  const { networks = [], networkMode } = launch.docker ?? {};
+  const onOwn = launch.docker !== undefined && networks.length === 0 && networkMode === undefined;
+  const volumes = (launch.mounts ?? []).flatMap((mount) => (mount.type === 'volume' ? [mount.source] : []));
+  const used: Resources = {
+    networks: only(resources.networks, onOwn ? ['default'] : networks),
+    volumes: only(resources.volumes, volumes),
+  };
+  const isEmpty = Object.keys(used.networks).length + Object.keys(used.volumes).length === 0;
+  return isEmpty ? undefined : used;
+}
+
+function only<T>(of: Readonly<Record<string, T>>, names: readonly string[]): Readonly<Record<string, T>> {
+  return record(Object.entries(of).filter(([name]) => names.includes(name)));
 }
 
 function argvOf(command: DeclaredLaunch['command']): readonly string[] {
@@ -290,7 +396,7 @@ function wholeEnv(
     Object.entries(inherit === true ? hostEnv : inherit === false ? {} : inherit),
   );
   for (const name of OWN_VARIABLES) env.delete(name);
-  for (const [name, value] of portExports(spec.launch.ports, declared.ports)) env.set(name, value);
+  for (const [name, value] of portExports(exportedPorts(spec, declared))) env.set(name, value);
   for (const [name, value] of Object.entries(declared.env)) env.set(name, value);
   for (const { name, value, separator, prepend } of declared.envAppend) {
     env.set(name, beside(valueOf(env, name), value, separator, prepend));
@@ -304,13 +410,19 @@ function wholeEnv(
   return record([...env]);
 }
 
-function portExports(
-  specs: readonly PortSpec[],
-  numbers: DeclaredLaunch['ports'],
-): readonly [string, string][] {
+/** In a container the numbers that its own processes listen on, published or not. */
+function exportedPorts(
+  { launch }: ServiceSpec,
+  { ports }: DeclaredLaunch,
+): readonly (readonly [string, number | undefined])[] {
+  if (launch.docker === undefined) return launch.ports.map(({ name }) => [name, ports[name]]);
+  return launch.docker.ports.map(({ name, container }) => [name, container]);
+}
+
+function portExports(ports: readonly (readonly [string, number | undefined])[]): readonly [string, string][] {
   const exports: [string, string][] = [];
-  for (const [i, { name }] of specs.entries()) {
-    const number = String(numbers[name]);
+  for (const [i, [name, port]] of ports.entries()) {
+    const number = String(port);
     if (i === 0) exports.push(['PORT', number]);
     if (!/^\d+$/.test(name)) exports.push([`${name.toUpperCase().replace(/[^A-Z0-9]/g, '_')}_PORT`, number]);
   }

@@ -1,15 +1,21 @@
 import { fingerprint, launchFields, policyFields, type Fields } from './fingerprint.ts';
 import { declaredView, type LaunchContext } from './launch.ts';
+import { extraHostsOf, type PublishedPort, type Services, viewFrom } from './reach.ts';
 import { type DesiredInstance, type PlanInput, planProject } from './plan.ts';
 import type { PlanView } from './plan-view.ts';
 import type { Redactor } from './redact.ts';
-import type { Project, ServiceId, ServiceSpec } from './service.ts';
+import type { Project, Resources, ServiceId, ServiceSpec } from './service.ts';
 
 /** What the launches of a project are resolved under. */
 export interface ProjectContext {
   readonly hostEnv: Readonly<Record<string, string>>;
-  /** The number of a port of an instance; undefined where an automatic one was not handed out. */
-  readonly port: (service: ServiceId, number: number, port: string) => number | undefined;
+  /** The number of a port of an instance on the machine; undefined where an automatic one was not handed out. */
+  readonly port: PublishedPort;
+  /** All services that references may name. */
+  readonly services: Services;
+  readonly resources?: Resources;
+  /** A digest of what the service's launch is made from besides the manifest, where that is known. */
+  readonly inputs?: (spec: ServiceSpec) => string | undefined;
   readonly redactor: Redactor;
   readonly salt: string;
 }
@@ -20,8 +26,29 @@ export interface LaunchRecord {
   readonly fields: Fields;
 }
 
-export function launchContext(project: string, number: number, context: ProjectContext): LaunchContext {
-  return { project, number, hostEnv: context.hostEnv, ports: context.port };
+export function launchContext(
+  spec: ServiceSpec,
+  project: string,
+  number: number,
+  context: ProjectContext,
+): LaunchContext {
+  const { hostEnv, services, port, resources } = context;
+  const inputs = context.inputs?.(spec);
+  const under = {
+    project,
+    number,
+    hostEnv,
+    ...(resources === undefined ? {} : { resources }),
+    ...(inputs === undefined ? {} : { inputs }),
+  };
+  const onMachine = viewFrom(undefined, services, port);
+  if (spec.launch.docker === undefined) return { ...under, ...onMachine };
+  return {
+    ...under,
+    ...viewFrom(spec, services, port),
+    onMachine,
+    extraHosts: extraHostsOf(spec, services),
+  };
 }
 
 /** The record of an instance's launch. One that cannot be resolved yet has a record all the same: of why. */
@@ -31,7 +58,7 @@ export function launchRecord(
   number: number,
   context: ProjectContext,
 ): LaunchRecord {
-  const view = declaredView(spec, launchContext(project, number, context));
+  const view = declaredView(spec, launchContext(spec, project, number, context));
   if (!view.ok) return { fingerprint: fingerprint(view.error), fields: { launch: view.error } };
   return {
     fingerprint: fingerprint(view.value),

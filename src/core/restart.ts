@@ -34,17 +34,15 @@ export type Verdict =
  * - `on-failure`: success completes, everything else is retried.
  * - `always` and `unless-stopped`: every end is retried, success too. They differ in `restoreWanted` only.
  *
- * A start that failed for the machine's shortage is retried under every policy: the service is not to blame. Where
- * `max_restarts` restarts lie within the window, the next failure is the last.
+ * A start that failed for what says nothing about the service is retried under every policy, and is none of those that
+ * `max_restarts` allows. Where `max_restarts` restarts lie within the window, the next failure is the last.
  */
 export function decide(ended: Ended): Verdict {
   const { restart, exit } = ended;
   const { policy } = restart;
   const end = describeExit(exit);
   if (ended.wanted === 'down') return { kind: 'stay-stopped', reason: `${end}; it is not wanted` };
-  if (exit.kind === 'spawn-error' && exit.failure.code === 'resource-shortage') {
-    return retry(ended, `${end}, the machine's shortage`);
-  }
+  if (saysNothing(exit)) return retry(ended, `${end}, which says nothing about it`);
   const success = isSuccess(exit, restart);
   if (!success && !isOnList(exit, restart)) {
     return { kind: 'fail', reason: `${end}, which \`on_codes\` does not hold` };
@@ -60,6 +58,13 @@ export function decide(ended: Ended): Verdict {
     default:
       return unreachable(policy);
   }
+}
+
+/** Whether a start failed because of the machine or an engine: what the service is made of had no part in it. */
+export function saysNothing(exit: Exit): boolean {
+  if (exit.kind !== 'spawn-error') return false;
+  const { code } = exit.failure;
+  return code === 'resource-shortage' || code === 'engine-unavailable';
 }
 
 /** Whether an end is what the service's `success_exit_codes` call a success. */

@@ -39,6 +39,12 @@ export function stateWord(state: InstanceState): StateWord {
 
 /** What an instance does, in a few words for a column: "ready", "backoff 1.9 s (2/5)", "waiting for db". */
 export function describeState(instance: InstanceSnapshot, nowMs: number): string {
+  const { unknown } = instance;
+  const known = describeKnown(instance, nowMs);
+  return unknown === undefined ? known : unnested(`${known} (unknown: ${unknown})`);
+}
+
+function describeKnown(instance: InstanceSnapshot, nowMs: number): string {
   const { state, wanted } = instance;
   switch (state.kind) {
     case 'stopped':
@@ -58,6 +64,7 @@ export function describeState(instance: InstanceSnapshot, nowMs: number): string
         ? 'scheduled'
         : `scheduled, next in ${ahead(instance.nextRun, nowMs)}`;
     case 'starting':
+      return instance.progress === undefined ? state.kind : `${state.kind}: ${instance.progress}`;
     case 'completed':
     case 'failed':
     case 'skipped':
@@ -133,6 +140,12 @@ export type VerdictService = Pick<ServiceSnapshot, 'restart' | 'backoff' | 'repl
 
 /** What an instance does, why, and what comes next: one sentence without a final period. */
 export function verdict(instance: InstanceSnapshot, service: VerdictService, nowMs: number): string {
+  const { unknown } = instance;
+  const known = knownVerdict(instance, service, nowMs);
+  return unknown === undefined ? known : `${known}, as far as is known: ${unknown}`;
+}
+
+function knownVerdict(instance: InstanceSnapshot, service: VerdictService, nowMs: number): string {
   const name = service.replicas <= 1 && instance.number === 1 ? instance.service : instance.id;
   const { state } = instance;
   switch (state.kind) {
@@ -145,7 +158,7 @@ export function verdict(instance: InstanceSnapshot, service: VerdictService, now
       if (state.on.length === 0) return `${name} waits to be started`;
       return `${name} waits for ${state.on.map((on) => describeWait(on, nowMs)).join(', ')}, since ${ago(state.since, nowMs)}`;
     case 'starting':
-      return `${name} is being started, since ${ago(state.since, nowMs)}`;
+      return `${name} is being started, since ${ago(state.since, nowMs)}${instance.progress === undefined ? '' : `: ${instance.progress}`}`;
     case 'running':
       return `${name} ${describeLife(instance, state, nowMs)}${pid(state.pid)}${restarted(instance)}${afterwards(service)}`;
     case 'backoff':

@@ -2,7 +2,7 @@ import { describeCause } from './cause.ts';
 import type { Cause, HappeningBody } from './event.ts';
 import { describeExit, type Exit, type StartFailure } from './exit.ts';
 import type { Effect, GateVerdict, Machine, MachineContext, MachineEvent, Step } from './machine.ts';
-import { decide, isSuccess } from './restart.ts';
+import { decide, isSuccess, saysNothing } from './restart.ts';
 import { unreachable } from './result.ts';
 import type { AfterStop, InstanceState, Readiness, RunId, WaitingOn } from './state.ts';
 
@@ -97,6 +97,7 @@ function retry(machine: Machine, context: MachineContext): Step {
   if (state.kind !== 'backoff') return stay(machine);
   const reason = `retry ${state.attempt} after ${describeExit(state.exit)}`;
   const cause: Cause = { kind: 'policy', reason };
+  if (saysNothing(state.exit)) return toWaiting({ ...machine, cause }, context);
   const recent = withinWindow({ ...machine, recent: [...machine.recent, context.now] }, context);
   return toWaiting({ ...machine, restarts: machine.restarts + 1, recent, cause }, context);
 }

@@ -22,6 +22,7 @@ import { prepareRuntimeDir } from '../store/runtime-dir.ts';
 import { openStore } from '../store/store.ts';
 import { type ApiServer, createApiServer } from './api/server.ts';
 import { ProjectControl } from './control.ts';
+import { createBackends } from './backends.ts';
 import { failpointOf } from './failpoint.ts';
 import { lookAt, markingIo, UNREAD } from './file-marks.ts';
 import { createFileWatcher } from './file-watcher.ts';
@@ -125,17 +126,29 @@ async function compose(
   const load: Load = (request, hostEnv) => loadWith(request, hostEnv, record.salt);
   const failpoint = failpointOf(process.env['SETPOINT_FAILPOINT']);
   const oomCounter = createOomCounter();
-  const backend = createNativeBackend({
-    umask: callersUmask,
-    oomCounter,
-    ...(failpoint === undefined ? {} : { failpoint }),
+  const backend = createBackends({
+    native: createNativeBackend({
+      umask: callersUmask,
+      oomCounter,
+      ...(failpoint === undefined ? {} : { failpoint }),
+    }),
+    docker: async () => {
+      const { createDockerBackend } = await import('../backends/docker/docker-backend.ts');
+      return createDockerBackend({
+        env: options.env,
+        stateDir: paths.stateDir,
+        onWarning: (message) => store.append({ type: 'warning', message }, {}),
+      });
+    },
+    nix: () => Promise.reject(new Error('it is not put together with the rest yet')),
+    used: () => engine.record.backends ?? [],
   });
   const logs = createLogStore({
     stateDir: paths.stateDir,
     onWarning: (message) => store.append({ type: 'warning', message }, {}),
   });
   const commands = createCommandRunner(callersUmask);
-  const engine = new Engine(
+  const engine: Engine = new Engine(
     {
       clock: systemClock,
       random: Math.random,
@@ -197,6 +210,7 @@ async function compose(
     await server.close();
     control.dispose();
     engine.dispose();
+    backend.close?.();
     logs.close();
     store.append({ type: 'daemon-stopped', reason }, {});
     unlock();

@@ -1,7 +1,7 @@
 import type { Counter, Gauge, Registry } from 'prom-client';
 import type { InstanceStats, ProjectSnapshot, StatsResponse } from '../core/api.ts';
 import type { InstanceSnapshot, ProbeView } from '../core/event.ts';
-import { isReady, type InstanceState, type InstanceStateKind } from '../core/state.ts';
+import { isReady, type InstanceStateKind } from '../core/state.ts';
 
 /** A body in a format of its own. */
 export interface MetricsText {
@@ -9,8 +9,11 @@ export interface MetricsText {
   readonly text: string;
 }
 
-/** What `setpoint_instance_state` tells apart: a running instance by its readiness, all others by their kind. */
-type StateName = InstanceStateKind | 'ready' | 'unready';
+/**
+ * What `setpoint_instance_state` tells apart: a running instance by its readiness, one that nobody can tell anything of
+ * now as unknown, all others by their kind.
+ */
+type StateName = InstanceStateKind | 'ready' | 'unready' | 'unknown';
 
 /** Typed so that a state which is not listed does not compile. */
 const STATE_NAMES: Readonly<Record<StateName, true>> = {
@@ -26,6 +29,7 @@ const STATE_NAMES: Readonly<Record<StateName, true>> = {
   failed: true,
   scheduled: true,
   skipped: true,
+  unknown: true,
 };
 
 /**
@@ -110,7 +114,7 @@ function writeInstances(sheet: Sheet, instances: readonly InstanceSnapshot[]): v
     instances.map((instance) => [labelsOf(instance), value(instance)]);
   sheet.gauge(
     'instance_state',
-    'What an instance does: 1 for its present state, 0 for all others. `running` has no readiness probe; `ready` and `unready` have one.',
+    'What an instance does: 1 for its present state, 0 for all others. `running` has no readiness probe; `ready` and `unready` have one; of `unknown` nobody can tell now.',
     instances.flatMap((instance) => stateSeries(instance)),
   );
   sheet.gauge(
@@ -184,11 +188,12 @@ function labelsOf({ service, id }: InstanceSnapshot): Labels {
 
 function stateSeries(instance: InstanceSnapshot): Series {
   const labels = labelsOf(instance);
-  const now = stateName(instance.state);
+  const now = stateName(instance);
   return Object.keys(STATE_NAMES).map((state) => [{ ...labels, state }, state === now ? 1 : 0]);
 }
 
-function stateName(state: InstanceState): StateName {
+function stateName({ state, unknown }: InstanceSnapshot): StateName {
+  if (unknown !== undefined) return 'unknown';
   if (state.kind !== 'running' || state.readiness === undefined) return state.kind;
   return state.readiness.kind === 'ready' ? 'ready' : 'unready';
 }

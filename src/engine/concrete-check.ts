@@ -2,6 +2,7 @@ import { concreteCommand, expandText, type TextContext } from '../core/launch.ts
 import type { ProbeRole } from '../core/probe.ts';
 import { err, ok, type Result, unreachable } from '../core/result.ts';
 import type { ProbeCheck, Text } from '../core/service.ts';
+import type { CommandRunner } from '../ports/commands.ts';
 import type { ConcreteCheck } from '../ports/probes.ts';
 
 /** A check that is made by asking; the other kinds are told. */
@@ -9,9 +10,14 @@ export type AskedCheck = Extract<ProbeCheck, { kind: 'exec' | 'http' | 'tcp' }>;
 
 /** What a run lends to the checks that are made for it. */
 export interface CheckContext {
+  /** Of commands. */
   readonly context: TextContext;
+  /** Of what is looked at from the machine. */
+  readonly onMachine: TextContext;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
+  /** Runs commands, where they do not run on the machine. */
+  readonly within?: CommandRunner;
 }
 
 const MAX_PORT = 65_535;
@@ -20,20 +26,25 @@ const MAX_PORT = 65_535;
 export function concreteCheck(
   check: AskedCheck,
   role: ProbeRole,
-  { context, cwd, env }: CheckContext,
+  { context, onMachine, cwd, env, within }: CheckContext,
 ): Result<ConcreteCheck, string> {
   switch (check.kind) {
     case 'exec': {
       const argv = concreteCommand(check.command, context);
       if (!argv.ok) return argv;
-      return ok({ kind: 'exec', argv: argv.value, cwd, env: { ...env, SETPOINT_PROBE: role } });
+      const besides = { SETPOINT_PROBE: role };
+      return ok(
+        within === undefined
+          ? { kind: 'exec', argv: argv.value, cwd, env: { ...env, ...besides } }
+          : { kind: 'exec', argv: argv.value, cwd, env: besides, within },
+      );
     }
     case 'http': {
-      const url = expandText(check.url, context);
+      const url = expandText(check.url, onMachine);
       if (!url.ok) return url;
       const headers: [string, string][] = [];
       for (const [name, text] of Object.entries(check.headers)) {
-        const value = expandText(text, context);
+        const value = expandText(text, onMachine);
         if (!value.ok) return value;
         headers.push([name, value.value]);
       }
@@ -41,9 +52,9 @@ export function concreteCheck(
       return ok({ kind: 'http', url: url.value, method, headers: Object.fromEntries(headers), status });
     }
     case 'tcp': {
-      const host = expandText(check.host, context);
+      const host = expandText(check.host, onMachine);
       if (!host.ok) return host;
-      const port = expandText(check.port, context);
+      const port = expandText(check.port, onMachine);
       if (!port.ok) return port;
       const number = /^\d{1,5}$/.test(port.value) ? Number(port.value) : 0;
       if (number < 1 || number > MAX_PORT) {
@@ -57,8 +68,11 @@ export function concreteCheck(
 }
 
 /** What a probe looks at, in words: "http GET http://127.0.0.1:8080/health", "tcp 127.0.0.1:5432", "log /ready/". */
-export function describeCheck(check: ProbeCheck, context: TextContext): string {
-  const shown = (text: Text): string => shownText(text, context);
+export function describeCheck(
+  check: ProbeCheck,
+  { context, onMachine }: Pick<CheckContext, 'context' | 'onMachine'>,
+): string {
+  const shown = (text: Text): string => shownText(text, check.kind === 'exec' ? context : onMachine);
   switch (check.kind) {
     case 'exec': {
       const { command } = check;

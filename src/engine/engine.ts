@@ -1,9 +1,15 @@
-import type { ActionRequest, DownRequest, Leftover, ServiceSnapshot } from '../core/api.ts';
+import type {
+  ActionRequest,
+  CleanupReport,
+  DownRequest,
+  DownResponse,
+  ServiceSnapshot,
+} from '../core/api.ts';
 import type { Cause, HappeningBody } from '../core/event.ts';
 import { explainError, lastMeaningfulLine } from '../core/errors.ts';
 import { describeExit, type Exit, type StartFailure } from '../core/exit.ts';
 import { policyFields } from '../core/fingerprint.ts';
-import { concreteLaunch } from '../core/launch.ts';
+import { concreteLaunch, type TextContext } from '../core/launch.ts';
 import type { GateVerdict } from '../core/machine.ts';
 import type { ObservedInstance } from '../core/plan.ts';
 import type { PlanStep, PlanView } from '../core/plan-view.ts';
@@ -25,6 +31,7 @@ import { edgesOf, Fleet, type LoadedProject, redactorOf } from './fleet.ts';
 import { PlanRunner } from './plan-runner.ts';
 import { PortBook } from './port-book.ts';
 import { Publisher } from './publisher.ts';
+import { leftoversOf, removeLeavings } from './removal.ts';
 import { type ResumedRun, takeOver } from './resumption.ts';
 import type { PreparedLaunch } from './run.ts';
 import { select, type UnknownName } from './select.ts';
@@ -73,6 +80,7 @@ export class Engine implements SupervisorHost {
   /** Plans under way. An apply supersedes all of them; what is asked of single services goes on beside them. */
   #runners: readonly PlanRunner[] = [];
   #shutdown: Shutdown | undefined;
+  #ending: Promise<DownResponse> | undefined;
   #revision = 0;
   readonly #dirty = new Set<ServiceId>();
   #settling = false;
@@ -124,6 +132,9 @@ export class Engine implements SupervisorHost {
   async prepareLaunch(ref: InstanceRef): Promise<Result<PreparedLaunch, StartFailure>> {
     const spec = this.#fleet.specs.get(ref.service) ?? this.#fleet.get(ref.id)?.spec;
     if (spec === undefined) throw new Error(`no specification of ${ref.id}`);
+    this.#noteUse(spec.launch.backend);
+    const recorded = this.recorded();
+    if (!recorded.ok) return recorded;
     try {
       await this.#book.allot(spec, ref.number);
     } catch (cause) {
@@ -136,12 +147,14 @@ export class Engine implements SupervisorHost {
     const { loaded } = this.#fleet;
     const { name } = loaded.project;
     const context = this.#contextOf(loaded);
-    const under = launchContext(name, ref.number, context);
+    const under = launchContext(spec, name, ref.number, context);
     const launch = concreteLaunch(spec, under);
     if (!launch.ok) return err({ code: 'other', message: launch.error });
+    const within: TextContext = { ...under, service: spec.id };
     return ok({
       launch: launch.value,
-      context: { ...under, service: spec.id },
+      context: within,
+      onMachine: { ...within, ...under.onMachine },
       ...launchRecord(spec, name, ref.number, context),
     });
   }
@@ -336,16 +349,14 @@ export class Engine implements SupervisorHost {
   }
 
   /** Resolves once the project is down, or once all means have been used. */
-  async down(
-    request: DownRequest,
-  ): Promise<{ readonly stopped: number; readonly leftovers: readonly Leftover[] }> {
+  down(request: DownRequest): Promise<DownResponse> {
     const shutdown = this.#shutdown ?? this.#beginShutdown(request);
+    if (request.volumes === true && this.#record.shutdown?.volumes !== true) {
+      this.#remember({ shutdown: { reason: shutdown.reason, volumes: true } });
+    }
     shutdown.escalate(request.level);
-    const before = this.#fleet.size;
-    const { clean } = await shutdown.finished;
-    const leftovers = clean ? [] : await this.#leftovers();
-    if (clean) this.#afterShutdown();
-    return { stopped: before - new Set(leftovers.map((l) => l.instance)).size, leftovers };
+    this.#ending ??= this.#endShutdown(shutdown);
+    return this.#ending;
   }
 
   /**
@@ -363,7 +374,7 @@ export class Engine implements SupervisorHost {
   }
 
   services(): readonly ServiceSnapshot[] {
-    return this.#fleet.snapshots(this.#ports.backend.name);
+    return this.#fleet.snapshots();
   }
 
   /** An instance's supervisor. */
@@ -395,7 +406,10 @@ export class Engine implements SupervisorHost {
     await this.#ports.backend.prepare(
       plan.steps
         .filter(({ action }) => action === 'start' || action === 'replace')
-        .map(({ instance }) => ({ instanceDir: this.#ports.store.instanceDir(instance) })),
+        .map(({ backend, instance }) => ({
+          backend,
+          instanceDir: this.#ports.store.instanceDir(instance),
+        })),
     );
     if (this.#shutdown !== undefined) return;
     this.#runners = [];
@@ -430,6 +444,13 @@ export class Engine implements SupervisorHost {
     };
   }
 
+  /** On record before there is anything that a later clean-up would have to find. */
+  #noteUse(backend: string): void {
+    const known = this.#record.backends ?? [];
+    if (backend === 'native' || known.includes(backend)) return;
+    this.#remember({ backends: [...known, backend].sort() });
+  }
+
   #contextOf(of: LoadedProject): ProjectContext {
     const { loaded, specs: present, redactor } = this.#fleet;
     const specs = of === loaded ? present : new Map(of.project.services.map((s) => [s.id, s]));
@@ -438,6 +459,8 @@ export class Engine implements SupervisorHost {
       redactor: of === loaded ? redactor : redactorOf(of),
       salt: this.#record.salt,
       port: (service, number, name) => this.#book.lookup(specs.get(service), number, name),
+      services: specs,
+      ...(of.project.resources === undefined ? {} : { resources: of.project.resources }),
     };
   }
 
@@ -446,7 +469,7 @@ export class Engine implements SupervisorHost {
     return {
       service: ref.service,
       number: ref.number,
-      backend: this.#ports.backend.name,
+      backend: supervisor.backend,
       state: machine.state.kind,
       wanted: machine.wanted,
       policy: policyFields(spec, redactor, salt),
@@ -614,7 +637,9 @@ export class Engine implements SupervisorHost {
     };
     const shutdown = new Shutdown(host, request.reason, timeoutMs);
     this.#shutdown = shutdown;
-    this.#remember({ shutdown: { reason: request.reason } });
+    this.#remember({
+      shutdown: { reason: request.reason, ...(request.volumes === true ? { volumes: true } : {}) },
+    });
     this.#tell({ type: 'shutdown-began', reason: request.reason });
     this.#revision += 1;
     this.#publisher.changed();
@@ -622,25 +647,39 @@ export class Engine implements SupervisorHost {
     return shutdown;
   }
 
+  async #endShutdown({ finished }: Shutdown): Promise<DownResponse> {
+    const before = this.#fleet.size;
+    const { clean } = await finished;
+    const removed = await this.#removeLeavings();
+    const leftovers = clean ? [] : await leftoversOf(this.#fleet.all(), (text) => this.masked(text));
+    if (clean) this.#afterShutdown();
+    const stopped = before - new Set(leftovers.map((l) => l.instance)).size;
+    return { stopped, leftovers, ...(removed === undefined ? {} : { removed }) };
+  }
+
+  async #removeLeavings(): Promise<CleanupReport | undefined> {
+    const { name, backends = [] } = this.#record;
+    if (backends.length === 0) return undefined;
+    // Until here somebody may have asked for it.
+    const volumes = this.#record.shutdown?.volumes === true;
+    const removed = await removeLeavings(this.#ports.backend, name, volumes, this.#fleet.all());
+    const names = [...removed.containers, ...removed.networks, ...removed.volumes];
+    if (names.length > 0) this.#tell({ type: 'leavings-removed', names });
+    for (const { what, why } of removed.failed) {
+      this.#tell({ type: 'warning', message: `${what} could not be removed: ${why}` });
+    }
+    const { leavings: _before, ...rest } = this.#record;
+    const isAll = removed.failed.length === 0;
+    this.#record = { ...rest, ...(isAll ? {} : { leavings: true }) };
+    this.#remember(isAll && volumes ? { backends: [] } : {});
+    return removed;
+  }
+
   #afterShutdown(): void {
     for (const supervisor of this.#fleet.all()) this.#ports.store.removeRun(supervisor.ref.id);
     const { shutdown: _over, ...rest } = this.#record;
     this.#record = rest;
     this.#remember({ phase: 'down', stopped: [], scale: {} });
-  }
-
-  async #leftovers(): Promise<readonly Leftover[]> {
-    const live = this.#fleet.all().filter(mayLive);
-    const found = await Promise.all(
-      live.map(async ({ ref, proc }) =>
-        ((await proc?.members()) ?? []).map((m) => ({
-          instance: ref.id,
-          pid: m.pid,
-          command: this.#fleet.redactor.text(m.command),
-        })),
-      ),
-    );
-    return found.flat();
   }
 
   #remember(change: Partial<ProjectRecord>): void {

@@ -1,6 +1,6 @@
 import type { ServiceSnapshot } from '../core/api.ts';
 import { formatDuration } from '../core/duration.ts';
-import { gate } from '../core/gate.ts';
+import { type DependencyInstance, gate } from '../core/gate.ts';
 import type { Edges } from '../core/graph.ts';
 import type { GateVerdict } from '../core/machine.ts';
 import { createRedactor, type Redactor } from '../core/redact.ts';
@@ -151,10 +151,13 @@ export class Fleet {
   }
 
   /** A service's instances as the gate sees them. */
-  instances(
-    service: ServiceId,
-  ): { state: Supervisor['state']; wanted: 'up' | 'down'; seen: readonly string[] }[] {
-    return this.of(service).map((s) => ({ state: s.stateForGates, wanted: s.machine.wanted, seen: s.seen }));
+  instances(service: ServiceId): readonly DependencyInstance[] {
+    return this.of(service).map((s) => ({
+      state: s.stateForGates,
+      wanted: s.machine.wanted,
+      seen: s.seen,
+      ...(s.unknown === undefined ? {} : { unknown: s.unknown }),
+    }));
   }
 
   /** The chosen ones, and all that they run on and that needs to be started for it. */
@@ -165,7 +168,7 @@ export class Fleet {
     return this.all().filter((s) => direct.has(s) || (services.has(s.ref.service) && needsStart(s)));
   }
 
-  snapshots(backend: string): readonly ServiceSnapshot[] {
+  snapshots(): readonly ServiceSnapshot[] {
     const byService = new Map<ServiceId, Supervisor[]>();
     for (const id of this.#specs.keys()) byService.set(id, []);
     for (const supervisor of this.#supervisors.values()) {
@@ -177,16 +180,16 @@ export class Fleet {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .flatMap(([id, list]) => {
         const spec = this.#specs.get(id) ?? list[0]?.spec;
-        return spec === undefined ? [] : [this.#snapshot(spec, list, backend)];
+        return spec === undefined ? [] : [this.#snapshot(spec, list)];
       });
   }
 
-  #snapshot(spec: ServiceSpec, list: readonly Supervisor[], backend: string): ServiceSnapshot {
+  #snapshot(spec: ServiceSpec, list: readonly Supervisor[]): ServiceSnapshot {
     return {
       id: spec.id,
       ...(spec.description === undefined ? {} : { description: spec.description }),
       labels: spec.labels,
-      backend,
+      backend: spec.launch.backend,
       backendReason: spec.backendReason,
       replicas: spec.replicas,
       dependsOn: spec.dependsOn,

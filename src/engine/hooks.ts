@@ -1,11 +1,67 @@
+import type { HappeningBody } from '../core/event.ts';
 import { concreteCommand } from '../core/launch.ts';
+import { err, ok, type Result } from '../core/result.ts';
 import type { Hook } from '../core/service.ts';
 import type { CommandResult, CommandRunner } from '../ports/commands.ts';
 import type { RunId } from '../core/state.ts';
 import type { PreparedLaunch } from './run.ts';
 
+export interface HookHost {
+  readonly commands: CommandRunner;
+  /** Runs the hooks that run where the service is, if that is not on the machine and there is something to be in. */
+  within(): CommandRunner | undefined;
+  /** What hooks run with; undefined where that is not known. */
+  prepared(): Promise<PreparedLaunch | undefined>;
+  tell(happening: HappeningBody): void;
+  /** Without the secrets it may hold. */
+  masked(text: string): string;
+}
+
+/** The hooks of one run: runs them, tells how they went, and kills those under way when they are given up. */
+export class HookRunner {
+  readonly #host: HookHost;
+  readonly #underWay = new Set<AbortController>();
+
+  constructor(host: HookHost) {
+    this.#host = host;
+  }
+
+  /** `run`: see `runHook`. No hook is as good as one that went well. */
+  async run(name: string, hook: Hook | undefined, run?: RunId): Promise<Result<void, string>> {
+    if (hook === undefined) return ok(undefined);
+    const { commands, masked, tell } = this.#host;
+    const within = WITHIN.has(name) ? this.#host.within() : undefined;
+    const prepared = await this.#host.prepared();
+    if (prepared === undefined) return err(`${name} could not run: its environment is not known`);
+    const controller = new AbortController();
+    this.#underWay.add(controller);
+    const { signal } = controller;
+    const options = {
+      commands,
+      signal,
+      ...(run === undefined ? {} : { run }),
+      ...(within === undefined ? {} : { within }),
+    };
+    const { ok: good, detail } = await runHook(name, hook, prepared, options);
+    this.#underWay.delete(controller);
+    const shown = masked(detail);
+    tell({ type: 'hook-ran', hook: name, ok: good, detail: shown });
+    return good ? ok(undefined) : err(`${name} failed: ${shown}`);
+  }
+
+  /** Kills what is under way. */
+  giveUp(): void {
+    for (const hook of this.#underWay) hook.abort();
+  }
+}
+
+/** Before the start and after the end there is nothing to be in. */
+const WITHIN: ReadonlySet<string> = new Set(['post_start', 'pre_stop', 'stop.command']);
+
 interface HookOptions {
   readonly commands: CommandRunner;
+  /** Runs it instead, in the unit's own environment and folder. */
+  readonly within?: CommandRunner;
   readonly signal: AbortSignal;
   readonly run?: RunId;
 }
@@ -14,19 +70,20 @@ interface HookOptions {
  * Runs a hook in the service's environment and folder. `detail` says how it went, not yet masked. Aborting `signal` kills
  * it. `run`: it is a part of this run's unit, and ends with that whoever ends it. Never rejects.
  */
-export async function runHook(
+async function runHook(
   name: string,
   hook: Hook,
   prepared: PreparedLaunch,
-  { commands, signal, run }: HookOptions,
+  { commands, within, signal, run }: HookOptions,
 ): Promise<{ readonly ok: boolean; readonly detail: string }> {
-  const argv = concreteCommand(hook.command, prepared.context);
+  const context = within === undefined ? prepared.onMachine : prepared.context;
+  const argv = concreteCommand(hook.command, context);
   if (!argv.ok) return { ok: false, detail: argv.error };
-  const result = await commands.run({
+  const result = await (within ?? commands).run({
     argv: argv.value,
     cwd: prepared.launch.cwd,
     env: {
-      ...prepared.launch.env,
+      ...(within === undefined ? prepared.launch.env : {}),
       SETPOINT_HOOK: name,
       ...(run === undefined ? {} : { SETPOINT_RUN: run }),
     },

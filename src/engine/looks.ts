@@ -24,6 +24,10 @@ export interface LooksOptions {
   readonly check: () => Result<ConcreteCheck, string>;
   readonly clock: Clock;
   readonly prober: Prober;
+  /** Whether the looks are made by whoever runs the service, where that is not this machine's system. */
+  readonly byOthers: boolean;
+  /** Whether what is known of the run is so now: a failure says nothing otherwise. */
+  readonly isKnown: () => boolean;
 }
 
 interface Look {
@@ -112,12 +116,15 @@ export class Looks {
     void answer.then((result) => this.#done(look, result));
   }
 
-  /** What not even SIGKILL ends (a dead network file system) counts as failing, but is not joined by a second one. */
+  /**
+   * What not even SIGKILL ends (a dead network file system) counts as failing, but is not joined by a second one. Others
+   * give up by themselves; one of them who does not answer is who fails, and not the service.
+   */
   #awaitOverdue(look: Look, delayMs: number): void {
     const { probe } = this.#options;
     look.disarm = this.#after(delayMs, (late) => {
       look.abort.abort();
-      if (!late) {
+      if (!late && !this.#options.byOthers) {
         look.givenUp = true;
         const output = `no end within ${formatDuration(probe.timeoutMs)}, and it cannot be ended`;
         this.#track.record({ ok: false, output }, look.begunAt);
@@ -133,6 +140,10 @@ export class Looks {
     look.disarm();
     const allowed = probe.timeoutMs + toleranceMs(probe.timeoutMs);
     const late = look.late || (!look.overdue && clock.now() - look.begunAt > allowed);
+    if (!look.givenUp && !result.ok && !this.#options.isKnown()) {
+      this.#next(probe.intervalMs);
+      return;
+    }
     if (look.givenUp || (!result.ok && late)) {
       this.#next(Math.min(probe.intervalMs, AGAIN_MS));
       return;

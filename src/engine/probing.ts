@@ -6,8 +6,9 @@ import type { ProbeRole, ProbeVerdict } from '../core/probe.ts';
 import { escapeControl } from '../core/redact.ts';
 import type { InstanceId, Probe } from '../core/service.ts';
 import type { RunId } from '../core/state.ts';
-import type { NotifyFeed } from '../ports/backend.ts';
+import type { HealthFeed, HealthState, Knowledge, NotifyFeed } from '../ports/backend.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { CommandRunner } from '../ports/commands.ts';
 import type { LogStore } from '../ports/logs.ts';
 import type { Prober } from '../ports/probes.ts';
 import { concreteCheck, describeCheck } from './concrete-check.ts';
@@ -34,6 +35,8 @@ export interface ProbingHost {
   /** What `view` shows has changed for people to see. The time and duration of a look like the last one is no change. */
   changed(): void;
   masked(text: string): string;
+  /** Whether the run has a `ready` probe at all: what an engine would tell of a container's health it may not have. */
+  probed(has: boolean): void;
   /** A line of the output matched one of the run's `patterns`; told once for each. */
   seen(pattern: string): void;
 }
@@ -42,13 +45,21 @@ export interface ProbingHost {
 export interface ProbedRun {
   readonly instance: InstanceId;
   readonly run: RunId;
-  /** What late references in checks are filled in from. */
+  /** What late references in commands are filled in from. */
   readonly context: TextContext;
+  /** The same for what is looked at from the machine. */
+  readonly onMachine: TextContext;
+  /** Runs the commands of `exec` checks, where they do not run on the machine. */
+  readonly within?: CommandRunner;
   /** Of `exec` checks. */
   readonly cwd: string;
   readonly env: Readonly<Record<string, string>>;
   /** Where the run has one. */
   readonly notify?: NotifyFeed;
+  /** Where an engine looks after it; `none` elsewhere. */
+  readonly health?: HealthFeed;
+  /** Whether what is known of the run is so now; absent: always. */
+  readonly knowledge?: Knowledge;
   /** Monotonic ms; of an adopted run as near as known, and thus below 0 perhaps. */
   readonly startedAt: number;
   /** Adopted, and ready by its record: it stays so until a probe says otherwise. */
@@ -85,7 +96,8 @@ export class Probing {
   #live: Watch | undefined;
   #status: { readonly said: string | undefined; readonly shown?: string } = { said: undefined };
   readonly #seen = new Set<string>();
-  #unsubscribe: () => void = () => {};
+  readonly #unsubscribe: (() => void)[] = [];
+  #health: string | undefined;
   #phase: 'new' | 'on' | 'ended' = 'new';
 
   constructor(ports: ProbingPorts, host: ProbingHost, run: ProbedRun, probes: Probes) {
@@ -106,10 +118,13 @@ export class Probing {
   begin(): void {
     if (this.#phase !== 'new') return;
     this.#phase = 'on';
-    const { notify, wasReady } = this.#run;
+    const { notify, health, knowledge, wasReady } = this.#run;
     if (notify !== undefined) {
-      this.#unsubscribe = notify.subscribe(() => this.#heard());
+      this.#unsubscribe.push(notify.subscribe(() => this.#heard()));
       this.#readStatus(notify);
+    }
+    for (const feed of [health, knowledge]) {
+      if (feed !== undefined) this.#unsubscribe.push(feed.subscribe(() => this.#hearHealth()));
     }
     this.#ready = this.#watch('ready', this.#probes.ready, wasReady, 0);
     this.#live = this.#watch('live', this.#probes.live, false, 0);
@@ -147,7 +162,7 @@ export class Probing {
   /** Gives everything up: what is under way is aborted, and the host is not called any more. Twice is harmless. */
   end(): void {
     this.#phase = 'ended';
-    this.#unsubscribe();
+    for (const unsubscribe of this.#unsubscribe.splice(0)) unsubscribe();
     this.#scan.end();
     stop(this.#ready);
     stop(this.#live);
@@ -157,10 +172,17 @@ export class Probing {
   view(): { readonly ready?: ProbeView; readonly live?: ProbeView; readonly statusText?: string } {
     const { shown } = this.#status;
     return {
-      ...(this.#ready === undefined ? {} : { ready: this.#ready.track.view() }),
-      ...(this.#live === undefined ? {} : { live: this.#live.track.view() }),
+      ...(this.#ready === undefined || this.#isUntold(this.#ready)
+        ? {}
+        : { ready: this.#ready.track.view() }),
+      ...(this.#live === undefined || this.#isUntold(this.#live) ? {} : { live: this.#live.track.view() }),
       ...(shown === undefined ? {} : { statusText: shown }),
     };
+  }
+
+  /** Of health there may be nobody who tells. */
+  #isUntold({ probe }: Watch): boolean {
+    return probe.check.kind === 'health' && (this.#run.health?.current() ?? 'none') === 'none';
   }
 
   #watch(
@@ -171,10 +193,10 @@ export class Probing {
   ): Watch | undefined {
     if (probe === undefined) return undefined;
     const { clock, prober } = this.#ports;
-    const { context, startedAt, notify } = this.#run;
+    const { startedAt, notify, within, knowledge } = this.#run;
     const { check } = probe;
     const track: ProbeTrack = new ProbeTrack(
-      { role, probe, what: describeCheck(check, context), wasReady, startedAt, clock },
+      { role, probe, what: describeCheck(check, this.#run), wasReady, startedAt, clock },
       {
         verdict: (verdict, reason) => this.#verdict(role, track, verdict, reason),
         changed: () => this.#current(role, track) && this.#tell((host) => host.changed()),
@@ -193,7 +215,10 @@ export class Probing {
     if (check.kind === 'notify' || check.kind === 'log' || check.kind === 'health') return { probe, track };
     const spread = this.#spreadOf(role);
     const concrete = (): ReturnType<typeof concreteCheck> => concreteCheck(check, role, this.#run);
-    return { probe, track, looks: new Looks({ role, probe, spread, check: concrete, clock, prober }, track) };
+    const byOthers = check.kind === 'exec' && within !== undefined;
+    const isKnown = (): boolean => knowledge?.current() !== 'unknown';
+    const options = { role, probe, spread, check: concrete, clock, prober, byOthers, isKnown };
+    return { probe, track, looks: new Looks(options, track) };
   }
 
   /** The same for an instance each time. */
@@ -213,6 +238,8 @@ export class Probing {
     }
     if (!this.#isOn()) return;
     this.#hearReady();
+    this.#health = undefined;
+    if (this.#isOn()) this.#hearHealth();
     if (this.#isOn()) this.#wantLines();
   }
 
@@ -272,6 +299,35 @@ export class Probing {
       if (standing === 'good') watch.track.declare(false, 'says it is stopping', this.#run.startedAt);
     } else if (said.ready && (standing !== 'good' || last === undefined)) {
       watch.track.declare(true, 'READY=1', this.#run.startedAt);
+    }
+  }
+
+  /** What the engine says counts as it says it: it does the looking and the counting. */
+  #hearHealth(): void {
+    const { health, knowledge } = this.#run;
+    if (!this.#isOn() || knowledge?.current() === 'unknown') return;
+    const state = health?.current() ?? 'none';
+    const output = health?.output?.() ?? '';
+    const said = `${state} ${output}`;
+    if (said === this.#health) return;
+    this.#health = said;
+    for (const [role, watch] of [
+      ['ready', this.#ready],
+      ['live', this.#live],
+    ] as const) {
+      if (watch?.probe.check.kind !== 'health' || !this.#isOn()) continue;
+      if (role === 'ready') this.#tell((host) => host.probed(state !== 'none'));
+      this.#declareHealth(role, watch.track, state, output);
+    }
+  }
+
+  #declareHealth(role: ProbeRole, track: ProbeTrack, state: HealthState, output: string): void {
+    const { startedAt } = this.#run;
+    if (state === 'healthy' || state === 'unhealthy') {
+      track.declare(state === 'healthy', output === '' ? state : output, startedAt);
+    } else if (state === 'starting' && role === 'ready' && output !== '') {
+      // What was never ready is not lost by this; people see why it takes so long.
+      if (track.state.standing === 'pending') track.declare(false, output, startedAt);
     }
   }
 

@@ -5,7 +5,7 @@ import type { MachineEvent } from '../core/machine.ts';
 import type { LaunchRecord } from '../core/project-plan.ts';
 import { isSuccess } from '../core/restart.ts';
 import { err, ok, type Result } from '../core/result.ts';
-import type { Hook, ServiceSpec } from '../core/service.ts';
+import type { ServiceSpec } from '../core/service.ts';
 import type { InstanceRef, InstanceState, RunId, Wanted } from '../core/state.ts';
 import type { Backend, Failpoint, Proc, RunRecord } from '../ports/backend.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -13,14 +13,18 @@ import type { CommandRunner } from '../ports/commands.ts';
 import type { LogStore } from '../ports/logs.ts';
 import type { Prober } from '../ports/probes.ts';
 import type { Store } from '../ports/store.ts';
-import { runHook } from './hooks.ts';
+import { HookRunner } from './hooks.ts';
+import { GIVEN_UP, Materialising } from './materialising.ts';
 import { Probing } from './probing.ts';
 import { newRunRecord, recentOf } from './run-record.ts';
+import { runnerWithin } from './within.ts';
 
 export interface PreparedLaunch extends LaunchRecord {
   readonly launch: ConcreteLaunch;
-  /** What late references in hooks, probes and stop commands are filled in from. */
+  /** What late references in commands that run beside the service, where it runs, are filled in from. */
   readonly context: TextContext;
+  /** The same for what runs or looks from the machine. */
+  readonly onMachine: TextContext;
 }
 
 export interface RunPorts {
@@ -82,10 +86,11 @@ export class Run {
   readonly #owner: RunOwner;
   readonly #ports: RunPorts;
   /** Epoch ms; for people and records. */
-  readonly #startedWall: number;
+  #startedWall: number;
   /** Monotonic ms. */
-  readonly #startedAt: number;
+  #startedAt: number;
   readonly #timers = new Set<() => void>();
+  #unsubscribe: () => void = () => {};
   /** Why it was started; absent for an adopted one, whose start an earlier daemon told of. */
   #cause: Cause | undefined;
   #proc: Proc | undefined;
@@ -101,7 +106,10 @@ export class Run {
   #over = false;
   /** Resolves once no hook or command that asks the service to end is under way. */
   #asked: Promise<unknown> = Promise.resolve();
-  readonly #hooks = new Set<AbortController>();
+  /** How many of those are. */
+  #asks = 0;
+  readonly #hooks: HookRunner;
+  readonly #material: Materialising;
 
   constructor(id: RunId, owner: RunOwner, ports: RunPorts, startedWall = ports.clock.wall()) {
     const { clock } = ports;
@@ -110,6 +118,19 @@ export class Run {
     this.#ports = ports;
     this.#startedWall = startedWall;
     this.#startedAt = clock.now() - Math.max(0, clock.wall() - startedWall);
+    this.#hooks = new HookRunner({
+      commands: ports.commands,
+      within: () => runnerWithin(this.#proc),
+      prepared: async () => this.#prepared ?? (await this.#preparedAnew()),
+      tell: (happening) => owner.tell(happening),
+      masked: (text) => owner.masked(text),
+    });
+    this.#material = new Materialising({
+      backend: ports.backend,
+      clock,
+      changed: () => owner.changed(),
+      masked: (text) => owner.masked(text),
+    });
   }
 
   get proc(): Proc | undefined {
@@ -124,9 +145,32 @@ export class Run {
     return this.#record;
   }
 
+  /** Undefined until its launch is known. */
+  get backend(): string | undefined {
+    return this.#record?.backend ?? this.#prepared?.launch.backend;
+  }
+
   /** Whether an earlier daemon started it. */
   get adopted(): boolean {
     return this.#cause === undefined;
+  }
+
+  /** What is being brought about for its start at the moment. */
+  get progress(): string | undefined {
+    return this.#material.progress;
+  }
+
+  /** Why what is known of it may be wrong by now; undefined where it is not. */
+  get unknown(): string | undefined {
+    const knowledge = this.#over ? undefined : this.#proc?.knowledge;
+    if (knowledge?.current() !== 'unknown') return undefined;
+    return this.#owner.masked(knowledge.reason?.() ?? 'whoever runs it does not answer');
+  }
+
+  /** Whether it has that `ready` probe: what an engine would tell of a container's health it may not have. */
+  isProbed({ ready }: Pick<ServiceSpec, 'ready'>): boolean {
+    if (ready?.check.kind !== 'health' || this.#proc === undefined) return ready !== undefined;
+    return this.unknown !== undefined || (this.#proc.health?.current() ?? 'none') !== 'none';
   }
 
   /** What its probes last saw. */
@@ -152,7 +196,7 @@ export class Run {
     this.#owner.dispatch({ type: 'started', run: this.id, ...(pid === undefined ? {} : { pid }) });
     this.#follow(proc);
     this.#announceOncePidIsKnown(proc, PID_POLLS);
-    void this.#runHook('post_start', this.#owner.spec.hooks.postStart);
+    void this.#hooks.run('post_start', this.#owner.spec.hooks.postStart);
   }
 
   /** Takes over a run of an earlier daemon; its end, if it has ended, follows through `proc.exited`. */
@@ -179,7 +223,7 @@ export class Run {
     // A hook before the start is given so long as well.
     this.#after(stop.graceMs, () => this.#owner.dispatch({ type: 'grace-over', run: this.id }));
     if (proc === undefined) {
-      this.#abandoned = true;
+      this.#abandon();
       return;
     }
     // It was to be killed before there was anything to kill.
@@ -192,7 +236,10 @@ export class Run {
     if (!this.#mainEnded) {
       const asking = this.#ask();
       this.#asked = asking;
-      if (await asking) return;
+      this.#asks += 1;
+      const done = await asking;
+      this.#asks -= 1;
+      if (done) return;
     }
     await proc.signal(stop.signal, this.#scope());
   }
@@ -203,12 +250,17 @@ export class Run {
     this.#killed = true;
     this.giveUpHooks();
     if (this.#proc === undefined) {
-      this.#abandoned = true;
+      this.#abandon();
       return;
     }
     await this.#proc.signal('SIGKILL', this.#scope());
     // A fork can slip through between a look and a kill, so look again until the unit is gone.
     if (this.#isStopping()) this.#after(KILL_AGAIN_MS, () => void this.kill());
+  }
+
+  #abandon(): void {
+    this.#abandoned = true;
+    this.#material.giveUp();
   }
 
   /** Sends a signal without wanting anything else. Resolves with how many processes got it. */
@@ -229,12 +281,14 @@ export class Run {
 
   /** Kills the hooks that are under way. */
   giveUpHooks(): void {
-    for (const hook of this.#hooks) hook.abort();
+    this.#hooks.giveUp();
   }
 
   /** Cancels all that is under way in this process; the unit is left alone. */
   release(): void {
     this.endProbing();
+    this.#material.giveUp();
+    this.#unsubscribe();
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
   }
@@ -248,7 +302,13 @@ export class Run {
     const prepared = await this.#owner.prepareLaunch();
     if (!prepared.ok) return prepared;
     this.#prepared = prepared.value;
-    const hook = await this.#runHook('pre_start', this.#owner.spec.hooks.preStart);
+    const brought = await this.#material.run(prepared.value.launch);
+    if (this.#abandoned) return err(GIVEN_UP);
+    if (!brought.ok) return brought;
+    // What took its time until now is no part of the run.
+    this.#startedWall = this.#ports.clock.wall();
+    this.#startedAt = this.#ports.clock.now();
+    const hook = await this.#hooks.run('pre_start', this.#owner.spec.hooks.preStart);
     if (!hook.ok) return err({ code: 'hook-failed', message: hook.error });
     if (this.#abandoned) return err(GIVEN_UP);
     const noted = this.#noteBegin(prepared.value);
@@ -259,7 +319,7 @@ export class Run {
   }
 
   #noteBegin(prepared: PreparedLaunch): Result<void, StartFailure> {
-    const { store, backend } = this.#ports;
+    const { store } = this.#ports;
     const { ref, spec, restarts, recentRestarts, lastExit } = this.#owner;
     const started = { run: this.id, startedAt: this.#startedWall };
     const record = newRunRecord({
@@ -267,7 +327,7 @@ export class Run {
       ...started,
       prepared,
       stop: spec.stop,
-      backend: backend.name,
+      backend: prepared.launch.backend,
       restarts,
       recentRestarts,
       lastExit,
@@ -335,8 +395,17 @@ export class Run {
       const left = Math.max(0, timeoutMs - (this.#ports.clock.now() - this.#startedAt));
       this.#after(left, () => this.#owner.dispatch({ type: 'timed-out', run: this.id, afterMs: timeoutMs }));
     }
+    this.#unsubscribe = proc.knowledge?.subscribe(() => this.#knowsOrNot(proc)) ?? this.#unsubscribe;
     void proc.exited.then((exit) => this.#mainDone(proc, exit));
     void this.#probe(proc);
+  }
+
+  /** What was asked of it meanwhile may not have reached it. */
+  #knowsOrNot(proc: Proc): void {
+    this.#owner.changed();
+    if (proc.knowledge?.current() === 'unknown' || !this.#isStopping() || this.#mainEnded) return;
+    if (this.#killed) void this.kill();
+    else if (this.#asks === 0) void proc.signal(this.#owner.spec.stop.signal, this.#scope());
   }
 
   #ownProbes(): Pick<ServiceSpec, 'ready' | 'live'> {
@@ -357,6 +426,7 @@ export class Run {
     if (prepared === undefined || this.#mainEnded || this.#probing !== undefined) return;
     const { state } = this.#owner;
     if (state.kind !== 'running' || state.run !== this.id) return;
+    const within = runnerWithin(proc);
     this.#probing = new Probing(
       this.#ports,
       {
@@ -364,6 +434,7 @@ export class Run {
         unready: (reason) => this.#lostReadiness(reason),
         unhealthy: (reason) => this.#owner.dispatch({ type: 'unhealthy', run: this.id, reason }),
         seen: (pattern) => this.#saw(pattern),
+        probed: (probed) => this.#owner.dispatch({ type: 'probed', run: this.id, probed }),
         changed: () => this.#owner.changed(),
         masked: (text) => this.#owner.masked(text),
       },
@@ -371,12 +442,16 @@ export class Run {
         instance: this.#owner.ref.id,
         run: this.id,
         context: prepared.context,
+        onMachine: prepared.onMachine,
         cwd: prepared.launch.cwd,
         env: prepared.launch.env,
         startedAt: this.#startedAt,
         wasReady: this.#record?.readyAt !== undefined,
         patterns: this.#unseen(),
         ...(proc.notify === undefined ? {} : { notify: proc.notify }),
+        ...(proc.health === undefined ? {} : { health: proc.health }),
+        ...(proc.knowledge === undefined ? {} : { knowledge: proc.knowledge }),
+        ...(within === undefined ? {} : { within }),
       },
       this.#ownProbes(),
     );
@@ -435,7 +510,7 @@ export class Run {
     if (stop.killTree) await proc.gone;
     await this.#asked;
     this.#ended(this.#verdictOn(exit));
-    if (!this.#owner.isKilling()) await this.#runHook('post_stop', hooks.postStop);
+    if (!this.#owner.isKilling()) await this.#hooks.run('post_stop', hooks.postStop);
     this.#owner.dispatch({ type: 'gone', run: this.id, ranMs });
   }
 
@@ -499,7 +574,7 @@ export class Run {
    * or no need to. Both carry the run's mark: a later daemon that finds them at it ends them with the unit.
    */
   async #ask(): Promise<boolean> {
-    await this.#runHook('pre_stop', this.#owner.spec.hooks.preStop, this.id);
+    await this.#hooks.run('pre_stop', this.#owner.spec.hooks.preStop, this.id);
     if (this.#killed) return true;
     if (this.#mainEnded) return false;
     return (await this.#runStopCommand()) || this.#killed;
@@ -509,27 +584,8 @@ export class Run {
   async #runStopCommand(): Promise<boolean> {
     const { command, graceMs } = this.#owner.spec.stop;
     if (command === undefined) return false;
-    const done = await this.#runHook('stop.command', { command, timeoutMs: Math.max(1, graceMs) }, this.id);
+    const done = await this.#hooks.run('stop.command', { command, timeoutMs: Math.max(1, graceMs) }, this.id);
     return done.ok;
-  }
-
-  async #runHook(name: string, hook: Hook | undefined, run?: RunId): Promise<Result<void, string>> {
-    if (hook === undefined) return ok(undefined);
-    const prepared = this.#prepared ?? (await this.#preparedAnew());
-    if (prepared === undefined) return err(`${name} could not run: its environment is not known`);
-    const { commands } = this.#ports;
-    const controller = new AbortController();
-    this.#hooks.add(controller);
-    const { signal } = controller;
-    const { ok: good, detail } = await runHook(name, hook, prepared, {
-      commands,
-      signal,
-      ...(run === undefined ? {} : { run }),
-    });
-    this.#hooks.delete(controller);
-    const shown = this.#owner.masked(detail);
-    this.#owner.tell({ type: 'hook-ran', hook: name, ok: good, detail: shown });
-    return good ? ok(undefined) : err(`${name} failed: ${shown}`);
   }
 
   /** An adopted run's launch is not on disk (it may hold secrets); the present manifest's stands in for it. */
@@ -540,5 +596,3 @@ export class Run {
     return prepared.value;
   }
 }
-
-const GIVEN_UP: StartFailure = { code: 'other', message: 'given up before the start was through' };

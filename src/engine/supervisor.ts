@@ -119,6 +119,11 @@ export class Supervisor {
     return fingerprint === undefined || fields === undefined ? {} : { fingerprint, fields };
   }
 
+  /** What runs the present run, or ran the last one; without any, what would run the next one. */
+  get backend(): string {
+    return this.#run?.backend ?? this.#record?.backend ?? this.#spec.launch.backend;
+  }
+
   /** As those see it that depend on it: a run that was taken over may have ended, and counts once it was seen alive. */
   get stateForGates(): InstanceState {
     const { state } = this;
@@ -141,6 +146,12 @@ export class Supervisor {
     return this.#record?.startedAt;
   }
 
+  /** Why what is known of the present run may be wrong by now; undefined where it is not. */
+  get unknown(): string | undefined {
+    const { kind } = this.state;
+    return kind === 'running' || kind === 'stopping' ? this.#run?.unknown : undefined;
+  }
+
   /** What the present run's output has matched of the patterns that dependents wait for. */
   get seen(): readonly string[] {
     return this.#run?.record?.seen ?? [];
@@ -159,7 +170,7 @@ export class Supervisor {
     this.#ports.logs.retain(this.ref.id, spec.log);
     this.#attend();
     if (this.state.kind !== 'running') return;
-    this.dispatch({ type: 'probed', run: this.state.run, probed: spec.ready !== undefined });
+    this.dispatch({ type: 'probed', run: this.state.run, probed: this.#isProbed });
     this.lookAgain();
   }
 
@@ -210,6 +221,8 @@ export class Supervisor {
   snapshot(): InstanceSnapshot {
     const { state, wanted, restarts } = this.#machine;
     const { nextRun } = this.#attendance;
+    const progress = state.kind === 'starting' ? this.#run?.progress : undefined;
+    const { unknown } = this;
     return {
       ...this.ref,
       wanted,
@@ -217,6 +230,8 @@ export class Supervisor {
       restarts,
       ports: this.#portNumbers,
       ...(state.kind === 'running' ? this.#run?.probes : {}),
+      ...(progress === undefined ? {} : { progress }),
+      ...(unknown === undefined ? {} : { unknown }),
       ...(nextRun === undefined ? {} : { nextRun }),
       ...this.#recentRestarts(),
       ...(this.#lastWords === undefined ? {} : { lastCause: this.#lastWords }),
@@ -281,7 +296,7 @@ export class Supervisor {
 
   #context(): MachineContext {
     const { clock, random, newRun } = this.#ports;
-    const { restart, backoff, stop, ready, schedule } = this.#spec;
+    const { restart, backoff, stop, schedule } = this.#spec;
     return {
       wallNow: clock.wall(),
       now: clock.now(),
@@ -290,9 +305,13 @@ export class Supervisor {
       restart,
       backoff,
       stop,
-      probed: ready !== undefined,
+      probed: this.#isProbed,
       ...(schedule === undefined ? {} : { schedule }),
     };
+  }
+
+  get #isProbed(): boolean {
+    return this.#run?.isProbed(this.#spec) ?? this.#spec.ready !== undefined;
   }
 
   #moved(to: InstanceState['kind']): void {

@@ -1,4 +1,6 @@
+import type { CleanupReport } from '../core/api.ts';
 import type { Exit, StartFailure } from '../core/exit.ts';
+import type { Redactor } from '../core/redact.ts';
 import type { Result } from '../core/result.ts';
 import type { InstanceId, LaunchSpec, ServiceId } from '../core/service.ts';
 import type { ConcreteLaunch } from '../core/launch.ts';
@@ -153,9 +155,52 @@ export interface ExecOptions {
   readonly signal?: AbortSignal;
 }
 
+/** A command to be run beside a unit's main process, with somebody in front of it. */
+export interface ExecRequest {
+  readonly argv: readonly string[];
+  /** Under a terminal of its own: then all that it writes comes as `stdout`. */
+  readonly tty: boolean;
+  /** Size of the terminal to begin with. */
+  readonly columns?: number;
+  readonly rows?: number;
+  /** Set besides the unit's own environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Absent: the unit's working directory. */
+  readonly cwd?: string;
+  /** Absent: the unit's user. */
+  readonly user?: string;
+}
+
+/** Something a command wrote. */
+export interface ExecOutput {
+  readonly stream: 'stdout' | 'stderr';
+  readonly data: Uint8Array;
+}
+
+/** A command that somebody sits in front of. */
+export interface ExecSession {
+  /**
+   * What it writes, in order. Ends once the command has ended and all of it was read, or when the session is closed; does
+   * not reject. To be gone through once. What is not read holds the command up; nothing is kept without bound.
+   */
+  readonly output: AsyncIterable<ExecOutput>;
+  /** Resolves once it was handed over; rejects where nobody can read it any more. Order is kept. */
+  write(data: Uint8Array): Promise<void>;
+  /** Ends its standard input; twice is harmless. */
+  endInput(): void;
+  /** Only with a terminal: sets its size. Resolves with whether that could be done. */
+  resize(columns: number, rows: number): Promise<boolean>;
+  /** Resolves with how it ended; `unknown` where that cannot be told. Never rejects. */
+  readonly exited: Promise<Exit>;
+  /** Lets go of it, and ends it where it still runs, as far as that can be done; twice is harmless. */
+  close(): void;
+}
+
 /** A running unit: the main process and everything it has started. */
 export interface Proc {
   readonly run: RunId;
+  /** What it is called where it is more than a process of the machine: "container shop-db-1". */
+  readonly unit?: string;
   /** The service's own process, not the launcher; undefined until known. */
   pid(): number | undefined;
   /** Resolves when the main process ended, with how. Never rejects. */
@@ -182,6 +227,8 @@ export interface Proc {
    * the machine: runs one there. Never rejects.
    */
   exec?(argv: readonly string[], options: ExecOptions): Promise<CommandResult>;
+  /** Where there is `exec`: the same for a command that somebody sits in front of. Never rejects. */
+  openExec?(request: ExecRequest): Promise<Result<ExecSession, StartFailure>>;
   /** Only where an engine looks after the unit's health. */
   readonly health?: HealthFeed;
   /** Absent: always known. */
@@ -204,13 +251,7 @@ export interface Orphan {
   readonly running: boolean;
 }
 
-/** What a clean-up did, by name; `failed` names what is left, and why. */
-export interface CleanupReport {
-  readonly containers: readonly string[];
-  readonly networks: readonly string[];
-  readonly volumes: readonly string[];
-  readonly failed: readonly { readonly what: string; readonly why: string }[];
-}
+export type { CleanupReport };
 
 /** Runs services. The engine knows nothing else of how. */
 export interface Backend {
@@ -231,8 +272,14 @@ export interface Backend {
    * replaces what runs. Undefined where there is nothing of the kind or it cannot be told. Never rejects.
    */
   inputs?(launch: LaunchSpec): Promise<string | undefined>;
-  /** How a person would do by hand what `start` does: a shell command line. Values of the environment are not masked yet. */
-  commandLine?(request: Omit<StartRequest, 'instanceDir' | 'stdoutPath' | 'stderrPath' | 'requires'>): string;
+  /**
+   * How a person would do by hand what `start` does: a shell command line, without what `redactor` finds secret in its
+   * words. Undefined where there is no such command.
+   */
+  commandLine?(
+    request: Omit<StartRequest, 'instanceDir' | 'stdoutPath' | 'stderrPath' | 'requires'>,
+    redactor?: Pick<Redactor, 'args'>,
+  ): string | undefined | Promise<string | undefined>;
   /** What of this project is there and was made by no run in `known`. The error says why it cannot be told. Never rejects. */
   orphans?(project: string, known: ReadonlySet<RunId>): Promise<Result<readonly Orphan[], StartFailure>>;
   /** Removes one, whatever its state; one that is gone is no error. Never rejects. */
@@ -244,8 +291,11 @@ export interface Backend {
   removeProject?(project: string, options: { readonly volumes: boolean }): Promise<CleanupReport>;
   /** Lets go of everything without touching it: nothing is followed any more. */
   close?(): void;
-  /** Does once for many runs what can be done for many at once. A failure shows in the `start` it concerns. */
-  prepare(requests: readonly { readonly instanceDir: string }[]): Promise<void>;
+  /**
+   * Does once for many runs what can be done for many at once. A failure shows in the `start` it concerns. `backend`:
+   * whose runs they are; absent: of this one.
+   */
+  prepare(requests: readonly { readonly backend?: string; readonly instanceDir: string }[]): Promise<void>;
   /** Resolves once the process is there (not once it is ready), or with why it could not be. Never rejects. */
   start(request: StartRequest): Promise<Result<StartedProc, StartFailure>>;
   /**

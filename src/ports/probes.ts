@@ -1,3 +1,5 @@
+import type { CommandRunner } from './commands.ts';
+
 /** What a probe is told to look at, late references filled in. */
 export type ConcreteCheck =
   | {
@@ -5,6 +7,8 @@ export type ConcreteCheck =
       readonly argv: readonly string[];
       readonly cwd: string;
       readonly env: Readonly<Record<string, string>>;
+      /** Runs the command where the service is, if that is not on the machine; `cwd` is of no interest then. */
+      readonly within?: CommandRunner;
     }
   | {
       readonly kind: 'http';

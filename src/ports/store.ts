@@ -12,7 +12,7 @@ export interface ProjectRecord {
   /** `up` from the first apply until a shutdown has run to its end. */
   readonly phase: 'up' | 'down';
   /** Set while a shutdown is under way: a later daemon goes on with it. */
-  readonly shutdown?: { readonly reason: string };
+  readonly shutdown?: { readonly reason: string; readonly volumes?: true };
   /** Services a person stopped. */
   readonly stopped: readonly ServiceId[];
   /** Replica counts set by `scale`. */
@@ -26,6 +26,10 @@ export interface ProjectRecord {
     /** Of the content of all files that went into what was applied last; salted. */
     readonly digest: string;
   };
+  /** The backends besides `native` by which a service was ever run: they may have something of it. Absent: none. */
+  readonly backends?: readonly string[];
+  /** The last shutdown could not remove all that they have: the next one tries again. */
+  readonly leavings?: true;
   /** Salt of the digests in run records; random, made once. */
   readonly salt: string;
 }

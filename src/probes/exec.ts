@@ -6,12 +6,14 @@ import type { ConcreteCheck, ProbeResult } from '../ports/probes.ts';
 /** Runs the command; exit status 0 is success. */
 export async function lookByExec(
   commands: CommandRunner,
-  { argv, cwd, env }: Extract<ConcreteCheck, { kind: 'exec' }>,
+  { argv, cwd, env, within }: Extract<ConcreteCheck, { kind: 'exec' }>,
   timeoutMs: number,
   signal: AbortSignal,
 ): Promise<ProbeResult> {
-  const result = await commands.run({ argv, cwd, env, timeoutMs, signal });
-  if (result.kind === 'not-started') return { ok: false, output: notStarted(result.output, cwd) };
+  const result = await (within ?? commands).run({ argv, cwd, env, timeoutMs, signal });
+  if (result.kind === 'not-started') {
+    return { ok: false, output: within === undefined ? notStarted(result.output, cwd) : result.output };
+  }
   const ok = result.kind === 'exited' && result.code === 0;
   const end = ok && result.output.trim() !== '' ? {} : { end: describeEnd(result, timeoutMs) };
   return { ok, ...end, output: wholeLines(result.output) };

@@ -21,6 +21,7 @@ export function parseProjectRecord(text: string): Parsed<ProjectRecord> {
       isMapOf(it['scale'], isCount) &&
       isMapOf(it['ports'], isCount) &&
       optional(it['reload'], isReload) &&
+      optional(it['backends'], isTexts) &&
       isText(it['salt'])
     );
   });

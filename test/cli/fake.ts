@@ -354,6 +354,8 @@ export interface RunOptions {
   /** Whether the daemon runs before the command does; default: where one is given. */
   readonly running?: boolean;
   readonly phase?: 'up' | 'down';
+  /** Whether an engine still has volumes of the project. */
+  readonly keepsVolumes?: boolean;
   readonly services?: Partial<Services>;
   readonly env?: Readonly<Record<string, string>>;
   readonly terminal?: { readonly columns: number; readonly rows: number };
@@ -469,6 +471,7 @@ function fakeServices(options: RunOptions): Services {
     foreground: () => Promise.reject(new ClientError('locked', 'another daemon runs')),
     hasSocket: () => false,
     recordedPhase: () => Promise.resolve(options.phase),
+    mayHaveLeft: (_location, volumes) => Promise.resolve(volumes && options.keepsVolumes === true),
     loadManifest: () => Promise.resolve({ diagnostics: [], services: [] }),
     journal: () => Promise.resolve([]),
     offlineLogs: async function* () {

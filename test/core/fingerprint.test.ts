@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { describeChange } from '../../src/core/cause.ts';
 import {
   canonicalJson,
   diffFields,
@@ -9,7 +10,8 @@ import {
 } from '../../src/core/fingerprint.ts';
 import { declaredView } from '../../src/core/launch.ts';
 import { createRedactor } from '../../src/core/redact.ts';
-import type { LaunchSpec, ServiceSpec } from '../../src/core/service.ts';
+import type { DockerSpec, LaunchSpec, ServiceSpec } from '../../src/core/service.ts';
+import { dockerSpec } from '../rig/launch.ts';
 import { serviceSpec } from './spec.ts';
 import { restartSpec } from '../rig/spec.ts';
 
@@ -64,6 +66,23 @@ describe('fingerprint', () => {
     { user: 'nobody' },
     { umask: '0027' },
     { limits: { open_files: 64 } },
+    { nice: 5 },
+    { mounts: [{ type: 'bind', source: '/a', target: '/x', readOnly: false, optional: false }] },
+    { mounts: [{ type: 'bind', source: '/a', target: '/x', readOnly: true, optional: false }] },
+    { mounts: [{ type: 'tmpfs', target: '/x' }] },
+    { sandbox: { network: true, read: [], write: [], profile: 'default' } },
+    { sandbox: { network: false, read: ['/a'], write: [], profile: 'strict' } },
+    { secrets: [{ name: 'db', content: 'one' }] },
+    { secrets: [{ name: 'db', content: 'two' }] },
+    { backend: 'nix', nix: { flake: '/srv', shell: 'default', impure: false } },
+    { backend: 'nix', nix: { flake: '/srv', shell: 'other', impure: false } },
+    { backend: 'docker', docker: dockerSpec() },
+    { backend: 'docker', docker: dockerSpec({ image: 'other' }) },
+    { backend: 'docker', docker: dockerSpec({ entrypoint: ['/x'] }) },
+    { backend: 'docker', docker: dockerSpec({ networks: ['back'] }) },
+    { backend: 'docker', docker: dockerSpec({ labels: { a: 'b' } }) },
+    { backend: 'docker', docker: dockerSpec({ ports: [{ name: 'http', container: 80, protocol: 'tcp' }] }) },
+    { backend: 'docker', docker: dockerSpec({ ports: [{ name: 'http', container: 81, protocol: 'tcp' }] }) },
   ];
 
   it('tells all parts of a launch apart, and so do its fields', () => {
@@ -120,6 +139,39 @@ describe('diffFields', () => {
     ]);
   });
 
+  it('says of what an image or a shell is made from only that its content changed', () => {
+    const of = (launch: Partial<LaunchSpec>, inputs: string) =>
+      launchFields({ ...view(launch), inputs }, redactor, 'salt');
+    const nix: Partial<LaunchSpec> = {
+      backend: 'nix',
+      nix: { flake: '/srv', shell: 'default', impure: false },
+    };
+    const docker: Partial<LaunchSpec> = { backend: 'docker', docker: dockerSpec() };
+    expect(diffFields(of(nix, 'one'), of(nix, 'two')).map(describeChange)).toEqual([
+      'nix.flake (content changed)',
+    ]);
+    expect(diffFields(of(docker, 'one'), of(docker, 'two')).map(describeChange)).toEqual([
+      'docker.build (content changed)',
+    ]);
+    expect(diffFields(of(docker, 'one'), of(docker, 'one'))).toEqual([]);
+  });
+
+  it('shows of a secret file and of a secret build argument nothing but that it changed', () => {
+    const of = (content: string) =>
+      fields({
+        backend: 'docker',
+        docker: dockerSpec({
+          build: { context: '/srv', args: { API_TOKEN: content }, labels: {}, tags: [], noCache: false },
+        }),
+        secrets: [{ name: 'db', content }],
+      });
+    expect(JSON.stringify(of('open-sesame'))).not.toContain('sesame');
+    expect(diffFields(of('open-sesame'), of('close-sesame')).map(describeChange)).toEqual([
+      'docker.build.args.API_TOKEN (secret changed)',
+      'secrets.db (secret changed)',
+    ]);
+  });
+
   it('shows no control character', () => {
     expect(fields({ env: { A: '\u001b[2J\u202e\u009b' } })['env.A']).toBe(String.raw`"\u001b[2J\u202e\x9b"`);
   });
@@ -162,6 +214,20 @@ describe('policyFields', () => {
       'stop.grace 10s -> 1.5s',
       'stop.signal SIGTERM -> SIGINT',
       'timeout  -> 1s',
+    ]);
+  });
+
+  it('holds how an image is come by, and how many containers may run, which make no other container', () => {
+    const of = (change: Partial<DockerSpec>) => {
+      const spec = serviceSpec('db', { backend: 'docker', docker: dockerSpec(change) });
+      return [policyFields(spec, redactor, 'salt'), fields(spec.launch)] as const;
+    };
+    const [policyBefore, launchBefore] = of({});
+    const [policyAfter, launchAfter] = of({ pull: 'always', maxContainers: 3 });
+    expect(launchAfter).toEqual(launchBefore);
+    expect(diffFields(policyBefore, policyAfter).map(describeChange)).toEqual([
+      'docker.max_containers added: 3',
+      'docker.pull missing -> always',
     ]);
   });
 

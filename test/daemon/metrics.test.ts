@@ -119,7 +119,7 @@ describe('metrics', () => {
     const { samples } = await rendered(project([instance(1, state)]));
     const value = (of: string): number | undefined => samples.find((s) => s.name === of)?.value;
     const series = samples.filter((s) => s.name === 'setpoint_instance_state');
-    expect(series).toHaveLength(12);
+    expect(series).toHaveLength(13);
     expect(series.filter((s) => s.value === 1).map((s) => s.labels['state'])).toEqual([name]);
     expect([value('setpoint_instance_up'), value('setpoint_instance_ready')]).toEqual([up, ready]);
   });

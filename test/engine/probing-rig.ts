@@ -226,6 +226,7 @@ export function rig(probes: Probes, change: Partial<ProbedRun> = {}): Rig {
     unready: (reason: string) => tell(`unready: ${reason}`),
     unhealthy: (reason: string) => tell(`unhealthy: ${reason}`),
     seen: (pattern: string) => tell(`seen ${pattern}`),
+    probed: (has: boolean) => tell(has ? 'probed' : 'not probed'),
     changed: () => void (made.changes += 1),
     masked: (text: string) => text.replaceAll('hunter2', '***'),
   };
@@ -233,6 +234,7 @@ export function rig(probes: Probes, change: Partial<ProbedRun> = {}): Rig {
     instance: 'web.1',
     run: 'run-1',
     context: { service: 'web', number: 1 },
+    onMachine: change.context ?? { service: 'web', number: 1 },
     cwd: '/srv',
     env: { PATH: '/bin' },
     startedAt: 0,

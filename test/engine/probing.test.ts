@@ -408,6 +408,7 @@ test('looks of a hundred services that are ready together do not stay together',
     unhealthy() {},
     changed() {},
     seen() {},
+    probed() {},
     masked: (text: string) => text,
   };
   const logs = {
@@ -421,7 +422,7 @@ test('looks of a hundred services that are ready together do not stay together',
     return new Probing(
       { clock, prober, logs },
       host,
-      { ...run, instance: `s${i}.1`, context },
+      { ...run, instance: `s${i}.1`, context, onMachine: context },
       { ready: tcp() },
     );
   });

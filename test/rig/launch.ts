@@ -1,4 +1,5 @@
 import type { ConcreteLaunch } from '../../src/core/launch.ts';
+import type { DockerSpec } from '../../src/core/service.ts';
 
 /** A launch of the backend native that asks for nothing, with what the test changes. */
 export function launchOf(change: Partial<ConcreteLaunch>): ConcreteLaunch {
@@ -15,6 +16,25 @@ export function launchOf(change: Partial<ConcreteLaunch>): ConcreteLaunch {
     limits: {},
     mounts: [],
     stop: { signal: 'SIGTERM', graceMs: 10_000 },
+    ...change,
+  };
+}
+
+/** The settings of a container that asks for nothing but its image, with what the test changes. */
+export function dockerSpec(change: Partial<DockerSpec> = {}): DockerSpec {
+  return {
+    image: 'app',
+    pull: 'missing',
+    capAdd: [],
+    capDrop: [],
+    ports: [],
+    networks: [],
+    extraHosts: [],
+    privileged: false,
+    init: false,
+    readOnly: false,
+    labels: {},
+    hideGit: false,
     ...change,
   };
 }

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
-import { createReadStream, type Stats } from 'node:fs';
+import { type BigIntStats, createReadStream } from 'node:fs';
 import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
 import { isAbsolute, join, relative } from 'node:path';
 import { Readable } from 'node:stream';
+import type { FileDigests } from './file-digests.ts';
 import { IgnoreList } from './ignore.ts';
 import { BLOCK_BYTES, padding, TAR_END, tarHeader } from './tar.ts';
 
@@ -10,8 +11,8 @@ import { BLOCK_BYTES, padding, TAR_END, tarHeader } from './tar.ts';
 export interface BuildContext {
   /** Name of the Dockerfile in the archive. */
   readonly dockerfile: string;
-  /** Digest of everything in the archive. */
-  digest(): Promise<string>;
+  /** Digest of everything that goes into the archive. Rejects with a ContextError. */
+  digest(digests: FileDigests): Promise<string>;
   /** Images that the Dockerfile names as bases, those with variables in their name left out. */
   baseImages(): Promise<readonly string[]>;
   /** The archive, read anew each time. */
@@ -21,11 +22,14 @@ export interface BuildContext {
 interface Entry {
   readonly name: string;
   readonly path: string;
-  readonly stat: Stats;
+  readonly stat: BigIntStats;
 }
 
 /** Under which name a Dockerfile from outside the context is sent along. */
 const FOREIGN_DOCKERFILE = '.setpoint.Dockerfile';
+
+/** More files and folders than this are no context but a mistake. */
+const MOST_ENTRIES = 200_000;
 
 /** A context that cannot be used; the message is a sentence. */
 export class ContextError extends Error {}
@@ -43,16 +47,12 @@ export async function openContext(folder: string, dockerfile = 'Dockerfile'): Pr
   const ignore = await ignoreList(folder, path);
   const always = new Set(['.dockerignore', ...(isForeign ? [] : [inside])]);
   const entries = await walk(folder, ignore, always);
-  if (isForeign) entries.push({ name: FOREIGN_DOCKERFILE, path, stat: await lstat(path) });
+  if (isForeign) entries.push({ name: FOREIGN_DOCKERFILE, path, stat: await lstat(path, { bigint: true }) });
   return {
     dockerfile: isForeign ? FOREIGN_DOCKERFILE : inside,
     baseImages: async () => parseBases(await readFile(path, 'utf8').catch(refuse(path))),
     archive: () => Readable.from(archive(entries), { objectMode: false }),
-    async digest() {
-      const hash = createHash('sha256');
-      for await (const chunk of archive(entries)) hash.update(chunk);
-      return hash.digest('hex');
-    },
+    digest: (digests) => digestOf(entries, digests),
   };
 }
 
@@ -72,26 +72,46 @@ async function walk(folder: string, ignore: IgnoreList, always: ReadonlySet<stri
     for (const child of names.sort()) {
       const name = parent === '' ? child : `${parent}/${child}`;
       const path = join(folder, name);
-      const stat = await lstat(path).catch(refuse(path));
+      const stat = await lstat(path, { bigint: true }).catch(refuse(path));
       const isKept = always.has(name) || !ignore.ignores(name);
       const mayHoldKept = ignore.hasExceptions || [...always].some((file) => file.startsWith(`${name}/`));
       if (stat.isDirectory() && (isKept || mayHoldKept)) queue.push(name);
       // Pipes, sockets and devices are nothing an image could hold.
       const isPlain = stat.isDirectory() || stat.isFile() || stat.isSymbolicLink();
       if (isKept && isPlain) found.push({ name, path, stat });
+      if (found.length + queue.length > MOST_ENTRIES) {
+        const most = MOST_ENTRIES.toLocaleString('en');
+        throw new ContextError(`the build context ${folder} has more than ${most} files; see .dockerignore`);
+      }
     }
   }
   return found;
 }
 
+async function digestOf(entries: readonly Entry[], digests: FileDigests): Promise<string> {
+  const hash = createHash('sha256');
+  for (const { name, path, stat } of entries) {
+    const content = stat.isDirectory()
+      ? ''
+      : await (stat.isSymbolicLink() ? readlink(path) : digests.of(path, stat)).catch(refuse(path));
+    const kind = stat.isDirectory() ? 'folder' : stat.isSymbolicLink() ? 'link' : 'file';
+    hash.update(`${JSON.stringify([name, kind, modeOf(stat), content])}\n`);
+  }
+  return hash.digest('hex');
+}
+
+function modeOf(stat: BigIntStats): number {
+  return Number(stat.mode) & 0o7777;
+}
+
 async function* archive(entries: readonly Entry[]): AsyncGenerator<Buffer> {
   for (const { name, path, stat } of entries) {
-    const mode = stat.mode & 0o7777;
+    const mode = modeOf(stat);
     if (stat.isDirectory()) yield tarHeader({ name, kind: 'folder', mode, size: 0 });
     else if (stat.isSymbolicLink()) {
       const target = await readlink(path).catch(refuse(path));
       yield tarHeader({ name, kind: 'link', mode, size: 0, target });
-    } else yield* file(name, path, mode, stat.size);
+    } else yield* file(name, path, mode, Number(stat.size));
   }
   yield TAR_END;
 }

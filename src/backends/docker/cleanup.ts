@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerInfo } from './dockerode.ts';
+import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/result.ts';
-import type { CleanupReport, ProjectContainer, StartFailure } from './contract.ts';
+import type { RunId } from '../../core/state.ts';
+import type { CleanupReport, Orphan } from '../../ports/backend.ts';
 import { type Engine, type EngineFailure, type EngineResult, startFailureOf } from './engine.ts';
 import { LABELS, type Owner, ownerLabels } from './names.ts';
 
@@ -14,14 +16,14 @@ const REMOVE_MS = 60_000;
 export async function projectContainers(
   engine: Engine,
   owner: Owner,
-): Promise<EngineResult<readonly ProjectContainer[]>> {
+): Promise<EngineResult<readonly Orphan[]>> {
   const found = await engine.request((docker) =>
     docker.listContainers({ all: true, filters: { label: labelFilter(owner) } }),
   );
   return found.ok ? ok(found.value.map(projectContainer)) : found;
 }
 
-function projectContainer({ Id, Names, Labels, State }: ContainerInfo): ProjectContainer {
+function projectContainer({ Id, Names, Labels, State }: ContainerInfo): Orphan {
   return {
     id: Id,
     name: (Names[0] ?? Id.slice(0, 12)).replace(/^\//, ''),
@@ -88,8 +90,8 @@ export async function removeProject(engine: Engine, owner: Owner, volumes: boole
 export async function orphans(
   engine: Engine,
   owner: Owner,
-  known: ReadonlySet<string>,
-): Promise<Result<readonly ProjectContainer[], StartFailure>> {
+  known: ReadonlySet<RunId>,
+): Promise<Result<readonly Orphan[], StartFailure>> {
   const found = await projectContainers(engine, owner);
   if (!found.ok) return err(startFailureOf(found.error, 'the containers could not be looked at'));
   return ok(found.value.filter(({ run }) => !known.has(run)));

@@ -1,6 +1,6 @@
 import type { ContainerCreateOptions, HealthConfig, HostConfig, MountSettings } from './dockerode.ts';
-import type { Limits } from '../../core/service.ts';
-import type { ContainerPort, DockerLaunch, DockerSpec, HealthcheckSpec, Mount } from './contract.ts';
+import type { ConcreteDocker, ConcreteLaunch } from '../../core/launch.ts';
+import type { ContainerPort, HealthcheckSpec, Limits, Mount } from '../../core/service.ts';
 import {
   containerName,
   instanceNumber,
@@ -58,14 +58,13 @@ const ULIMITS = {
  * of keys it was written in. All its networks stand in it; engines before API 1.44 take only one of them when it is made.
  */
 export function containerDefinition(
-  launch: DockerLaunch,
+  launch: ConcreteLaunch,
   ids: ContainerIds,
   facts: HostFacts = NOTHING_SEEN,
 ): ContainerCreateOptions {
   const { docker } = launch;
   if (docker === undefined) throw new Error('a launch without `docker` has no container');
   const input = launch.stdin === 'pipe' || launch.tty === true;
-  const user = docker.user ?? launch.user;
   const workdir = docker.workdir ?? (docker.workspace === undefined ? undefined : WORKSPACE);
   const image = facts.image ?? docker.image;
   const networks = networksOf(launch);
@@ -74,15 +73,15 @@ export function containerDefinition(
     platform: docker.platform,
     Image: image,
     Entrypoint: list(docker.entrypoint),
-    Cmd: list(docker.command),
+    Cmd: list(docker.command ?? (launch.argv.length > 0 ? launch.argv : undefined)),
     Env: environment(launch.declaredEnv),
-    User: user,
+    User: launch.user,
     WorkingDir: workdir,
     Labels: sorted({ ...docker.labels, ...identity(ids) }),
     ExposedPorts: orNothing(sorted(Object.fromEntries(docker.ports.map((port) => [portKey(port), {}])))),
     Healthcheck: docker.healthcheck === undefined ? undefined : health(docker.healthcheck),
-    StopSignal: launch.stop?.signal,
-    StopTimeout: launch.stop === undefined ? undefined : Math.ceil(launch.stop.graceMs / 1000),
+    StopSignal: launch.stop.signal,
+    StopTimeout: Math.ceil(launch.stop.graceMs / 1000),
     Tty: launch.tty === true ? true : undefined,
     OpenStdin: input ? true : undefined,
     HostConfig: hostConfig(launch, docker, facts),
@@ -97,7 +96,7 @@ export function containerDefinition(
   });
 }
 
-function hostConfig(launch: DockerLaunch, docker: DockerSpec, facts: HostFacts): HostConfig {
+function hostConfig(launch: ConcreteLaunch, docker: ConcreteDocker, facts: HostFacts): HostConfig {
   const networks = networksOf(launch);
   const mounts = mountsOf(launch, docker, facts);
   const { memory, cpus, processes } = launch.limits;
@@ -135,13 +134,13 @@ function identity(ids: ContainerIds): Record<string, string> {
 }
 
 /** `service:NAME` is the first instance of another service of the project, as in Compose. */
-function networkMode({ project }: DockerLaunch, { networkMode: mode }: DockerSpec): string | undefined {
+function networkMode({ project }: ConcreteLaunch, { networkMode: mode }: ConcreteDocker): string | undefined {
   const service = mode === undefined ? undefined : /^service:(.+)$/.exec(mode)?.[1];
   return service === undefined ? mode : `container:${containerName(project, service, 1)}`;
 }
 
 /** By target; what hides a repository comes after the mount that brings it. */
-function mountsOf(launch: DockerLaunch, docker: DockerSpec, facts: HostFacts): MountSettings[] {
+function mountsOf(launch: ConcreteLaunch, docker: ConcreteDocker, facts: HostFacts): MountSettings[] {
   const absent = new Set(facts.absent);
   const all = allMounts(launch)
     .filter((mount) => !(mount.type === 'bind' && mount.optional && absent.has(mount.target)))
@@ -153,7 +152,7 @@ function mountsOf(launch: DockerLaunch, docker: DockerSpec, facts: HostFacts): M
 }
 
 /** Every mount of a launch, those its short forms stand for included; by target the last one wins. */
-export function allMounts(launch: DockerLaunch): readonly Mount[] {
+export function allMounts(launch: ConcreteLaunch): readonly Mount[] {
   const { docker, mounts } = launch;
   const bind = (source: string, target: string, readOnly: boolean): Mount => ({
     type: 'bind',
@@ -173,7 +172,7 @@ export function allMounts(launch: DockerLaunch): readonly Mount[] {
 }
 
 /** The home folder inside: `HOME` as the manifest declares it, or root's. */
-function homeOf({ declaredEnv }: DockerLaunch): string {
+function homeOf({ declaredEnv }: ConcreteLaunch): string {
   const home = Object.hasOwn(declaredEnv, 'HOME') ? declaredEnv['HOME'] : undefined;
   return home === undefined || home === '' ? '/root' : home.replace(/\/+$/, '');
 }
@@ -186,7 +185,7 @@ function mask(target: string, kind: 'folder' | 'file'): MountSettings {
     : { Type: 'bind', Source: '/dev/null', Target: covered, ReadOnly: true };
 }
 
-function mountSettings(mount: Mount, { project, resources }: DockerLaunch): MountSettings {
+function mountSettings(mount: Mount, { project, resources }: ConcreteLaunch): MountSettings {
   switch (mount.type) {
     case 'bind':
       return {

@@ -1,28 +1,32 @@
-import { createHash } from 'node:crypto';
 import { statSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerCreateOptions } from './dockerode.ts';
+import type { StartFailure } from '../../core/exit.ts';
+import type { ConcreteLaunch } from '../../core/launch.ts';
+import type { Redactor } from '../../core/redact.ts';
 import { err, ok, type Result } from '../../core/result.ts';
-import type { AdoptRequest, Availability } from '../../ports/backend.ts';
-import { orphans, removeContainer, removeProject } from './cleanup.ts';
+import type { LaunchSpec } from '../../core/service.ts';
+import type { RunId } from '../../core/state.ts';
 import type {
+  AdoptRequest,
+  Availability,
+  Backend,
   CleanupReport,
-  DockerBackend,
-  DockerLaunch,
-  ProjectContainer,
+  Orphan,
   StartedProc,
-  StartFailure,
   StartRequest,
-} from './contract.ts';
+} from '../../ports/backend.ts';
+import { orphans, removeContainer, removeProject } from './cleanup.ts';
 import { containerDefinition, type HostFacts } from './definition.ts';
 import { DockerProc } from './docker-proc.ts';
 import { Engine, type EngineFailure, startFailureOf } from './engine.ts';
 import { lookAtHost } from './facts.ts';
-import { Images } from './images.ts';
+import { imageName, Images } from './images.ts';
 import { newCursor } from './log-cursor.ts';
 import { isOwned, LABELS, type Owner } from './names.ts';
 import { ensureResources } from './resources.ts';
 import { RunFile } from './run-file.ts';
+import { dockerRunLine } from './run-line.ts';
 import { explainRefusal } from './start-failures.ts';
 import { unsupportedByDocker } from './unsupported.ts';
 
@@ -39,6 +43,9 @@ export interface DockerBackendOptions {
   readonly heartbeatMs?: number;
 }
 
+/** What of a request decides on the container. */
+type Described = Omit<StartRequest, 'instanceDir' | 'stdoutPath' | 'stderrPath' | 'requires'>;
+
 const CONFLICT = 409;
 /** Making and starting a container may take longer than an answer: layers are mounted, networks set up. */
 const START_MS = 60_000;
@@ -48,11 +55,11 @@ const ADOPT_MS = 3_000;
 const STRAY_MS = 5_000;
 
 /** Runs services as containers of a Docker engine. */
-export function createDockerBackend(options: DockerBackendOptions): DockerBackend {
+export function createDockerBackend(options: DockerBackendOptions): Required<Backend> {
   return new ContainerBackend(options);
 }
 
-class ContainerBackend implements DockerBackend {
+class ContainerBackend implements Required<Backend> {
   readonly name = 'docker';
   readonly #engine: Engine;
   readonly #images: Images;
@@ -91,7 +98,7 @@ class ContainerBackend implements DockerBackend {
   }
 
   async materialise(
-    launch: DockerLaunch,
+    launch: ConcreteLaunch,
     progress: (text: string) => void,
     signal: AbortSignal,
   ): Promise<Result<void, StartFailure>> {
@@ -99,6 +106,18 @@ class ContainerBackend implements DockerBackend {
     if (!brought.ok) return brought;
     this.#materialised.add(materialKey(launch));
     return ok(undefined);
+  }
+
+  async inputs(launch: LaunchSpec): Promise<string | undefined> {
+    return this.#images.inputs(launch.docker?.build);
+  }
+
+  /** The equal `docker run` line; of what is on the machine now only what decides on mounts is looked at. */
+  commandLine(request: Described, redactor?: Pick<Redactor, 'args'>): string {
+    const { launch } = request;
+    const facts = lookAtHost(launch, this.#engine.isLocal);
+    const seen = facts.ok ? facts.value : { git: {}, absent: [] };
+    return dockerRunLine(this.#define(request, { ...seen, image: imageName(launch) }), redactor);
   }
 
   async start(request: StartRequest): Promise<Result<StartedProc, StartFailure>> {
@@ -131,14 +150,11 @@ class ContainerBackend implements DockerBackend {
     return removeProject(this.#engine, this.#owner(project), volumes);
   }
 
-  orphans(
-    project: string,
-    known: ReadonlySet<string>,
-  ): Promise<Result<readonly ProjectContainer[], StartFailure>> {
+  orphans(project: string, known: ReadonlySet<RunId>): Promise<Result<readonly Orphan[], StartFailure>> {
     return orphans(this.#engine, this.#owner(project), known);
   }
 
-  async removeContainer(id: string): Promise<Result<void, StartFailure>> {
+  async removeOrphan({ id }: Orphan): Promise<Result<void, StartFailure>> {
     const removed = await removeContainer(this.#engine, id);
     return removed.ok ? removed : err(startFailureOf(removed.error, 'the container could not be removed'));
   }
@@ -165,7 +181,9 @@ class ContainerBackend implements DockerBackend {
     if (!image.ok) return image;
     const ensured = await this.#ensureResources(launch);
     if (!ensured.ok) return ensured;
-    const definition = this.#define(request, facts.value, image.value);
+    // By its name where it has one, so that `docker ps` tells; what a build left may have lost its name since.
+    const named = launch.docker?.image ?? image.value;
+    const definition = this.#define(request, { ...facts.value, image: named });
     const created = await this.#create(request, definition);
     if (!created.ok) return created;
     const id = created.value;
@@ -176,24 +194,16 @@ class ContainerBackend implements DockerBackend {
   }
 
   /** One at a time: an engine that is asked twice at once makes two networks of one name. */
-  #ensureResources(launch: DockerLaunch): Promise<Result<void, StartFailure>> {
+  #ensureResources(launch: ConcreteLaunch): Promise<Result<void, StartFailure>> {
     const turn = this.#turn.then(() => ensureResources(this.#engine, launch, this.#owner(launch.project)));
     this.#turn = turn.catch(() => undefined);
     return turn;
   }
 
-  #define(request: StartRequest, facts: HostFacts, image: string): ContainerCreateOptions {
-    const { launch, service, instance, run } = request;
-    const named = launch.docker?.image;
-    // By its name where it has one, so that `docker ps` tells; what a build left may have lost its name since.
-    const seen = { ...facts, image: named ?? image };
-    const ids = { ...this.#owner(launch.project), service, instance };
-    const fingerprint =
-      launch.fingerprint ??
-      createHash('sha256')
-        .update(JSON.stringify(containerDefinition(launch, { ...ids, run: '', fingerprint: '' }, seen)))
-        .digest('hex');
-    return containerDefinition(launch, { ...ids, run, fingerprint }, seen);
+  #define(request: Described, facts: HostFacts): ContainerCreateOptions {
+    const { launch, service, instance, run, fingerprint } = request;
+    const ids = { ...this.#owner(launch.project), service, instance, run, fingerprint };
+    return containerDefinition(launch, ids, facts);
   }
 
   /** Makes the container, in place of an earlier one of the same instance; its networks but the first come later. */
@@ -347,7 +357,7 @@ class ContainerBackend implements DockerBackend {
   }
 }
 
-function refusal(launch: DockerLaunch): StartFailure | undefined {
+function refusal(launch: ConcreteLaunch): StartFailure | undefined {
   if (launch.docker === undefined) return { code: 'other', message: 'there is no image to run' };
   const [first] = unsupportedByDocker(launch);
   return first === undefined
@@ -355,7 +365,7 @@ function refusal(launch: DockerLaunch): StartFailure | undefined {
     : { code: 'other', message: `a container cannot have \`${first.key}\`: ${first.why}` };
 }
 
-function materialKey({ project, service, docker }: DockerLaunch): string {
+function materialKey({ project, service, docker }: ConcreteLaunch): string {
   return JSON.stringify([project, service, docker?.image, docker?.build, docker?.pull, docker?.platform]);
 }
 

@@ -2,15 +2,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerInspectInfo } from './dockerode.ts';
 import type { Exit } from '../../core/exit.ts';
 import { ok } from '../../core/result.ts';
-import type { UnitMember, UnitStats } from '../../ports/backend.ts';
+import type { ExecOptions, Proc, UnitMember, UnitStats } from '../../ports/backend.ts';
 import type { CommandResult } from '../../ports/commands.ts';
 import { removeContainer } from './cleanup.ts';
-import type { ExecOptions, Proc } from './contract.ts';
 import type { Engine, EngineResult } from './engine.ts';
 import { execIn } from './exec.ts';
 import { exitOf } from './exits.ts';
 import { ObservedHealth } from './health.ts';
 import { ContainerInput } from './input.ts';
+import { ObservedKnowledge } from './knowledge.ts';
 import { LogPump } from './log-pump.ts';
 import { LABELS } from './names.ts';
 import type { RunFile } from './run-file.ts';
@@ -49,12 +49,12 @@ export class DockerProc implements Proc {
   readonly exited: Promise<Exit>;
   readonly gone: Promise<void>;
   readonly health = new ObservedHealth();
+  readonly knowledge: ObservedKnowledge;
   readonly input?: ContainerInput;
   readonly #options: DockerProcOptions;
   readonly #engine: Engine;
   readonly #sent: Set<string>;
   readonly #closed = new AbortController();
-  readonly #knownListeners = new Set<() => void>();
   readonly #unwatch: () => void;
   readonly #firstLook: Promise<void>;
   #looked: () => void = () => {};
@@ -62,7 +62,6 @@ export class DockerProc implements Proc {
   #pid: number | undefined;
   #observed = false;
   #over = false;
-  #known: 'known' | 'unknown' = 'unknown';
   #pump: LogPump | undefined;
   #waiting = new AbortController();
   #waitingSince = 0;
@@ -78,6 +77,7 @@ export class DockerProc implements Proc {
     this.run = options.run;
     this.#options = options;
     this.#engine = options.engine;
+    this.knowledge = new ObservedKnowledge(() => options.engine.awayReason);
     this.#container = options.container;
     this.#mayBeUnseen = options.container === undefined;
     this.#sent = new Set(options.sent);
@@ -105,15 +105,6 @@ export class DockerProc implements Proc {
   /** On the engine's machine. */
   pid(): number | undefined {
     return this.#pid;
-  }
-
-  known(): 'known' | 'unknown' {
-    return this.#known;
-  }
-
-  subscribeKnown(listener: () => void): () => void {
-    this.#knownListeners.add(listener);
-    return () => this.#knownListeners.delete(listener);
   }
 
   /**
@@ -233,7 +224,7 @@ export class DockerProc implements Proc {
     }
     const { Status, Pid, ExitCode, OOMKilled, Health } = seen.State;
     this.#pid = Pid > 0 ? Pid : this.#pid;
-    this.health.observe(Health?.Status);
+    this.health.observe(Health);
     if (Status === 'created') return { kind: 'unknown', why: 'its container was made but not started' };
     this.#beginPump(seen);
     if (Status !== 'exited' && Status !== 'dead') {
@@ -343,7 +334,7 @@ export class DockerProc implements Proc {
     this.#healthTimer ??= setInterval(() => {
       if (this.#engine.reach !== 'available') return;
       void this.#look().then((seen) => {
-        if (!this.#over && seen.ok) this.health.observe(seen.value?.State.Health?.Status);
+        if (!this.#over && seen.ok) this.health.observe(seen.value?.State.Health);
       });
     }, HEALTH_EVERY_MS).unref();
   }
@@ -366,10 +357,8 @@ export class DockerProc implements Proc {
   }
 
   #updateKnown(): void {
-    const known = this.#over || (this.#observed && this.#engine.reach === 'available') ? 'known' : 'unknown';
-    if (known === this.#known) return;
-    this.#known = known;
-    for (const listener of [...this.#knownListeners]) listener();
+    const isKnown = this.#over || (this.#observed && this.#engine.reach === 'available');
+    this.knowledge.become(isKnown ? 'known' : 'unknown');
   }
 
   #release(): void {

@@ -1,7 +1,7 @@
 import { Agent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
+import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/result.ts';
-import type { StartFailure } from './contract.ts';
 import { asRecord, describeEndpoint, type Endpoint, findEndpoint } from './connection.ts';
 import { type Docker, type DockerOptions, loadDockerode } from './dockerode.ts';
 import { jsonLines } from './json-lines.ts';
@@ -71,6 +71,7 @@ export class Engine {
   readonly #listeners = new Set<() => void>();
   #clients: Promise<EngineResult<Clients>> | undefined;
   #reach: Reach = 'available';
+  #awayReason: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
   #closed = false;
@@ -83,6 +84,11 @@ export class Engine {
   /** As the last request found it; `available` before there was any. */
   get reach(): Reach {
     return this.#reach;
+  }
+
+  /** Why it cannot be spoken to, as it was found last; undefined where it can. */
+  get awayReason(): string | undefined {
+    return this.#awayReason;
   }
 
   /** Whether its files are this machine's: only then can a mount's source be looked at from here. */
@@ -259,6 +265,7 @@ export class Engine {
 
   #noted<T>(result: EngineResult<T>): EngineResult<T> {
     const kind = result.ok ? 'refused' : result.error.kind;
+    this.#awayReason = result.ok || kind === 'refused' ? undefined : result.error.reason;
     this.#become(kind === 'refused' ? 'available' : kind === 'away' ? 'unavailable' : 'unknown');
     return result;
   }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
+import type { ExecOptions } from '../../ports/backend.ts';
 import type { CommandResult } from '../../ports/commands.ts';
-import type { ExecOptions } from './contract.ts';
 import type { Engine } from './engine.ts';
 
 const OUTPUT_LIMIT = 4096;

@@ -1,7 +1,9 @@
 import { type Stats, statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { StartFailure } from '../../core/exit.ts';
+import type { ConcreteLaunch } from '../../core/launch.ts';
 import { err, ok, type Result } from '../../core/result.ts';
-import type { DockerLaunch, Mount, StartFailure } from './contract.ts';
+import type { Mount } from '../../core/service.ts';
 import { allMounts, type HostFacts } from './definition.ts';
 
 type Bind = Extract<Mount, { type: 'bind' }>;
@@ -11,7 +13,7 @@ type Bind = Extract<Mount, { type: 'bind' }>;
  * engine on another machine (`isLocal` false) the sources are that machine's: the engine itself checks them, and only what
  * is to be hidden is looked for in the folders of the same name here.
  */
-export function lookAtHost(launch: DockerLaunch, isLocal: boolean): Result<HostFacts, StartFailure> {
+export function lookAtHost(launch: ConcreteLaunch, isLocal: boolean): Result<HostFacts, StartFailure> {
   const git: Record<string, 'folder' | 'file'> = {};
   const absent: string[] = [];
   for (const mount of allMounts(launch)) {

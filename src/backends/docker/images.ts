@@ -1,8 +1,11 @@
 import { createHash } from 'node:crypto';
+import type { StartFailure } from '../../core/exit.ts';
+import type { ConcreteLaunch } from '../../core/launch.ts';
 import { err, ok, type Result } from '../../core/result.ts';
+import type { BuildSpec } from '../../core/service.ts';
 import { type BuildContext, ContextError, openContext } from './build-context.ts';
-import type { BuildSpec, DockerLaunch, StartFailure } from './contract.ts';
 import { type Engine, type EngineResult, startFailureOf } from './engine.ts';
+import { FileDigests } from './file-digests.ts';
 import { destroy, jsonLines } from './json-lines.ts';
 import { builtImageName, LABELS } from './names.ts';
 import { buildLines, PullProgress, reportedError } from './progress.ts';
@@ -31,6 +34,7 @@ const UNNOTICED: Wait = { progress: () => undefined, signal: new AbortController
 export class Images {
   readonly #engine: Engine;
   readonly #env: Env;
+  readonly #digests = new FileDigests();
   readonly #underWay = new Map<string, Promise<Result<string, StartFailure>>>();
 
   constructor(engine: Engine, env: Env) {
@@ -39,7 +43,7 @@ export class Images {
   }
 
   /** Pulls by the launch's policy, or builds what has changed; the value is the image's id. */
-  async bring(launch: DockerLaunch, wait: Wait = UNNOTICED): Promise<Result<string, StartFailure>> {
+  async bring(launch: ConcreteLaunch, wait: Wait = UNNOTICED): Promise<Result<string, StartFailure>> {
     const image = imageName(launch);
     const build = launch.docker?.build;
     const key = JSON.stringify([image, build ?? null, launch.docker?.pull, launch.docker?.platform ?? '']);
@@ -52,14 +56,26 @@ export class Images {
     return shared;
   }
 
+  /** Digest of what a build is made from; undefined where nothing is built, or its context cannot be read. */
+  async inputs(build: BuildSpec | undefined): Promise<string | undefined> {
+    if (build === undefined) return undefined;
+    try {
+      const context = await openContext(build.context, build.dockerfile);
+      return await context.digest(this.#digests);
+    } catch (error) {
+      if (error instanceof ContextError) return undefined;
+      throw error;
+    }
+  }
+
   /** The image as it is on the engine now, brought only where it is not there. */
-  async atHand(launch: DockerLaunch): Promise<Result<string, StartFailure>> {
+  async atHand(launch: ConcreteLaunch): Promise<Result<string, StartFailure>> {
     const found = await this.#find(imageName(launch));
     if (!found.ok) return err(startFailureOf(found.error, 'the image could not be looked at'));
     return found.value === undefined ? this.bring(launch) : ok(found.value.id);
   }
 
-  async #pulled(launch: DockerLaunch, image: string, wait: Wait): Promise<Result<string, StartFailure>> {
+  async #pulled(launch: ConcreteLaunch, image: string, wait: Wait): Promise<Result<string, StartFailure>> {
     const { pull = 'missing', platform } = launch.docker ?? {};
     const found = await this.#find(image);
     if (!found.ok) return err(startFailureOf(found.error, `the image ${image} could not be looked at`));
@@ -105,14 +121,14 @@ export class Images {
   }
 
   async #built(
-    launch: DockerLaunch,
+    launch: ConcreteLaunch,
     image: string,
     build: BuildSpec,
     wait: Wait,
   ): Promise<Result<string, StartFailure>> {
     try {
       const context = await openContext(build.context, build.dockerfile);
-      const digest = buildDigest(build, await context.digest());
+      const digest = buildDigest(build, await context.digest(this.#digests));
       const found = await this.#find(image);
       if (!found.ok) return err(startFailureOf(found.error, `the image ${image} could not be looked at`));
       const isAsBefore = found.value?.labels[LABELS.build] === digest;
@@ -131,7 +147,7 @@ export class Images {
   }
 
   async #build(
-    launch: DockerLaunch,
+    launch: ConcreteLaunch,
     image: string,
     build: BuildSpec,
     context: BuildContext,
@@ -196,7 +212,7 @@ export class Images {
 }
 
 /** The name of the image a launch runs: its own, or the one its build is kept under. */
-function imageName(launch: DockerLaunch): string {
+export function imageName(launch: ConcreteLaunch): string {
   return launch.docker?.image ?? builtImageName(launch.project, launch.service);
 }
 

@@ -1,4 +1,5 @@
-import type { DockerLaunch, Resources, ResourceSpec } from './contract.ts';
+import type { ConcreteLaunch } from '../../core/launch.ts';
+import type { Resources, ResourceSpec } from '../../core/service.ts';
 
 /** Labels by which containers, networks and volumes of a project are found again. */
 export const LABELS = {
@@ -71,7 +72,7 @@ export function networksOf({
   project,
   docker,
   resources,
-}: Pick<DockerLaunch, 'project' | 'docker' | 'resources'>): readonly Resource[] {
+}: Pick<ConcreteLaunch, 'project' | 'docker' | 'resources'>): readonly Resource[] {
   if (docker === undefined || docker.networkMode !== undefined) return [];
   const keys = docker.networks.length === 0 ? ['default'] : [...new Set(docker.networks)];
   return keys.map((key) => resource(project, key, resources?.networks));
@@ -86,7 +87,7 @@ export function volumesOf({
   project,
   mounts,
   resources,
-}: Pick<DockerLaunch, 'project' | 'mounts' | 'resources'>): readonly Resource[] {
+}: Pick<ConcreteLaunch, 'project' | 'mounts' | 'resources'>): readonly Resource[] {
   const keys = mounts.flatMap((mount) =>
     mount.type === 'volume' && mount.source !== '' ? [mount.source] : [],
   );

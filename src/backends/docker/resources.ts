@@ -1,5 +1,6 @@
+import type { StartFailure } from '../../core/exit.ts';
+import type { ConcreteLaunch } from '../../core/launch.ts';
 import { err, ok, type Result } from '../../core/result.ts';
-import type { DockerLaunch, StartFailure } from './contract.ts';
 import { type Engine, startFailureOf } from './engine.ts';
 import { isOwned, LABELS, networksOf, type Owner, ownerLabels, type Resource, volumesOf } from './names.ts';
 
@@ -11,7 +12,7 @@ const CONFLICT = 409;
  */
 export async function ensureResources(
   engine: Engine,
-  launch: DockerLaunch,
+  launch: ConcreteLaunch,
   owner: Owner,
 ): Promise<Result<void, StartFailure>> {
   for (const network of networksOf(launch)) {

@@ -3,10 +3,11 @@ import { escapeControl, type Redactor } from '../../core/redact.ts';
 
 /**
  * The `docker run` command that makes the same container, for people: quoted for a shell, control characters escaped,
- * secrets masked. What it cannot hold is what `docker run` has no option for: nothing at present.
+ * secrets masked where there is a redactor. What it cannot hold is what `docker run` has no option for: nothing at present.
  */
-export function dockerRunLine(definition: ContainerCreateOptions, redactor: Pick<Redactor, 'args'>): string {
-  return redactor.args(runArguments(definition)).map(quote).join(' ');
+export function dockerRunLine(definition: ContainerCreateOptions, redactor?: Pick<Redactor, 'args'>): string {
+  const args = runArguments(definition);
+  return (redactor?.args(args) ?? args).map(quote).join(' ');
 }
 
 /** Its arguments, in a fixed order, nothing masked. */

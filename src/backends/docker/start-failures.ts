@@ -1,5 +1,5 @@
 import type { ContainerCreateOptions } from './dockerode.ts';
-import type { StartFailure } from './contract.ts';
+import type { StartFailure } from '../../core/exit.ts';
 import type { EngineFailure } from './engine.ts';
 import { startFailureOf } from './engine.ts';
 

@@ -1,4 +1,4 @@
-import type { DockerLaunch } from './contract.ts';
+import type { ConcreteLaunch } from '../../core/launch.ts';
 
 /** A key of the manifest that a container cannot honour. */
 export interface Unsupported {
@@ -7,7 +7,7 @@ export interface Unsupported {
 }
 
 /** What of a launch a container cannot honour: to be refused, never left out without a word. */
-export function unsupportedByDocker(launch: DockerLaunch): readonly Unsupported[] {
+export function unsupportedByDocker(launch: ConcreteLaunch): readonly Unsupported[] {
   const { docker } = launch;
   const found: Unsupported[] = [];
   const refuse = (key: string, why: string): void => void found.push({ key, why });
@@ -20,7 +20,7 @@ export function unsupportedByDocker(launch: DockerLaunch): readonly Unsupported[
   if (launch.limits.address_space !== undefined) {
     refuse('limits.address_space', 'the engine has no setting for it; use `limits.memory`');
   }
-  const user = docker?.user ?? launch.user;
+  const { user } = launch;
   const isRoot = user === undefined || /^(root|0)(:|$)/.test(user);
   if (!isRoot && (launch.declaredEnv['HOME'] ?? '') === '') {
     const why = `where the home of user ${user} is inside is not known; declare HOME in \`env\``;

@@ -39,9 +39,13 @@ function words(h: Happening): { readonly verb: string; readonly detail?: string;
     case 'manifest-held':
       return { verb: 'manifest held', detail: `${h.summary}; \`setpoint reload --yes\` confirms it` };
     case 'change-failed':
-      return { verb: 'change failed', detail: h.rolledBack ? 'rolled back' : '', why: h.reason };
+      return { verb: 'change failed', detail: whatRuns(h), why: h.reason };
     case 'shutdown-began':
       return { verb: 'shutdown began', why: h.reason };
+    case 'leavings-removed':
+      return { verb: 'removed', detail: h.names.join(', ') };
+    case 'orphan-removed':
+      return { verb: 'removed', detail: h.name, why: 'nothing in the manifest made it' };
     case 'instance-waiting':
       return { verb: 'waiting', detail: `for ${h.on}` };
     case 'instance-started':
@@ -97,6 +101,11 @@ function words(h: Happening): { readonly verb: string; readonly detail?: string;
     default:
       return unreachable(h);
   }
+}
+
+function whatRuns({ rolledBack, kept }: { readonly rolledBack: boolean; readonly kept?: true }): string {
+  if (kept === true) return 'the former version goes on';
+  return rolledBack ? 'rolled back' : '';
 }
 
 function pid(n: number | undefined): string {

@@ -1,6 +1,7 @@
 import {
   constant,
   count,
+  described,
   flag,
   list,
   map,
@@ -83,8 +84,9 @@ const downRequest = strictObject(
     timeoutMs: count('Instead of the `shutdown.timeout` of the manifest', {
       maximum: Number.MAX_SAFE_INTEGER,
     }),
+    volumes: flag('Also remove the volumes that the project made, with what is in them; absent: no'),
   },
-  ['timeoutMs'],
+  ['timeoutMs', 'volumes'],
 );
 
 const explanation = object('What a service does and why', {
@@ -209,10 +211,25 @@ const timeline = object(
 
 const cells = { type: 'integer', minimum: 1, maximum: 10_000 };
 
-const leftover = object('Something of the project that could not be stopped', {
-  instance: text('Name of the instance'),
-  pid: count('Process id'),
-  command: text('Command line, masked'),
+const leftover = object(
+  'Something of the project that could not be stopped',
+  {
+    instance: text('Name of the instance'),
+    pid: count('Process id; absent where it is no process of the machine, or where nobody can tell'),
+    command: text('Command line, masked; without a pid what it is called'),
+    reason: text('Why, where more is known than that it lives'),
+  },
+  ['pid', 'reason'],
+);
+
+const removed = object('What was removed, by name', {
+  containers: list(text('Name'), 'Containers'),
+  networks: list(text('Name'), 'Networks'),
+  volumes: list(text('Name'), 'Volumes'),
+  failed: list(
+    object('Something that is left', { what: text('What'), why: text('Why') }),
+    'What could not be removed',
+  ),
 });
 
 /** The bodies of requests and answers. */
@@ -263,10 +280,16 @@ export const messageSchemas: Readonly<Record<string, Schema>> = {
     unchanged: list(text('Name of an instance'), 'Instances that were already as wanted'),
     snapshot: ref('Snapshot'),
   }),
-  DownAnswer: object('How the shutdown ended', {
-    stopped: count('Instances that were stopped'),
-    leftovers: list(ref('Leftover'), 'Empty when nothing of the project remains'),
-  }),
+  DownAnswer: object(
+    'How the shutdown ended',
+    {
+      stopped: count('Instances that were stopped'),
+      leftovers: list(ref('Leftover'), 'Empty when nothing of the project remains'),
+      removed: described('Removed', 'Absent where the project never had anything of the kind'),
+    },
+    ['removed'],
+  ),
+  Removed: removed,
   Leftover: leftover,
   Explanation: explanation,
   LogLine: logLine,

@@ -188,9 +188,22 @@ const instance = object(
       max: count('How many are allowed'),
       windowMs: { type: 'number', description: 'Length of the window in ms' },
     }),
+    progress: text('While it is starting: what is being brought about for it; masked'),
+    unknown: text('Why what is said here may be wrong by now, such as an engine that does not answer'),
     children: count('Processes of the unit besides the main one; only while live and where known'),
   },
-  ['lastCause', 'lastExit', 'ready', 'live', 'statusText', 'nextRun', 'recentRestarts', 'children'],
+  [
+    'lastCause',
+    'lastExit',
+    'ready',
+    'live',
+    'statusText',
+    'nextRun',
+    'recentRestarts',
+    'progress',
+    'unknown',
+    'children',
+  ],
 );
 
 const dependency = object(
@@ -245,11 +258,16 @@ const manifestStatus = object(
     diagnostics: list(ref('Diagnostic'), 'Of `invalid`: the first ones'),
     pending: described('PlanCounts', 'Of `pending`: what a reload would do'),
     failed: list(
-      object('A service that did not come up with what a reload has changed of it', {
-        service: serviceId,
-        reason: text('What happened'),
-        rolledBack: flag('Whether its former version runs again'),
-      }),
+      object(
+        'A service that did not come up with what a reload has changed of it',
+        {
+          service: serviceId,
+          reason: text('What happened'),
+          rolledBack: flag('Whether its former version runs again'),
+          kept: flag('The new version could not even be begun: the former one was left alone'),
+        },
+        ['kept'],
+      ),
       'Absent where there are none',
     ),
   },
@@ -348,10 +366,17 @@ const happening = oneOf('What happened; one entry of the journal', [
     summary: text('What it would change'),
     changes: list(text('A service, what has changed, and what would be done'), 'A few dozen at most'),
   }),
-  happened('change-failed', {
-    reason: text('How the service did not come up with the change'),
-    rolledBack: flag('Whether its former version comes back'),
-  }),
+  happened(
+    'change-failed',
+    {
+      reason: text('How the service did not come up with the change'),
+      rolledBack: flag('Whether its former version comes back'),
+      kept: flag('The new version could not even be begun: the former one was left alone'),
+    },
+    ['kept'],
+  ),
+  happened('leavings-removed', { names: list(text('Name'), 'Containers, networks and volumes') }),
+  happened('orphan-removed', { name: text('What no run on record had made') }),
   happened('shutdown-began', { reason: text('Why') }),
   happened('instance-waiting', { on: text('What for') }),
   happened('instance-started', { run, pid, cause: ref('Cause') }, ['pid']),

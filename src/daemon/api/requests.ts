@@ -65,6 +65,7 @@ export const downRequest: Shape<DownRequest> = object<DownRequest>({
   reason: required(name(LONGEST_REASON)),
   level: required(choice([0, 1, 2])),
   timeoutMs: optional(integer(0, Number.MAX_SAFE_INTEGER)),
+  volumes: optional(flag),
 });
 
 interface DetachRequest {

@@ -357,8 +357,10 @@ function shutdownRows(state: State): readonly Row[] {
         span(`  ${more}`, theme.dim),
       ];
     }),
-    ...left.map(({ instance, pid, command }): Row => [
-      span(`${instance}: pid ${pid} could not be stopped  ${foreignText(command)}`, theme.bad),
-    ]),
+    ...left.map(({ instance, pid, command, reason }): Row => {
+      const which = pid === undefined ? '' : ` pid ${pid}`;
+      const why = reason === undefined ? '' : `  (${foreignText(reason)})`;
+      return [span(`${instance}:${which} could not be stopped  ${foreignText(command)}${why}`, theme.bad)];
+    }),
   ];
 }

@@ -123,9 +123,8 @@ describe('the definition of a container', () => {
       tty: true,
       limits: { memory: 1e8, cpus: 0.5, processes: 10, open_files: 20, core_size: 0, cpu_time: 3 },
       stop: { signal: 'SIGINT', graceMs: 1500 },
-      user: 'native',
+      user: 'own',
       docker: {
-        user: 'own',
         workdir: '/x',
         capAdd: ['NET_RAW', 'CHOWN', 'NET_RAW'],
         capDrop: ['ALL'],
@@ -198,7 +197,7 @@ test.each([
   ['notify', { notify: {} }],
   ['sandbox', { sandbox: { network: false, read: [], write: [], profile: 'default' } }],
   ['limits.address_space', { limits: { address_space: 1 } }],
-  ['docker.netrc', { docker: { netrc: '/n', user: 'me' } }],
+  ['docker.netrc', { user: 'me', docker: { netrc: '/n' } }],
   ['docker.gitconfig', { user: '1000', docker: { gitconfig: '/g' } }],
   ['docker.networks', { docker: { networks: ['a'], networkMode: 'host' } }],
   [

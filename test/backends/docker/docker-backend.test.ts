@@ -2,11 +2,10 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { DockerBackend } from '../../../src/backends/docker/contract.ts';
 import { freePort } from '../../rig/free-port.ts';
 import { eventually } from '../../rig/wait.ts';
 import { dockerAt, enginePath, lacksEngine, provideImage } from './engine.ts';
-import { Bench, textOf } from './rig.ts';
+import { Bench, containerProc, type DockerBackend, textOf } from './rig.ts';
 
 const lack = lacksEngine();
 const what = `containers on a real engine${lack === undefined ? '' : ` (${lack})`}`;
@@ -255,7 +254,7 @@ describe.skipIf(lack !== undefined)(what, () => {
       ['missing-program', { docker: { command: ['/no/such/program'] } }],
       ['missing-program', { docker: { command: ['no-such-program'] } }],
       ['not-executable', { docker: { command: ['/etc/passwd'] } }],
-      ['user-unavailable', { docker: { command: ['true'], user: 'nosuchuser' } }],
+      ['user-unavailable', { user: 'nosuchuser', docker: { command: ['true'] } }],
       ['limit-refused', { limits: { memory: 1024 }, docker: { command: ['true'] } }],
       ['other', { umask: '0077', docker: { command: ['true'] } }],
     ] as const)('says %s', async (code, change) => {
@@ -346,7 +345,7 @@ describe.skipIf(lack !== undefined)(what, () => {
       await eventually('some came', () => textOf(request.stdoutPath).includes('line 2'));
       backend.close();
       const [proc] = await bench.backend().adopt([bench.record(request)]);
-      expect(proc!.known()).toBe('known');
+      expect(containerProc(proc).knowledge.current()).toBe('known');
       expect(await proc!.exited).toEqual({ kind: 'code', code: 9 });
       expect(textOf(request.stdoutPath)).toBe([1, 2, 3, 4, 5, 6].map((i) => `line ${i}\n`).join(''));
     });

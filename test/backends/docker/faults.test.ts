@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { eventually } from '../../rig/wait.ts';
 import { lacksOwnEngine, OwnEngine } from './engine.ts';
-import { Bench, textOf } from './rig.ts';
+import { Bench, containerProc, type ContainerProc, textOf } from './rig.ts';
 
 const lack = lacksOwnEngine();
 const because = lack === undefined ? '' : ` (${lack})`;
@@ -36,16 +36,16 @@ describe.skipIf(lack !== undefined)(`an engine that keeps containers alive witho
     const { request, proc } = await bench.script(bench.backend(), script);
     await eventually('it writes', () => textOf(request.stdoutPath).includes('out 20\n'));
     const seen: string[] = [];
-    proc.subscribeKnown(() => seen.push(proc.known()));
+    proc.knowledge.subscribe(() => seen.push(proc.knowledge.current()));
     await engine.kill();
-    await eventually('nothing is known', () => proc.known() === 'unknown');
+    await eventually('nothing is known', () => proc.knowledge.current() === 'unknown');
     let hasEnded = false;
     void proc.exited.then(() => (hasEnded = true));
     expect(await proc.stats()).toBeUndefined();
     expect(await proc.members()).toEqual([]);
     expect(hasEnded).toBe(false);
     await engine.start();
-    await eventually('it is known again', () => proc.known() === 'known');
+    await eventually('it is known again', () => proc.knowledge.current() === 'known');
     expect(await proc.exited).toEqual({ kind: 'code', code: 6 });
     expect(seen).toEqual(['unknown', 'known']);
     expect(isCountedTo(numbers(textOf(request.stdoutPath), 'out'), 300)).toBe(true);
@@ -67,7 +67,7 @@ describe.skipIf(lack !== undefined)(`an engine that keeps containers alive witho
     await eventually('it writes', () => textOf(request.stdoutPath) !== '');
     engine.signal('SIGSTOP');
     try {
-      await eventually('nothing is known', () => proc.known() === 'unknown');
+      await eventually('nothing is known', () => proc.knowledge.current() === 'unknown');
       expect(await backend.available()).toMatchObject({
         available: false,
         reason: expect.stringContaining('has not answered') as string,
@@ -79,7 +79,7 @@ describe.skipIf(lack !== undefined)(`an engine that keeps containers alive witho
     } finally {
       engine.signal('SIGCONT');
     }
-    await eventually('it is known again', () => proc.known() === 'known');
+    await eventually('it is known again', () => proc.knowledge.current() === 'known');
     await proc.signal('SIGKILL', 'unit');
     expect(await proc.exited).toEqual({ kind: 'signal', signal: 'SIGKILL' });
   }, 60_000);
@@ -87,7 +87,7 @@ describe.skipIf(lack !== undefined)(`an engine that keeps containers alive witho
   test('a flood comes whole, each line once, though daemons and the engine come and go', async () => {
     const LINES = 100_000;
     const { request, proc } = await bench.script(bench.backend(), flood(LINES));
-    let last = proc;
+    let last: ContainerProc = proc;
     for (let round = 0; round < 6; round += 1) {
       const size = textOf(request.stdoutPath).length;
       await eventually('more came', () => textOf(request.stdoutPath).length > size);
@@ -99,7 +99,7 @@ describe.skipIf(lack !== undefined)(`an engine that keeps containers alive witho
         const backend = bench.backend();
         bench.closeAllBut(backend);
         const [adopted] = await backend.adopt([bench.record(request)]);
-        last = adopted!;
+        last = containerProc(adopted);
       }
     }
     await last.exited;
@@ -126,11 +126,11 @@ describe.skipIf(lack !== undefined)(`an engine whose containers end with it${bec
     const { request, proc } = await bench.script(bench.backend(), 'echo up; sleep 1000');
     await eventually('it is up', () => textOf(request.stdoutPath) === 'up\n');
     await engine.kill();
-    await eventually('nothing is known', () => proc.known() === 'unknown');
+    await eventually('nothing is known', () => proc.knowledge.current() === 'unknown');
     await engine.start();
     // The engine kills what it finds running, and says so.
     expect(await proc.exited).toEqual({ kind: 'code', code: 137 });
-    expect(proc.known()).toBe('known');
+    expect(proc.knowledge.current()).toBe('known');
     expect(textOf(request.stdoutPath)).toBe('up\n');
     await proc.gone;
   }, 60_000);
@@ -142,7 +142,7 @@ describe.skipIf(lack !== undefined)(`an engine whose containers end with it${bec
     await eventually('it has ended', async () => !(await container.inspect()).State.Running);
     await engine.kill();
     const [proc] = await bench.backend().adopt([bench.record(request)]);
-    expect(proc!.known()).toBe('unknown');
+    expect(containerProc(proc).knowledge.current()).toBe('unknown');
     await engine.start();
     expect(await proc!.exited).toEqual({ kind: 'code', code: 8 });
     expect(textOf(request.stdoutPath)).toBe('last\n');
@@ -155,7 +155,7 @@ describe.skipIf(lack !== undefined)(`an engine whose containers end with it${bec
     );
     await eventually('it is up', () => textOf(request.stdoutPath) === 'up\n');
     engine.signal('SIGTERM');
-    await eventually('nothing is known', () => proc.known() === 'unknown');
+    await eventually('nothing is known', () => proc.knowledge.current() === 'unknown');
     await engine.untilEnded();
     await engine.start();
     expect(await proc.exited).toEqual({ kind: 'code', code: 3 });

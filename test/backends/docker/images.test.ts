@@ -1,9 +1,10 @@
 import { chmodSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { BuildSpec, DockerBackend, DockerLaunch } from '../../../src/backends/docker/contract.ts';
+import type { ConcreteLaunch } from '../../../src/core/launch.ts';
+import type { BuildSpec } from '../../../src/core/service.ts';
 import { dockerAt, IMAGE, lacksEngine, provideImage } from './engine.ts';
-import { Bench, launchOf, textOf } from './rig.ts';
+import { Bench, type DockerBackend, launchOf, textOf } from './rig.ts';
 
 const lack = lacksEngine();
 
@@ -29,7 +30,7 @@ describe.skipIf(lack !== undefined)(
       await bench.close();
     });
 
-    const build = (change: Partial<BuildSpec> = {}): DockerLaunch => {
+    const build = (change: Partial<BuildSpec> = {}): ConcreteLaunch => {
       const { docker, ...launch } = launchOf(bench.project, {
         docker: { command: ['/bin/sh', '-c', 'cat /out/*'] },
       });
@@ -38,7 +39,7 @@ describe.skipIf(lack !== undefined)(
       return { ...launch, docker: { ...rest, build: spec } };
     };
 
-    async function materialise(launch: DockerLaunch, signal = new AbortController().signal) {
+    async function materialise(launch: ConcreteLaunch, signal = new AbortController().signal) {
       const lines: string[] = [];
       return { result: await backend.materialise(launch, (line) => lines.push(line), signal), lines };
     }

@@ -1,9 +1,8 @@
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { DockerBackend } from '../../../src/backends/docker/contract.ts';
 import { freePort } from '../../rig/free-port.ts';
 import { eventually } from '../../rig/wait.ts';
 import { dockerAt, lacksEngine, provideImage } from './engine.ts';
-import { Bench, textOf } from './rig.ts';
+import { Bench, type DockerBackend, textOf } from './rig.ts';
 
 const lack = lacksEngine();
 
@@ -140,9 +139,9 @@ describe.skipIf(lack !== undefined)(
       const found = await backend.orphans(bench.project, new Set([known.request.run]));
       if (!found.ok) throw new Error(found.error.message);
       expect(found.value).toMatchObject([{ run: 'lost', service: 'web', instance: 'web.2', running: true }]);
-      const [{ id } = { id: '' }] = found.value;
-      expect(await backend.removeContainer(id)).toEqual({ ok: true, value: undefined });
-      expect(await backend.removeContainer(id)).toEqual({ ok: true, value: undefined });
+      const [orphan] = found.value;
+      expect(await backend.removeOrphan(orphan!)).toEqual({ ok: true, value: undefined });
+      expect(await backend.removeOrphan(orphan!)).toEqual({ ok: true, value: undefined });
       expect(await backend.orphans(bench.project, new Set([known.request.run]))).toEqual({
         ok: true,
         value: [],

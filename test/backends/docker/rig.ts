@@ -1,24 +1,32 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type {
-  DockerBackend,
-  DockerLaunch,
-  DockerSpec,
-  Proc,
-  StartRequest,
-} from '../../../src/backends/docker/contract.ts';
 import {
   createDockerBackend,
   type DockerBackendOptions,
 } from '../../../src/backends/docker/docker-backend.ts';
-import type { AdoptRequest, RunRecord } from '../../../src/ports/backend.ts';
+import type { ConcreteDocker, ConcreteLaunch } from '../../../src/core/launch.ts';
+import type { AdoptRequest, Backend, Proc, RunRecord, StartRequest } from '../../../src/ports/backend.ts';
 import { dockerAt, engineEnv, IMAGE } from './engine.ts';
 
-export type LaunchChange = Partial<Omit<DockerLaunch, 'docker'>> & { readonly docker?: Partial<DockerSpec> };
+export type DockerBackend = Required<Backend>;
+
+/** A container's proc, with what every one of them has. */
+export type ContainerProc = Proc & Required<Pick<Proc, 'exec' | 'health' | 'knowledge'>>;
+
+export type LaunchChange = Partial<Omit<ConcreteLaunch, 'docker'>> & {
+  readonly docker?: Partial<ConcreteDocker>;
+};
+
+export function containerProc(proc: Proc | undefined): ContainerProc {
+  if (proc?.exec === undefined || proc.health === undefined || proc.knowledge === undefined) {
+    throw new Error('no proc of a container');
+  }
+  return proc as ContainerProc;
+}
 
 /** A launch of the test image that has no network, with what the test changes. */
-export function launchOf(project: string, { docker, ...change }: LaunchChange = {}): DockerLaunch {
+export function launchOf(project: string, { docker, ...change }: LaunchChange = {}): ConcreteLaunch {
   return {
     backend: 'docker',
     project,
@@ -27,6 +35,8 @@ export function launchOf(project: string, { docker, ...change }: LaunchChange = 
     cwd: '/',
     env: {},
     declaredEnv: {},
+    hostEnv: {},
+    stop: { signal: 'SIGTERM', graceMs: 10_000 },
     ports: {},
     limits: {},
     mounts: [],
@@ -94,6 +104,7 @@ export class Bench {
       requires: [],
       instanceDir,
       stdoutPath,
+      fingerprint: 'f',
       stderrPath: change.mergeStderr === true ? stdoutPath : join(instanceDir, 'stderr.log'),
     };
   }
@@ -135,7 +146,7 @@ export class Bench {
     });
     const started = await backend.start(request);
     if (!started.ok) throw new Error(`${started.error.code}: ${started.error.message}`);
-    return { request, proc: started.value.proc };
+    return { request, proc: containerProc(started.value.proc) };
   }
 
   /** Ends all daemons but one as a kill does: they do nothing more. */
@@ -155,7 +166,7 @@ export class Bench {
 
 export interface Started {
   readonly request: StartRequest;
-  readonly proc: Proc;
+  readonly proc: ContainerProc;
 }
 
 export function textOf(path: string): string {

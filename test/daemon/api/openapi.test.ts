@@ -157,6 +157,8 @@ const bodies: { [K in HappeningBody['type']]: Extract<HappeningBody, { type: K }
   'manifest-reloaded': { type: 'manifest-reloaded', summary: 's', changes: ['c'] },
   'manifest-held': { type: 'manifest-held', summary: 's', changes: ['c'] },
   'change-failed': { type: 'change-failed', reason: 'r', rolledBack: true },
+  'leavings-removed': { type: 'leavings-removed', names: ['shop_default'] },
+  'orphan-removed': { type: 'orphan-removed', name: 'shop-old-1' },
   'shutdown-began': { type: 'shutdown-began', reason: 'r' },
   'instance-waiting': { type: 'instance-waiting', on: 'db' },
   'instance-started': { type: 'instance-started', run: 'r', pid: 1, cause },
@@ -288,7 +290,14 @@ const samples: readonly (readonly [string, unknown])[] = [
   ['ActionAnswer', { affected: ['web.1'], unchanged: ['web.2'], snapshot } satisfies ActionResponse],
   [
     'DownAnswer',
-    { stopped: 1, leftovers: [{ instance: 'web.1', pid: 1, command: 'c' }] } satisfies DownResponse,
+    {
+      stopped: 1,
+      leftovers: [
+        { instance: 'web.1', pid: 1, command: 'c' },
+        { instance: 'db.1', command: 'container shop-db-1', reason: 'the engine does not answer' },
+      ],
+      removed: { containers: ['c'], networks: ['n'], volumes: [], failed: [{ what: 'w', why: 'y' }] },
+    } satisfies DownResponse,
   ],
   [
     'Explanation',

@@ -1,0 +1,172 @@
+import type { StartFailure } from '../core/exit.ts';
+import { err, ok, type Result } from '../core/result.ts';
+import type { BackendName } from '../core/service.ts';
+import type { AdoptRequest, Backend, CleanupReport, Orphan, Proc } from '../ports/backend.ts';
+
+export interface BackendMakers {
+  /** Always there. */
+  readonly native: Backend;
+  /** Called at most once, when the first service or record of that backend shows up. */
+  readonly docker: () => Promise<Backend>;
+  readonly nix: () => Promise<Backend>;
+}
+
+export interface BackendsOptions extends BackendMakers {
+  /** The backends besides `native` that the project has ever run a service by: only these are asked what they have. */
+  readonly used: () => readonly string[];
+}
+
+/**
+ * All backends as one: each call goes to the one that the launch, the record or the orphan names. Those besides `native`
+ * are made when they are first needed, since loading what they need takes longer than starting a daemon does.
+ */
+export function createBackends(options: BackendsOptions): Backend {
+  return new Backends(options);
+}
+
+const NOTHING: CleanupReport = { containers: [], networks: [], volumes: [], failed: [] };
+
+class Backends implements Backend {
+  readonly name = 'all';
+  readonly #options: BackendsOptions;
+  readonly #made = new Map<string, Promise<Backend>>();
+  readonly #ready: Backend[] = [];
+  /** Which backend told of an orphan. */
+  readonly #owners = new WeakMap<Orphan, Backend>();
+
+  constructor(options: BackendsOptions) {
+    this.#options = options;
+    this.#made.set('native', Promise.resolve(options.native));
+    this.#ready.push(options.native);
+  }
+
+  available(): ReturnType<Backend['available']> {
+    return this.#options.native.available();
+  }
+
+  async materialise(
+    ...args: Parameters<NonNullable<Backend['materialise']>>
+  ): Promise<Result<void, StartFailure>> {
+    const backend = await this.#get(args[0].backend);
+    if (!backend.ok) return backend;
+    return (await backend.value.materialise?.(...args)) ?? ok(undefined);
+  }
+
+  async inputs(launch: Parameters<NonNullable<Backend['inputs']>>[0]): Promise<string | undefined> {
+    const backend = await this.#get(launch.backend);
+    return backend.ok ? backend.value.inputs?.(launch) : undefined;
+  }
+
+  async commandLine(...args: Parameters<NonNullable<Backend['commandLine']>>): Promise<string | undefined> {
+    const backend = await this.#get(args[0].launch.backend);
+    return backend.ok ? backend.value.commandLine?.(...args) : undefined;
+  }
+
+  async orphans(
+    project: string,
+    known: ReadonlySet<string>,
+  ): Promise<Result<readonly Orphan[], StartFailure>> {
+    const found: Orphan[] = [];
+    for (const name of this.#options.used()) {
+      const backend = await this.#get(name);
+      if (!backend.ok) return backend;
+      const theirs = (await backend.value.orphans?.(project, known)) ?? ok([]);
+      if (!theirs.ok) return theirs;
+      for (const orphan of theirs.value) this.#owners.set(orphan, backend.value);
+      found.push(...theirs.value);
+    }
+    return ok(found);
+  }
+
+  async removeOrphan(orphan: Orphan): Promise<Result<void, StartFailure>> {
+    const owner = this.#owners.get(orphan);
+    if (owner?.removeOrphan === undefined) {
+      return err({ code: 'other', message: `nobody knows how to remove ${orphan.name}` });
+    }
+    return owner.removeOrphan(orphan);
+  }
+
+  async removeProject(project: string, options: { readonly volumes: boolean }): Promise<CleanupReport> {
+    const reports = await Promise.all(
+      this.#options.used().map(async (name): Promise<CleanupReport> => {
+        const backend = await this.#get(name);
+        if (backend.ok) return (await backend.value.removeProject?.(project, options)) ?? NOTHING;
+        return {
+          ...NOTHING,
+          failed: [{ what: `what ${name} has of ${project}`, why: backend.error.message }],
+        };
+      }),
+    );
+    return {
+      containers: reports.flatMap(({ containers }) => containers),
+      networks: reports.flatMap(({ networks }) => networks),
+      volumes: reports.flatMap(({ volumes }) => volumes),
+      failed: reports.flatMap(({ failed }) => failed),
+    };
+  }
+
+  close(): void {
+    for (const backend of this.#ready) backend.close?.();
+  }
+
+  async prepare(requests: Parameters<Backend['prepare']>[0]): Promise<void> {
+    const names = new Set(requests.map(({ backend = 'native' }) => backend));
+    await Promise.all(
+      [...names].map(async (name) => {
+        const backend = await this.#get(name);
+        // Where it cannot be had, the start that needs it says so.
+        if (backend.ok) {
+          await backend.value.prepare(requests.filter((request) => (request.backend ?? 'native') === name));
+        }
+      }),
+    );
+  }
+
+  async start(request: Parameters<Backend['start']>[0]): ReturnType<Backend['start']> {
+    const backend = await this.#get(request.launch.backend);
+    return backend.ok ? backend.value.start(request) : backend;
+  }
+
+  async adopt(requests: readonly AdoptRequest[]): Promise<readonly Proc[]> {
+    const open = requests.filter(({ record }) => record.ended === undefined);
+    const names = new Set(open.map(({ record }) => record.backend));
+    const found = await Promise.all(
+      [...names].map(async (name) => {
+        const backend = await this.#get(name);
+        const theirs = open.filter(({ record }) => record.backend === name);
+        return backend.ok ? backend.value.adopt(theirs) : [];
+      }),
+    );
+    return found.flat();
+  }
+
+  async #get(name: string): Promise<Result<Backend, StartFailure>> {
+    if (!isBackendName(name)) {
+      return err({ code: 'other', message: `this version of Setpoint has no backend \`${name}\`` });
+    }
+    const known = this.#made.get(name);
+    const made = known ?? this.#make(name);
+    try {
+      return ok(await made);
+    } catch (cause) {
+      // The next one who needs it tries again.
+      this.#made.delete(name);
+      const why = cause instanceof Error ? cause.message : String(cause);
+      return err({ code: 'other', message: `the backend ${name} could not be loaded: ${why}` });
+    }
+  }
+
+  #make(name: BackendName): Promise<Backend> {
+    const made = name === 'native' ? Promise.resolve(this.#options.native) : this.#options[name]();
+    this.#made.set(name, made);
+    void made.then(
+      (backend) => this.#ready.push(backend),
+      () => undefined,
+    );
+    return made;
+  }
+}
+
+function isBackendName(name: string): name is BackendName {
+  return name === 'native' || name === 'docker' || name === 'nix';
+}
