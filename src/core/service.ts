@@ -39,6 +39,8 @@ export type PortNumber = number | 'auto';
 export interface PortSpec {
   readonly name: string;
   readonly port: PortNumber;
+  /** Of a container's port; absent: TCP. A number may be taken once for each. */
+  readonly protocol?: 'udp';
 }
 
 export interface EnvAppend {

@@ -1,6 +1,6 @@
 import type { Place } from '../core/diagnostic.ts';
 import type { Dependency, DependencyCondition, OnDependencyFailure, ServiceId } from '../core/service.ts';
-import type { Facts } from './facts.ts';
+import type { ContainerFact, Facts } from './facts.ts';
 import type { DependencyEntry, Service } from './manifest-types.ts';
 import type { MapEntry } from './node.ts';
 import { child, itemsOf } from './reader.ts';
@@ -12,6 +12,8 @@ export interface DependencyFact extends Dependency {
   /** Of the dependency's name. */
   readonly place: Place;
   readonly patternPlace?: Place;
+  /** What makes it one, where that is not `depends_on`. */
+  readonly by?: 'network_mode';
 }
 
 const CONDITIONS: readonly DependencyCondition[] = [
@@ -35,6 +37,28 @@ export function dependencyFacts({ node }: RawService, reader: Reader): Dependenc
     const service = reader.string(item);
     return service === undefined ? [] : [{ service, ...PLAIN, place: item.place }];
   });
+}
+
+/** A container in the network of another service cannot start before that, nor outlive it. */
+export function networkDependency(
+  container: ContainerFact | undefined,
+  stated: readonly DependencyFact[],
+): readonly DependencyFact[] {
+  const service = hostService(container);
+  const place = container?.modePlace;
+  if (service === undefined || place === undefined) return stated;
+  if (stated.some((dependency) => dependency.service === service && dependency.required)) return stated;
+  const others = stated.filter((dependency) => dependency.service !== service);
+  return [
+    ...others,
+    { service, condition: 'started', required: true, onFailure: 'restart', place, by: 'network_mode' },
+  ];
+}
+
+/** The service whose network a container uses. */
+export function hostService(container: ContainerFact | undefined): ServiceId | undefined {
+  const mode = container?.networkMode;
+  return mode?.startsWith('service:') === true ? mode.slice('service:'.length) : undefined;
 }
 
 function dependencyFact({ key, keyPlace, value: entry }: MapEntry, reader: Reader): DependencyFact {
@@ -65,7 +89,7 @@ export function dependenciesOf(
   services: ReadonlyMap<ServiceId, Facts>,
 ): readonly Dependency[] {
   const byService = new Map<ServiceId, Dependency>();
-  for (const { place: _place, patternPlace: _patternPlace, pattern: own, ...fact } of dependsOn) {
+  for (const { place: _place, patternPlace: _patternPlace, by: _by, pattern: own, ...fact } of dependsOn) {
     const target = services.get(fact.service);
     if (!fact.required && target?.active !== true) continue;
     const pattern = fact.condition === 'log' ? (own ?? target?.ready?.pattern) : undefined;

@@ -14,6 +14,8 @@ export interface EnvValue {
   readonly origin: string;
   /** Where the manifest says it, or names the file that does. */
   readonly place: Place;
+  /** Wholly secret, whatever its name; only present where true. */
+  readonly secret?: true;
 }
 
 /** What the environment of a service is read with. */
@@ -27,20 +29,59 @@ export interface EnvSources {
 const OVERWRITTEN = ['SETPOINT_PROJECT', 'SETPOINT_SERVICE', 'SETPOINT_INSTANCE', 'SETPOINT_RUN'];
 /** Of sd_notify(3) and sd_watchdog_enabled(3): set where the service is listened to. */
 const NOTIFY = ['NOTIFY_SOCKET', 'WATCHDOG_USEC'];
+/** Set where there are secrets as files. */
+const SECRETS = ['SETPOINT_SECRETS_DIR'];
+
+/** What a service has that Setpoint sets variables for. */
+interface OwnVariables {
+  readonly notify: boolean;
+  /** As files. */
+  readonly secrets: boolean;
+}
 
 /** Warns of variables that the manifest sets to no avail. */
 export function warnOfOverwritten(
   id: ServiceId,
   env: ReadonlyMap<string, EnvValue>,
-  notify: boolean,
+  { notify, secrets }: OwnVariables,
   report: Report,
 ): void {
-  for (const name of notify ? [...OVERWRITTEN, ...NOTIFY] : OVERWRITTEN) {
+  const names = [...OVERWRITTEN, ...(notify ? NOTIFY : []), ...(secrets ? SECRETS : [])];
+  for (const name of names) {
     const place = env.get(name)?.place;
     if (place === undefined) continue;
+    const purpose = NOTIFY.includes(name)
+      ? ', for `notify`'
+      : SECRETS.includes(name)
+        ? ', for `secrets`'
+        : '';
     report.warning('reserved-variable', place, `\`${name}\` of service \`${id}\` has no effect`, {
-      note: NOTIFY.includes(name) ? 'setpoint sets it itself, for `notify`' : 'setpoint sets it itself',
+      note: `setpoint sets it itself${purpose}`,
     });
+  }
+}
+
+/** Adds the secrets that are given as variables; they win over what is declared otherwise. */
+export function addSecrets(
+  id: ServiceId,
+  env: Map<string, EnvValue>,
+  secrets: ReadonlyMap<string, EnvValue>,
+  report: Report,
+): void {
+  for (const [name, value] of secrets) {
+    const declared = env.get(name);
+    if (declared !== undefined) {
+      report.warning(
+        'overwritten-variable',
+        declared.place,
+        `\`${name}\` of service \`${id}\` has no effect here`,
+        {
+          note: 'a secret is given under this name',
+          also: [{ place: value.place, note: 'the secret' }],
+        },
+      );
+    }
+    env.set(name, value);
   }
 }
 

@@ -1,9 +1,12 @@
 import type { Place } from '../core/diagnostic.ts';
-import type { PortNumber, RestartSpec, ServiceId } from '../core/service.ts';
-import { dependencyFacts } from './dependencies.ts';
+import type { RestartSpec, ServiceId } from '../core/service.ts';
+import { chooseBackend } from './backend-choice.ts';
+import type { BackendChoice, Machine } from './backend-choice.ts';
+import { dependencyFacts, networkDependency } from './dependencies.ts';
 import type { DependencyFact } from './dependencies.ts';
-import type { Service } from './manifest-types.ts';
-import { parsePortItem } from './port-forms.ts';
+import type { Docker, Healthcheck, Service } from './manifest-types.ts';
+import { portsOf } from './ports.ts';
+import type { PortFact } from './ports.ts';
 import { readyFact } from './probes.ts';
 import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
@@ -18,6 +21,9 @@ export interface Facts {
   readonly profiles: readonly string[];
   readonly replicas: number;
   readonly restart: RestartSpec;
+  readonly choice: BackendChoice;
+  /** Of a service on the backend docker. */
+  readonly container?: ContainerFact;
   /** Of its `ready` probe, where it has one; `pattern` where that waits for a line. */
   readonly ready?: { readonly pattern?: string };
   /** By name, in the order of the manifest. */
@@ -25,9 +31,11 @@ export interface Facts {
   readonly dependsOn: readonly DependencyFact[];
 }
 
-export interface PortFact {
-  readonly port: PortNumber;
-  readonly place: Place;
+export interface ContainerFact {
+  /** As written: none is the project's own. */
+  readonly networks: readonly string[];
+  readonly networkMode?: string;
+  readonly modePlace?: Place;
 }
 
 export function profilesOf(service: RawService, reader: Reader): string[] {
@@ -35,9 +43,13 @@ export function profilesOf(service: RawService, reader: Reader): string[] {
 }
 
 /** `reader` knows nothing of other services: what is read here is what they will be known by. */
-export function factsOf(service: RawService, reader: Reader, active: boolean): Facts {
+export function factsOf(service: RawService, reader: Reader, machine: Machine, active: boolean): Facts {
   const { id, place, node } = service;
-  const ready = readyFact(child<Service>(node, 'ready'), reader);
+  const choice = chooseBackend(service, reader, machine);
+  const container = choice.backend === 'docker' ? containerFact(service, reader) : undefined;
+  const ready =
+    readyFact(child<Service>(node, 'ready'), reader) ??
+    (container !== undefined && hasHealthcheck(service, reader) ? {} : undefined);
   return {
     id,
     place,
@@ -45,24 +57,27 @@ export function factsOf(service: RawService, reader: Reader, active: boolean): F
     profiles: profilesOf(service, reader),
     replicas: reader.number(child<Service>(node, 'replicas')) ?? 1,
     restart: restartOf(child<Service>(node, 'restart'), reader),
+    choice,
+    ...(container === undefined ? {} : { container }),
     ...(ready === undefined ? {} : { ready }),
-    ports: portsOf(service, reader),
-    dependsOn: dependencyFacts(service, reader),
+    ports: portsOf(service, choice.backend, container?.networkMode, reader),
+    dependsOn: networkDependency(container, dependencyFacts(service, reader)),
   };
 }
 
-function portsOf({ node }: RawService, reader: Reader): Map<string, PortFact> {
-  const ports = new Map<string, PortFact>();
-  const value = child<Service>(node, 'ports');
-  if (value?.kind === 'map') {
-    for (const { key, value: entry } of value.entries.values()) {
-      const port = reader.number(entry) ?? (reader.string(entry) === 'auto' ? 'auto' : undefined);
-      if (port !== undefined) ports.set(key, { port, place: entry.place });
-    }
-  }
-  for (const item of value?.kind === 'list' ? value.items : []) {
-    const parsed = parsePortItem(reader.string(item) ?? '');
-    if (parsed.ok) ports.set(String(parsed.value), { port: parsed.value, place: item.place });
-  }
-  return ports;
+function containerFact({ node }: RawService, reader: Reader): ContainerFact {
+  const docker = child<Service>(node, 'docker');
+  const networks = child<Docker>(docker, 'networks');
+  const mode = child<Docker>(docker, 'network_mode');
+  const networkMode = reader.string(mode);
+  return {
+    networks: networks?.kind === 'list' ? [...new Set(reader.strings(networks))] : [],
+    ...(networkMode === undefined || mode === undefined ? {} : { networkMode, modePlace: mode.place }),
+  };
+}
+
+/** Whether the engine may know of the health of a container: that of an image shows only when it runs. */
+export function hasHealthcheck({ node }: RawService, reader: Reader): boolean {
+  const healthcheck = child<Docker>(child<Service>(node, 'docker'), 'healthcheck');
+  return reader.boolean(child<Healthcheck>(healthcheck, 'disable')) !== true;
 }

@@ -73,7 +73,13 @@ function modeFor(at: NodePath) {
   if (key === 'errors' || (isProbe(key) && below === 'log')) return 'none';
   if (key === 'depends_on' && last === 'pattern') return 'none';
   if (isProbe(key) && below === 'exec') return 'braces';
-  return key === 'command' || key === 'hooks' || (key === 'stop' && below === 'command') ? 'braces' : 'full';
+  if (key === 'docker') return isDockerCommand(below, last) ? 'braces' : 'full';
+  const isCommand = key === 'command' || key === 'entrypoint' || key === 'hooks';
+  return isCommand || (key === 'stop' && below === 'command') ? 'braces' : 'full';
+}
+
+function isDockerCommand(key: string | undefined, last: string | undefined): boolean {
+  return key === 'entrypoint' || (key === 'healthcheck' && last === 'test');
 }
 
 function isProbe(key: string | undefined): boolean {

@@ -1,4 +1,15 @@
-import type { Command, EnvAppend, LaunchSpec, Limits, PortSpec } from '../core/service.ts';
+import type {
+  DockerSpec,
+  EnvAppend,
+  LaunchCommand,
+  LaunchSpec,
+  Limits,
+  Mount,
+  NixSpec,
+  PortSpec,
+  SandboxSpec,
+  SecretFile,
+} from '../core/service.ts';
 import type { EnvValue } from './environment.ts';
 import type { Facts } from './facts.ts';
 import type * as Manifest from './manifest-types.ts';
@@ -8,35 +19,41 @@ import type { Reader } from './reader.ts';
 import type { RawService } from './services.ts';
 
 type Service = Manifest.Service;
+type Docker = Manifest.Docker;
 
 /** What a launch is made of besides what only it reads. */
 interface Parts {
   readonly facts: Facts;
-  readonly command: Command;
+  readonly command: LaunchCommand;
   readonly env: ReadonlyMap<string, EnvValue>;
   readonly mergeStderr: boolean;
   readonly notify: LaunchSpec['notify'];
+  readonly mounts: readonly Mount[];
+  readonly secrets: readonly SecretFile[];
+  readonly sandbox: SandboxSpec | undefined;
+  readonly docker: DockerSpec | undefined;
+  readonly nix: NixSpec | undefined;
 }
 
-export function launchOf(
-  { node, dir }: RawService,
-  { facts, command, env, mergeStderr, notify }: Parts,
-  reader: Reader,
-): LaunchSpec {
+export function launchOf({ node, dir }: RawService, parts: Parts, reader: Reader): LaunchSpec {
+  const { facts, command, env, mergeStderr, notify, mounts, secrets, sandbox, docker, nix } = parts;
+  const { backend } = facts.choice;
   const socket = reader.pathText(child<Service>(node, 'socket'));
-  const user = reader.string(child<Service>(node, 'user'));
+  const inside = child<Docker>(child<Service>(node, 'docker'), 'user');
+  const user = reader.string((docker === undefined ? undefined : inside) ?? child<Service>(node, 'user'));
   const umask = reader.string(child<Service>(node, 'umask'));
   const tty = reader.boolean(child<Service>(node, 'tty')) === true;
   const stdin = reader.string(child<Service>(node, 'stdin'));
+  const nice = reader.number(child<Service>(node, 'nice'));
   return {
-    backend: 'native',
+    backend,
     command,
-    cwd: reader.path(child<Service>(node, 'cwd')) ?? dir,
+    cwd: docker === undefined ? (reader.path(child<Service>(node, 'cwd')) ?? dir) : dir,
     env: Object.fromEntries([...env].map(([name, { value }]) => [name, value])),
     envAppend: envAppendOf(child<Service>(node, 'env_append'), reader),
-    inheritEnv: inheritedOf(child<Service>(node, 'inherit_env'), reader),
+    inheritEnv: inheritedOf(child<Service>(node, 'inherit_env'), docker === undefined, reader),
     path: itemsOf(child<Service>(node, 'path')).flatMap((item) => reader.path(item) ?? []),
-    ports: [...facts.ports].map(([name, { port }]): PortSpec => ({ name, port })),
+    ports: portSpecs(facts),
     ...(socket === undefined ? {} : { socket }),
     ...(user === undefined ? {} : { user }),
     ...(umask === undefined ? {} : { umask: umask.padStart(4, '0') }),
@@ -45,7 +62,22 @@ export function launchOf(
     ...(mergeStderr ? { mergeStderr } : {}),
     ...(stdin === 'pipe' ? { stdin } : {}),
     ...(notify === undefined ? {} : { notify }),
+    ...(mounts.length === 0 ? {} : { mounts }),
+    ...(sandbox === undefined ? {} : { sandbox }),
+    ...(docker === undefined ? {} : { docker }),
+    ...(nix === undefined ? {} : { nix }),
+    ...(secrets.length === 0 ? {} : { secrets }),
+    ...(nice === undefined ? {} : { nice }),
   };
+}
+
+/** Of a container those that are published. */
+function portSpecs({ ports, container }: Facts): readonly PortSpec[] {
+  return [...ports].flatMap(([name, { port, published, protocol }]) =>
+    port === undefined || (container !== undefined && !published)
+      ? []
+      : [{ name, port, ...(protocol === 'udp' ? { protocol } : {}) }],
+  );
 }
 
 /** Whether stderr joins stdout: where the service wants it so, and under a terminal, which knows no difference. */
@@ -73,8 +105,12 @@ function envAppendOf(node: Node | undefined, reader: Reader): EnvAppend[] {
   });
 }
 
-function inheritedOf(node: Node | undefined, reader: Reader): boolean | readonly string[] {
-  return node?.kind === 'list' ? reader.strings(node) : (reader.boolean(node) ?? true);
+function inheritedOf(
+  node: Node | undefined,
+  byDefault: boolean,
+  reader: Reader,
+): boolean | readonly string[] {
+  return node?.kind === 'list' ? reader.strings(node) : (reader.boolean(node) ?? byDefault);
 }
 
 function limitsOf(node: Node | undefined, reader: Reader): Limits {

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import type { Diagnostic, Place } from '../core/diagnostic.ts';
 import { createRedactor } from '../core/redact.ts';
 import type { LoadRequest, Project, ServiceId, ServiceSpec } from '../core/service.ts';
-import { environmentOf } from './environment.ts';
+import { addSecrets, environmentOf } from './environment.ts';
 import type { EnvValue } from './environment.ts';
 import { factsOf, profilesOf } from './facts.ts';
 import type { Facts } from './facts.ts';
@@ -14,12 +14,16 @@ import { Masker } from './masking.ts';
 import { settleTags } from './merge.ts';
 import type { MapNode, Node } from './node.ts';
 import { normaliseService } from './normalise.ts';
+import { OtherFiles } from './other-files.ts';
 import { shortPath } from './paths.ts';
 import { checkProject } from './project-check.ts';
 import { child, Reader } from './reader.ts';
 import { Report } from './report.ts';
 import { effectiveNode, ResolvedBuilder } from './resolved.ts';
 import type { ResolvedManifest } from './resolved.ts';
+import { collectResources, resourcesOf, secretVariables } from './resources.ts';
+import type { ProjectResources } from './resources.ts';
+import { secretsOf } from './secrets.ts';
 import { collectServices } from './services.ts';
 import type { RawService } from './services.ts';
 import type { ManifestIo } from './source.ts';
@@ -41,7 +45,10 @@ export interface LoadResult {
   readonly resolved?: ResolvedManifest;
   /** Values to mask wherever they appear: of variables whose names look secret. */
   readonly secrets: string[];
-  /** Absolute paths of all manifests and env files that were looked for, those that are not there included. */
+  /**
+   * Absolute paths of all manifests, env files, files of secrets and local flakes that were looked for, those that are
+   * not there included: an edit of any of them can change the project.
+   */
   readonly looked: readonly string[];
 }
 
@@ -55,6 +62,7 @@ class Loading {
   readonly #io: ManifestIo;
   readonly #report = new Report();
   readonly #files: ManifestReader;
+  readonly #others: OtherFiles;
   /** Every variable that interpolation looked at; which are secret is known once `redact` is. */
   readonly #looked = new Map<string, string>();
   readonly #secrets = new Set<string>();
@@ -63,6 +71,7 @@ class Loading {
   constructor(request: LoadRequest, io: ManifestIo) {
     this.#request = request;
     this.#io = io;
+    this.#others = new OtherFiles(io);
     this.#files = new ManifestReader(request, io, this.#report, (name, value) =>
       this.#looked.set(name, value),
     );
@@ -73,12 +82,11 @@ class Loading {
     const redact = read === undefined ? [] : this.#redactPatterns(read.group);
     this.#redactor = createRedactor({ patterns: redact });
     for (const [name, value] of this.#looked) this.#noteSecret(name, value);
-    const interpolated = [...this.#secrets];
     const built = read === undefined ? undefined : this.#build(read.group, read.name, redact);
-    const masker = new Masker(this.#files.sources, this.#redactor, interpolated);
+    const masker = new Masker(this.#files.sources, this.#redactor, [...this.#secrets]);
     const diagnostics = masker.all(this.#report.list());
     const secrets = [...this.#secrets];
-    const looked = this.#files.looked;
+    const looked = [...new Set([...this.#files.looked, ...this.#others.looked])];
     if (built === undefined || this.#report.errors > 0) return { diagnostics, secrets, looked };
     const { project, resolve } = built;
     let resolved: ResolvedManifest | undefined;
@@ -96,6 +104,8 @@ class Loading {
 
   #build(group: Group, name: string, redact: readonly string[]) {
     const raw = collectServices(group, this.#report);
+    const resources = collectResources(group, this.#earlyReader());
+    for (const value of secretVariables(resources)) this.#secrets.add(value);
     const facts = this.#factsOf(raw);
     // What was not read may hold what seems to be missing.
     if (!this.#files.incomplete) {
@@ -103,18 +113,22 @@ class Loading {
       this.#checkTop(group, facts);
     }
     const built = [...raw.values()].filter(({ id }) => facts.get(id)?.active === true);
-    const services = built.flatMap((service) => this.#serviceOf(service, facts) ?? []);
+    const services = built.flatMap((service) => this.#serviceOf(service, facts, resources) ?? []);
+    const shared = resourcesOf(resources);
     const shutdown = child<NonNullable<Manifest['shutdown']>>(topValue(group.root, 'shutdown'), 'timeout');
     const project: Project = {
       name,
       dir: group.dir,
-      files: [...this.#files.sources.keys(), ...this.#files.envFiles.files],
+      files: [
+        ...new Set([...this.#files.sources.keys(), ...this.#files.envFiles.files, ...this.#others.files]),
+      ],
       services: services.map(({ spec }) => spec),
       inactive: [...facts.values()].filter(({ active }) => !active).map(({ id }) => id),
       redact,
+      ...(shared === undefined ? {} : { resources: shared }),
       shutdownTimeoutMs: this.#earlyReader().durationMs(shutdown) ?? DEFAULT_SHUTDOWN_TIMEOUT_MS,
     };
-    return { project, resolve: () => this.#resolve(group.root, project, services, facts) };
+    return { project, resolve: () => this.#resolve(group.root, project, services, facts, resources) };
   }
 
   #factsOf(raw: ReadonlyMap<ServiceId, RawService>): Map<ServiceId, Facts> {
@@ -128,10 +142,11 @@ class Loading {
       if (profile !== '*' && !known.has(profile)) this.#reportProfile(profile, known);
     }
     const facts = new Map<ServiceId, Facts>();
+    const machine = { io: this.#io, files: this.#others };
     for (const [id, service] of raw) {
       const own = profiles.get(id) ?? [];
       const takesPart = own.length === 0 || active.has('*') || own.some((profile) => active.has(profile));
-      facts.set(id, factsOf(service, this.#earlyReader(id), takesPart));
+      facts.set(id, factsOf(service, this.#earlyReader(id), machine, takesPart));
     }
     return facts;
   }
@@ -149,19 +164,38 @@ class Loading {
     });
   }
 
-  #serviceOf(service: RawService, facts: ReadonlyMap<ServiceId, Facts>) {
+  #serviceOf(service: RawService, facts: ReadonlyMap<ServiceId, Facts>, resources: ProjectResources) {
     const own = facts.get(service.id);
     if (own === undefined) return undefined;
-    const link = linkerFor(service.id, facts, this.#files.incomplete, this.#report);
-    const reader = new Reader(this.#report, this.#io.homeDir, link);
+    const readerFor = (onMachine: boolean): Reader => {
+      const view = { onMachine, trusting: this.#files.incomplete };
+      return new Reader(this.#report, this.#io.homeDir, linkerFor(service.id, facts, view, this.#report));
+    };
+    const reader = readerFor(false);
+    const onMachine = own.container === undefined ? reader : readerFor(true);
     const env = environmentOf(service.levels, {
       reader,
       envFiles: this.#files.envFiles,
       hostEnv: this.#io.hostEnv,
     });
     for (const [name, { value }] of env) if (typeof value === 'string') this.#noteSecret(name, value);
-    const known = { facts: own, services: facts, env, origin: this.#origin(service.place) };
-    const spec = normaliseService(service, known, reader);
+    const onSecret = (value: string): void => {
+      if (value !== '') this.#secrets.add(value);
+    };
+    const secrets = secretsOf(service, { resources, files: this.#others, onSecret, reader });
+    addSecrets(service.id, env, secrets.env, this.#report);
+    const known = {
+      facts: own,
+      services: facts,
+      env,
+      secrets: secrets.files,
+      resources,
+      io: this.#io,
+      files: this.#others,
+      onValue: (name: string, value: string) => this.#noteSecret(name, value),
+      origin: this.#origin(service.place),
+    };
+    const spec = normaliseService(service, known, { reader, onMachine });
     if (spec === undefined) return undefined;
     for (const [name, value] of headersOf(spec)) this.#noteSecret(name, value);
     this.#checkCwd(service, spec);
@@ -169,9 +203,10 @@ class Loading {
     return { service, spec, env };
   }
 
-  #checkCwd({ node }: RawService, { launch: { cwd } }: ServiceSpec): void {
+  #checkCwd({ node }: RawService, { launch: { backend, cwd } }: ServiceSpec): void {
     const stated = node.entries.get('cwd')?.value;
-    if (stated === undefined) return;
+    // Of a container it is a folder of the image.
+    if (stated === undefined || backend === 'docker') return;
     try {
       if (this.#io.stat(cwd).isDirectory()) return;
       this.#report.error('missing-cwd', stated.place, `the working directory ${cwd} is not a folder`);
@@ -208,16 +243,20 @@ class Loading {
     project: Project,
     services: readonly { service: RawService; spec: ServiceSpec; env: ReadonlyMap<string, EnvValue> }[],
     facts: ReadonlyMap<ServiceId, Facts>,
+    resources: ProjectResources,
   ): ResolvedManifest {
     const values = createRedactor({ values: [...this.#secrets] });
     const builder = new ResolvedBuilder(this.#redactor, values, project.dir);
-    const entries = services.map(({ service: { id, node, place }, spec, env }) => {
-      const link = linkerFor(id, facts, true, this.#report);
-      return [id, builder.service(id, effectiveNode(node, spec), env, (text) => link(text, place))] as const;
+    const entries = services.map(({ service, spec, env }) => {
+      const { id, place } = service;
+      const link = linkerFor(id, facts, { onMachine: false, trusting: true }, this.#report);
+      const node = effectiveNode(service, spec);
+      return [id, builder.service(id, node, env, (text) => link(text, place))] as const;
     });
     const manifest = {
       name: project.name,
       ...this.#resolveTop(root, builder),
+      ...resolveResources(resources, builder),
       services: Object.fromEntries(entries),
     };
     return { manifest, origins: builder.origins };
@@ -249,6 +288,22 @@ class Loading {
   #origin(place: Place): string {
     return `${shortPath(place.file, dirname(this.#request.files[0] ?? place.file))}:${place.line}`;
   }
+}
+
+/** What the manifests declare besides services; of secrets where they are, not what. */
+function resolveResources({ nodes }: ProjectResources, builder: ResolvedBuilder) {
+  const kinds = Object.entries(nodes).filter(([, entries]) => entries.size > 0);
+  return Object.fromEntries(
+    kinds.map(([kind, entries]) => [
+      kind,
+      Object.fromEntries(
+        [...entries.values()].map(({ key, value }) => [
+          key,
+          builder.node(value, `${kind}.${key}`, (text) => text),
+        ]),
+      ),
+    ]),
+  );
 }
 
 /** The headers of its probes that are known now. */

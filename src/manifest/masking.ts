@@ -21,7 +21,7 @@ export class Masker {
   readonly #hidden = new Map<string, Place[]>();
   readonly #broken = new Set<string>();
 
-  /** `values` are secrets that interpolation may have put into a value that a message repeats. */
+  /** `values` are secrets, which interpolation may have put into a value that a message repeats. */
   constructor(sources: ReadonlyMap<string, SourceText>, redactor: Redactor, values: readonly string[]) {
     this.#sources = sources;
     this.#redactor = redactor;

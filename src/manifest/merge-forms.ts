@@ -70,13 +70,19 @@ export function entryMap(key: string, value: Node): MapNode {
   };
 }
 
-/** A listed port as a named one. Only a port that needs no mapping becomes a number; the rest is left for the check. */
+/**
+ * A listed port as a named one. The number alone says of a container that its port on the machine is any free one; under a
+ * name it would be that number, so there it becomes a map.
+ */
 export function portEntry(item: Node): KeyValue | undefined {
-  const key = containerPort(item);
-  if (key === undefined) return undefined;
+  const port = containerPort(item);
+  const named = item.kind === 'map' ? plainText(item.entries.get('name')?.value) : undefined;
+  if (port === undefined) return undefined;
+  const key = named ?? port.replace('/', '-');
+  if (!/^\d{1,5}$/.test(port)) return { key, value: item };
   const text = textOf(item);
-  const plain = text === key || text === `${key}:${key}`;
-  return { key, value: plain && /^\d{1,5}$/.test(key) ? scalar(item, Number(key)) : item };
+  if (text === `${port}:${port}`) return { key, value: scalar(item, Number(port)) };
+  return { key, value: text === port ? entryMap('target', scalar(item, Number(port))) : item };
 }
 
 /** `8080` of `8080`, `80` of `127.0.0.1:8080:80`, `53/udp` of `53:53/udp`; TCP is understood. */
@@ -91,9 +97,33 @@ export function containerPort(item: Node): string | undefined {
 }
 
 export function mountTarget(item: Node): string | undefined {
-  if (item.kind === 'map') return plainText(item.entries.get('target')?.value);
-  const parts = plainText(item)?.split(':');
-  return parts?.[1] ?? parts?.[0];
+  const [source, second] = item.kind === 'map' ? [] : (plainText(item)?.split(':') ?? []);
+  const target = item.kind === 'map' ? plainText(item.entries.get('target')?.value) : (second ?? source);
+  return target === undefined || target === '/' ? target : target.replace(/\/+$/, '');
+}
+
+/** A secret of a service by its name and the variable that holds it, if one does. */
+export function secretUse(item: Node): string | undefined {
+  if (item.kind !== 'map') return plainText(item);
+  const source = plainText(item.entries.get('source')?.value);
+  const env = plainText(item.entries.get('env')?.value);
+  return source === undefined || env === undefined ? source : `${source}=${env}`;
+}
+
+/** `NAME:ADDRESS` or `NAME=ADDRESS` as key and value. */
+export function splitHost(item: Node): KeyValue | undefined {
+  const text = textOf(item);
+  if (typeof text !== 'string') return undefined;
+  const cut = /[:=]/.exec(text)?.index ?? 0;
+  return cut === 0 ? undefined : { key: text.slice(0, cut), value: scalar(item, text.slice(cut + 1)) };
+}
+
+/** A probe as a map: `healthcheck` alone is one of its checks. */
+export function probeMap(node: Node): MapNode | undefined {
+  if (node.kind === 'map') return node;
+  return node.kind === 'scalar' && node.value === 'healthcheck'
+    ? entryMap('healthcheck', { kind: 'scalar', place: node.place, value: true })
+    : undefined;
 }
 
 /** Relative paths belong to the folder of the manifest that names them: `.env` of two folders is two files. */

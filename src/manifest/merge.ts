@@ -9,13 +9,19 @@
  * | `env`, `labels` | by key, whether map or `KEY=VALUE` list |
  * | `ports` | by name in a map, by container port in a list |
  * | `mounts` | by target |
- * | `ready`, `live` | by key; another check than the earlier one replaces it, as `url` and `port` of `http` do each other |
+ * | `secrets` of a service | by secret and variable |
+ * | `build`, `docker.build` | by key; a folder is its `context` where forms meet |
+ * | `docker` | by key; `cap_add`, `cap_drop`, `networks` append what is new, `extra_hosts` merge by name |
+ * | `sandbox` | by key, paths by path; `true` over a map leaves it as it is |
+ * | a secret at the top | by key; `file` and `env` replace each other |
+ * | `ready`, `live` | by key; another check than the earlier one replaces it, as `url` and `port` of `http` do each other; `healthcheck` alone is `{healthcheck: true}` where forms meet |
  * | `schedule` | by key; `cron` and `every` replace each other; a text is its `cron` where forms meet |
  * | `restart` | by key; a text is its `policy` where forms meet; lists of exit statuses are replaced |
  * | `watch` | by key, paths by path; a path or a list of them is its `paths` where forms meet |
  * | `depends_on` | by service; `- db` is `db: started` and `db: ready` is `db: {condition: ready}`, where forms meet |
  * | `env_file`, `include` | by path; one, or a list of them |
  * | `requires`, `profiles`, `redact`, `inherit_env`, `errors` | append what is not in the list yet |
+ * | `backend_order` | replaced |
  *
  * What is replaced keeps the position it had, as in Compose. An empty value over a map or list changes nothing.
  *
@@ -35,6 +41,9 @@ import {
   mountTarget,
   pathOf,
   portEntry,
+  probeMap,
+  secretUse,
+  splitHost,
   splitItem,
 } from './merge-forms.ts';
 import type { ListNode, MapEntry, MapNode, Node } from './node.ts';
@@ -62,7 +71,7 @@ const HTTP: Rules = {
   keys: { status: REPLACE },
 };
 const PROBE: Rules = {
-  merge: alternatives({ exec: [], http: [], tcp: [], log: [], notify: [] }),
+  merge: mergeProbe,
   keys: { exec: REPLACE, http: HTTP },
 };
 const RESTART: Rules = {
@@ -75,9 +84,31 @@ const WATCH: Rules = {
   keys: { paths: BY_PATH, ignore: APPEND_NEW, action: { merge: deepOrReplace } },
 };
 
+const BUILD: Rules = {
+  merge: inForm('context', mergeByKind),
+  keys: { args: KEYED, labels: KEYED, tags: APPEND_NEW },
+};
+const DOCKER: Rules = {
+  keys: {
+    build: BUILD,
+    entrypoint: REPLACE,
+    labels: KEYED,
+    cap_add: APPEND_NEW,
+    cap_drop: APPEND_NEW,
+    networks: APPEND_NEW,
+    extra_hosts: { merge: mergeHosts },
+    healthcheck: { keys: { test: REPLACE } },
+  },
+};
+const RESOURCES: Rules = { rest: { keys: { labels: KEYED } } };
+
 const SERVICE: Rules = {
   keys: {
     command: REPLACE,
+    backend_order: REPLACE,
+    build: BUILD,
+    sandbox: { merge: mergeSandbox, keys: { read: BY_PATH, write: BY_PATH } },
+    secrets: { merge: mergeSecrets },
     entrypoint: REPLACE,
     shell: REPLACE,
     env: KEYED,
@@ -97,7 +128,7 @@ const SERVICE: Rules = {
     restart: RESTART,
     schedule: SCHEDULE,
     watch: WATCH,
-    docker: { keys: { entrypoint: REPLACE, labels: KEYED, healthcheck: { keys: { test: REPLACE } } } },
+    docker: DOCKER,
   },
 };
 
@@ -107,6 +138,9 @@ const MANIFEST: Rules = {
     env_file: BY_PATH,
     include: BY_PATH,
     redact: APPEND_NEW,
+    secrets: { rest: { merge: alternatives({ file: [], env: [] }) } },
+    volumes: RESOURCES,
+    networks: RESOURCES,
     defaults: SERVICE,
     services: { rest: SERVICE },
   },
@@ -274,6 +308,35 @@ function mergeByPath(base: Node, over: Node): Node {
 function mergeMounts(base: Node, over: Node, rules: Rules): Node {
   if (base.kind !== 'list' || over.kind !== 'list') return mergeByKind(base, over, rules);
   return mergeItems(base, over, mountTarget);
+}
+
+/** `true` asks for what is asked for already. */
+function mergeSandbox(base: Node, over: Node, rules: Rules): Node {
+  return base.kind === 'map' && over.kind === 'scalar' && over.value === true
+    ? base
+    : mergeByKind(base, over, rules);
+}
+
+function mergeSecrets(base: Node, over: Node, rules: Rules): Node {
+  if (base.kind !== 'list' || over.kind !== 'list') return mergeByKind(base, over, rules);
+  return mergeItems(base, over, secretUse);
+}
+
+function mergeHosts(base: Node, over: Node, rules: Rules): Node {
+  if (base.kind === 'list' && over.kind === 'list')
+    return mergeItems(base, over, (item) => splitHost(item)?.key);
+  const left = asMap(base, splitHost);
+  const right = asMap(over, splitHost);
+  return left === undefined || right === undefined ? over : mergeMaps(left, right, rules);
+}
+
+const mergeChecks = alternatives({ exec: [], http: [], tcp: [], log: [], notify: [], healthcheck: [] });
+
+function mergeProbe(base: Node, over: Node, rules: Rules): Node {
+  if (base.kind === over.kind) return mergeChecks(base, over, rules);
+  const left = probeMap(base);
+  const right = probeMap(over);
+  return left === undefined || right === undefined ? over : mergeChecks(left, right, rules);
 }
 
 function mergeKeyed(base: Node, over: Node, rules: Rules): Node {

@@ -17,7 +17,7 @@ const ANY_SUCCESS: readonly StatusRange[] = [{ from: 200, to: 399 }];
 
 /** `what` names the check in messages. */
 export function httpCheck(node: Node, what: string, scope: ProbeScope): ProbeCheck | undefined {
-  const { reader } = scope;
+  const { onMachine: reader } = scope;
   const place = node.kind === 'map' ? (child<HttpCheckEntry>(node, 'url') ?? node).place : node.place;
   const url = node.kind === 'map' ? mapUrl(node, what, scope) : textOf(node, reader);
   const method = reader.string(child<HttpCheckEntry>(node, 'method')) ?? 'GET';
@@ -40,7 +40,7 @@ export function httpCheck(node: Node, what: string, scope: ProbeScope): ProbeChe
 }
 
 function mapUrl(node: MapNode, what: string, scope: ProbeScope): Text | undefined {
-  const { reader } = scope;
+  const { onMachine: reader } = scope;
   const url = child<HttpCheckEntry>(node, 'url');
   const host = reader.text(child<HttpCheckEntry>(node, 'host'));
   const path = reader.text(child<HttpCheckEntry>(node, 'path')) ?? '/';
@@ -82,7 +82,7 @@ function mapUrl(node: MapNode, what: string, scope: ProbeScope): Text | undefine
 
 /** `what` names the check in messages. */
 export function tcpCheck(node: Node, what: string, scope: ProbeScope): ProbeCheck | undefined {
-  const { reader } = scope;
+  const { onMachine: reader } = scope;
   if (node.kind === 'map') {
     const host = reader.text(child<TcpCheckEntry>(node, 'host'));
     const named = child<TcpCheckEntry>(node, 'port');
@@ -126,6 +126,7 @@ function portOf(
   const isHere = host === undefined || (typeof host === 'string' && HERE.includes(host));
   const own = isHere ? [...scope.facts.ports].find(([, { port }]) => port === number) : undefined;
   if (own !== undefined) return [{ ref: 'port', service: scope.service.id, port: own[0] }];
+  if (isHere) warnOfInside(node, number, what, scope);
   if (number >= 1 && number <= 65_535) return String(number);
   scope.reader.report.error('bad-port', node.place, `${what} names a port that cannot be`, {
     note: 'expected a port from 1 to 65535',
@@ -143,13 +144,41 @@ function portText(node: Node, reader: Reader): Text | undefined {
   return isNumber || isText(node) ? reader.text(node) : undefined;
 }
 
+/** A container's own number means another port, or none, on the machine, where these probes look. */
+function warnOfInside(node: Node, number: number, what: string, { facts, reader }: ProbeScope): void {
+  const inside = [...facts.ports].find(
+    ([, { container, protocol }]) => container === number && protocol === 'tcp',
+  );
+  if (inside === undefined) return;
+  reader.report.warning(
+    'port-inside',
+    node.place,
+    `${what} names port ${number}, which is one inside the container`,
+    {
+      note: 'it is looked at from the machine',
+      help: `write \`${inside[0]}\`, the name of the port`,
+      same: '',
+    },
+  );
+}
+
 function ownPort(
   node: Node,
   name: string,
   what: string,
   { service: { id }, facts, reader }: ProbeScope,
 ): Text | undefined {
-  if (facts.ports.has(name)) return [{ ref: 'port', service: id, port: name }];
+  const own = facts.ports.get(name);
+  if (own !== undefined) {
+    if (own.port === undefined) {
+      const message = `${what} looks from the machine, where port \`${name}\` of service \`${id}\` is not published`;
+      reader.report.error('unpublished-port', node.place, message, {
+        help: 'publish it, or look from inside by `exec`',
+        also: [{ place: own.place, note: 'the port' }],
+      });
+    }
+    return [{ ref: 'port', service: id, port: name }];
+  }
   const names = [...facts.ports.keys()];
   const known =
     names.length === 0 ? 'it has no `ports`' : `it has ${names.map((own) => `\`${own}\``).join(', ')}`;
@@ -162,7 +191,7 @@ function ownPort(
 function headersOf(
   node: Node | undefined,
   what: string,
-  { reader }: ProbeScope,
+  { onMachine: reader }: ProbeScope,
 ): Readonly<Record<string, Text>> {
   const headers: [string, Text][] = [];
   let position = 0;

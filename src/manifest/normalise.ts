@@ -4,26 +4,40 @@ import type {
   ErrorPattern,
   Hook,
   Hooks,
+  LaunchCommand,
   LogSpec,
   Probe,
+  SecretFile,
   ServiceId,
   ServiceSpec,
   StopSpec,
+  Text,
 } from '../core/service.ts';
+import { checkChoice, imageKey } from './backend-choice.ts';
 import { dependenciesOf } from './dependencies.ts';
+import { dockerOf } from './docker-settings.ts';
 import { warnOfOverwritten } from './environment.ts';
 import type { EnvValue } from './environment.ts';
 import type { Facts } from './facts.ts';
 import { launchOf, mergesStderr } from './launch.ts';
 import type * as Manifest from './manifest-types.ts';
+import { mountsOf } from './mounts.ts';
+import { nixOf } from './nix-settings.ts';
 import type { Node } from './node.ts';
+import type { OtherFiles } from './other-files.ts';
+import { labelsOf } from './pairs.ts';
 import { errorPreset } from './presets.ts';
 import { probeOf } from './probes.ts';
 import { child, itemsOf } from './reader.ts';
 import type { Reader } from './reader.ts';
+import type { ProjectResources } from './resources.ts';
+import { sandboxOf } from './sandbox.ts';
 import { scheduleOf } from './schedule.ts';
+import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
+import type { ManifestIo } from './source.ts';
 import { closest } from './suggest.ts';
+import { checkHonoured } from './unsupported.ts';
 import { watchOf } from './watch.ts';
 
 const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
@@ -38,8 +52,21 @@ interface Known {
   readonly facts: Facts;
   /** Of all services, itself included. */
   readonly services: ReadonlyMap<ServiceId, Facts>;
+  /** Secrets that are given as variables are among them. */
   readonly env: ReadonlyMap<string, EnvValue>;
+  readonly secrets: readonly SecretFile[];
+  readonly resources: ProjectResources;
+  readonly io: ManifestIo;
+  readonly files: OtherFiles;
+  /** Told the values of variables that are no environment, to be masked where their names say so. */
+  readonly onValue: (name: string, value: string) => void;
   readonly origin: string;
+}
+
+/** The same service's values, as they are seen where it runs, and on the machine. */
+interface Readers {
+  readonly reader: Reader;
+  readonly onMachine: Reader;
 }
 
 /**
@@ -48,37 +75,33 @@ interface Known {
  */
 export function normaliseService(
   service: RawService,
-  { facts, services, env, origin }: Known,
-  reader: Reader,
+  known: Known,
+  { reader, onMachine }: Readers,
 ): ServiceSpec | undefined {
+  const { facts, services, env, secrets, origin } = known;
   const { id, node } = service;
   const shell = shellOf(child<Service>(node, 'shell'), reader);
-  const command = reader.command(child<Service>(node, 'command'), shell);
-  if (command === undefined) {
-    if (!node.entries.has('command') && ![...node.entries.keys()].some(isMeantAsCommand)) {
-      reader.report.error('missing-command', service.place, `the service \`${id}\` has no \`command\``, {
-        note: 'expected a `command` below this',
-      });
-    }
-    return undefined;
-  }
+  checkChoice(service, facts.choice, reader);
+  checkHonoured({ service, facts, env, reader });
+  const command = commandOf(service, facts, shell, reader);
+  if (command === undefined) return undefined;
   const description = reader.string(child<Service>(node, 'description'));
   const timeoutMs = reader.durationMs(child<Service>(node, 'timeout'));
-  const stated = reader.string(child<Service>(node, 'backend')) === 'native';
   const mergeStderr = mergesStderr(service, reader);
-  const scope = { service, facts, shell, mergeStderr, reader };
+  const scope = { service, facts, shell, mergeStderr, reader, onMachine };
   const ready = probeOf('ready', scope);
   const live = probeOf('live', scope);
   const notify = notifyOf(ready, live);
   const schedule = scheduleOf(service, facts.restart, reader);
   const watch = watchOf(service, reader);
-  warnOfOverwritten(id, env, notify !== undefined, reader.report);
+  warnOfOverwritten(id, env, { notify: notify !== undefined, secrets: secrets.length > 0 }, reader.report);
+  const machinery = machineryOf(service, known, shell, reader);
   const spec: ServiceSpec = {
     id,
     ...(description === undefined ? {} : { description }),
     labels: labelsOf(child<Service>(node, 'labels'), reader),
-    backendReason: stated ? 'the manifest says so' : 'nothing asks for another backend',
-    launch: launchOf(service, { facts, command, env, mergeStderr, notify }, reader),
+    backendReason: facts.choice.reason,
+    launch: launchOf(service, { facts, command, env, mergeStderr, notify, secrets, ...machinery }, reader),
     dependsOn: dependenciesOf(facts, services),
     ...(ready === undefined ? {} : { ready }),
     ...(live === undefined ? {} : { live }),
@@ -87,10 +110,11 @@ export function normaliseService(
     stop: stopOf(child<Service>(node, 'stop'), shell, reader),
     ...(timeoutMs === undefined ? {} : { timeoutMs }),
     replicas: facts.replicas,
+    ...(reader.boolean(child<Service>(node, 'rollback')) === true ? { rollback: true } : {}),
     ...(schedule === undefined ? {} : { schedule }),
     ...(watch === undefined ? {} : { watch }),
     log: logOf(child<Service>(node, 'log'), reader),
-    hooks: hooksOf(child<Service>(node, 'hooks'), shell, reader),
+    hooks: hooksOf(child<Service>(node, 'hooks'), shell, { reader, onMachine }),
     errors: itemsOf(child<Service>(node, 'errors')).flatMap((item) => errorsOf(item, reader)),
     requires: reader.strings(child<Service>(node, 'requires')),
     profiles: facts.profiles,
@@ -100,10 +124,62 @@ export function normaliseService(
   return spec;
 }
 
+/** What of a launch only some backends have. */
+function machineryOf(
+  service: RawService,
+  { facts, resources, io, files, onValue }: Known,
+  shell: readonly string[],
+  reader: Reader,
+) {
+  const { backend } = facts.choice;
+  return {
+    mounts: mountsOf({ service, backend, resources, io, reader }),
+    sandbox: backend === 'docker' ? undefined : sandboxOf(service, facts.ports, io, reader),
+    docker:
+      backend === 'docker' ? dockerOf({ service, facts, shell, resources, io, onValue, reader }) : undefined,
+    nix: backend === 'nix' ? nixOf(service, files, reader) : undefined,
+  };
+}
+
+/** Undefined where there is none or it is wrong, which is reported. */
+function commandOf(
+  service: RawService,
+  { choice }: Facts,
+  shell: readonly string[],
+  reader: Reader,
+): LaunchCommand | undefined {
+  const { id, node, place } = service;
+  const command = reader.command(child<Service>(node, 'command'), shell);
+  const isContainer = choice.backend === 'docker';
+  if (isContainer && imageKey(node) === undefined) {
+    reader.report.error(
+      'missing-key',
+      place,
+      `service \`${id}\` runs on docker, but has no \`image\` and no \`build\``,
+      {
+        note: 'expected one of them below this',
+      },
+    );
+  }
+  if (command !== undefined || node.entries.has('command')) return command;
+  if (isContainer) return { kind: 'image' };
+  // Where the service itself asks for a container, what is wrong is that it does not run as one.
+  const asksForContainer = ['image', 'build', 'docker'].some((key) => statedAt(service, key) !== undefined);
+  if (asksForContainer && imageKey(node) !== undefined && !choice.ordered) return undefined;
+  if ([...node.entries.keys()].some(isMeantAsCommand)) return undefined;
+  const note =
+    choice.backend === 'native' && choice.reason !== 'the manifest says so'
+      ? 'expected a `command` below this, or an `image` or a `build`'
+      : 'expected a `command` below this';
+  reader.report.error('missing-command', place, `the service \`${id}\` has no \`command\``, { note });
+  return undefined;
+}
+
 /** An unknown key that is reported already, and that would be the command if it were right. */
 function isMeantAsCommand(key: string): boolean {
-  const others = ['cmd', 'run', 'image', 'build', 'entrypoint'];
-  return others.includes(key) || closest(key, ['command']) !== undefined;
+  const others = ['cmd', 'run'];
+  const known = ['command', 'image', 'build'];
+  return others.includes(key) || (!known.includes(key) && closest(key, known) !== undefined);
 }
 
 /** The service is given a socket for its messages where a probe listens to them. */
@@ -125,10 +201,14 @@ function shellOf(node: Node | undefined, reader: Reader): readonly string[] {
 function warnOfUnusedShell({ own, id }: RawService, spec: ServiceSpec, reader: Reader): void {
   const entry = own.entries.get('shell');
   if (entry === undefined || entry.value.tag === 'reset') return;
+  const shell = shellOf(entry.value, reader);
   const hooks = Object.values(spec.hooks as Record<string, Hook>).map((hook) => hook.command);
   const probes = [spec.ready, spec.live].flatMap((probe) =>
     probe?.check.kind === 'exec' ? [probe.check.command] : [],
   );
+  const { docker } = spec.launch;
+  // As a list it would not begin with the shell.
+  if (shellRuns(docker?.entrypoint, shell)) return;
   const commands = [
     spec.launch.command,
     ...(spec.stop.command === undefined ? [] : [spec.stop.command]),
@@ -141,16 +221,8 @@ function warnOfUnusedShell({ own, id }: RawService, spec: ServiceSpec, reader: R
   });
 }
 
-function labelsOf(node: Node | undefined, reader: Reader): Record<string, string> {
-  const labels = new Map<string, string>();
-  for (const { key, value } of node?.kind === 'map' ? node.entries.values() : []) {
-    labels.set(key, reader.string(value) ?? '');
-  }
-  for (const pair of node?.kind === 'list' ? reader.strings(node) : []) {
-    const cut = pair.indexOf('=');
-    labels.set(cut === -1 ? pair : pair.slice(0, cut), cut === -1 ? '' : pair.slice(cut + 1));
-  }
-  return Object.fromEntries(labels);
+function shellRuns(argv: readonly Text[] | undefined, shell: readonly string[]): boolean {
+  return argv !== undefined && shell.every((word, at) => argv[at] === word);
 }
 
 function backoffOf(node: Node | undefined, reader: Reader): Backoff {
@@ -180,12 +252,13 @@ function stopOf(node: Node | undefined, shell: readonly string[], reader: Reader
   };
 }
 
-function hooksOf(node: Node | undefined, shell: readonly string[], reader: Reader): Hooks {
+/** Before a container is there, and after, hooks run on the machine. */
+function hooksOf(node: Node | undefined, shell: readonly string[], { reader, onMachine }: Readers): Hooks {
   const hooks: Readonly<Record<keyof Hooks, Hook | undefined>> = {
-    preStart: hookOf(child<Manifest.Hooks>(node, 'pre_start'), shell, reader),
+    preStart: hookOf(child<Manifest.Hooks>(node, 'pre_start'), shell, onMachine),
     postStart: hookOf(child<Manifest.Hooks>(node, 'post_start'), shell, reader),
     preStop: hookOf(child<Manifest.Hooks>(node, 'pre_stop'), shell, reader),
-    postStop: hookOf(child<Manifest.Hooks>(node, 'post_stop'), shell, reader),
+    postStop: hookOf(child<Manifest.Hooks>(node, 'post_stop'), shell, onMachine),
   };
   return Object.fromEntries(Object.entries(hooks).filter(([, hook]) => hook !== undefined));
 }

@@ -1,46 +1,199 @@
+/** The forms in which a manifest says where a service listens, and what of them a backend can honour. */
+import { isIP } from 'node:net';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
+import type { BackendName, PortNumber } from '../core/service.ts';
 
-interface PortProblem {
+/** A port as it is written, whatever runs the service. */
+export type PortForm =
+  /** `auto`: the service listens on the number that it is given. */
+  | { readonly kind: 'given' }
+  | {
+      readonly kind: 'number';
+      /** The one that the service itself listens on. */
+      readonly target: number;
+      /** `unsaid`: the target is all that is written; `none`: the machine shall not reach it. */
+      readonly published: PortNumber | 'unsaid' | 'none';
+      readonly hostIp?: string;
+      readonly protocol: 'tcp' | 'udp';
+      /** Part of a range. */
+      readonly ranged?: true;
+    };
+
+/** A port as a backend honours it. */
+export interface HonouredPort {
+  /** The number on the machine; absent where the machine does not reach it. */
+  readonly port?: PortNumber;
+  /** Of a container: the number inside. */
+  readonly container?: number;
+  /** Whether the engine publishes it; false where the container shares the machine's network. */
+  readonly published: boolean;
+  readonly hostIp?: string;
+  readonly protocol: 'tcp' | 'udp';
+}
+
+export interface PortProblem {
   readonly code: 'bad-port' | 'unsupported-port-form';
   /** Follows the name of the entry. */
   readonly message: string;
   readonly note?: string;
 }
 
-/** Reads an entry of Compose's list form as far as a process on the host itself can honour it: `8080`, `8080:8080`. */
-export function parsePortItem(text: string): Result<number, PortProblem> {
-  const [, host, published, target, protocol] =
-    /^(?:(\[[^\]]*\]|[^:[\]]+):)?(?:([0-9-]*):)?([0-9-]+)(\/[a-z]+)?$/i.exec(text) ?? [];
-  if (target === undefined) {
-    return err({ code: 'bad-port', message: 'is not a port', note: 'expected a port such as 8080' });
-  }
-  const outer = published ?? (host !== undefined && /^[0-9-]+$/.test(host) ? host : undefined);
-  const address = published !== undefined || outer === undefined ? host : undefined;
-  if (protocol !== undefined && protocol.toLowerCase() !== '/tcp') {
-    return err(unsupported(`uses ${protocol.slice(1)}, but the native backend only looks after TCP ports`));
-  }
-  if (address !== undefined) {
+const MAX_PORT = 65_535;
+/** Ports that one entry may stand for. */
+const MAX_RANGE = 1_000;
+
+/**
+ * Reads `80`, `8080:80`, `127.0.0.1:8080:80`, `auto:80`, `3000-3005`, each with `/udp` behind it where that is meant. As
+ * the value of a name a port alone is also that of the machine, and `auto` is understood; in a list, as in Compose, a
+ * port alone says nothing of the machine's.
+ */
+export function parsePort(text: string, as: 'named' | 'listed'): Result<readonly PortForm[], PortProblem> {
+  if (as === 'named' && text === 'auto') return ok([{ kind: 'given' }]);
+  const [, address, given, container = '', suffix = 'tcp'] =
+    /^(?:\[([^\]]*)\]:|([^:[\]]*:(?=[^:]*:)))?(.*?)(?:\/([a-z]+))?$/i.exec(text) ?? [];
+  const hostIp = address ?? given?.slice(0, -1);
+  const protocol = suffix.toLowerCase();
+  if (protocol !== 'tcp' && protocol !== 'udp') return err(bad(`uses \`${suffix}\``, 'expected tcp or udp'));
+  if (hostIp !== undefined && isIP(hostIp) === 0) return err(bad('names an address that is none'));
+  const [outer, inner] = container.includes(':') ? cut(container) : [undefined, container];
+  const targets = rangeOf(inner);
+  if (targets === undefined) return err(bad());
+  const alone = outer === undefined ? hostIp : isIP(outer) === 0 ? undefined : outer;
+  if (alone !== undefined) {
     return err(
-      unsupported('names an address, but on the native backend the service itself chooses where it listens'),
+      bad('has an address and one port', `write ${alone}:${inner}:${inner}, or ${alone}:auto:${inner}`),
     );
   }
-  if (target.includes('-') || outer?.includes('-') === true) {
-    return err(
-      unsupported('is a range, which the native backend does not know', 'give each port its own entry'),
+  const common = { kind: 'number', protocol, ...(hostIp === undefined ? {} : { hostIp }) } as const;
+  const ranged = targets.length > 1 ? ({ ranged: true } as const) : {};
+  if (as === 'named' && targets.length > 1) {
+    return err(bad('is a range under one name', 'give each port its own name, or write a list'));
+  }
+  if (outer === undefined) {
+    return ok(
+      targets.map((target) => ({
+        ...common,
+        ...ranged,
+        target,
+        published: as === 'named' ? target : 'unsaid',
+      })),
     );
   }
-  if (outer !== undefined && outer !== '' && outer !== target) {
+  if (outer === '' || outer === 'auto') {
+    return ok(targets.map((target) => ({ ...common, ...ranged, target, published: 'auto' })));
+  }
+  const published = rangeOf(outer);
+  if (published === undefined) return err(bad());
+  if (published.length !== targets.length) {
     return err(
-      unsupported(
-        'maps one port to another, which the native backend cannot do',
-        `write ${outer} and let the service listen there`,
+      bad(
+        'has ranges of different lengths',
+        targets.length === 1 ? `write \`auto:${inner}\` for any free port` : undefined,
       ),
     );
   }
-  const port = Number(target);
-  if (port >= 1 && port <= 65_535) return ok(port);
-  return err({ code: 'bad-port', message: 'is not a port', note: 'expected a port from 1 to 65535' });
+  return ok(
+    targets.map((target, at) => ({ ...common, ...ranged, target, published: published[at] ?? target })),
+  );
+}
+
+function cut(text: string): readonly [string, string] {
+  const colon = text.indexOf(':');
+  return [text.slice(0, colon), text.slice(colon + 1)];
+}
+
+/** `80` or `80-82` as its numbers; undefined where it is neither, or too long. */
+function rangeOf(text: string): readonly number[] | undefined {
+  const [, first = '', last = first] = /^(\d{1,5})(?:-(\d{1,5}))?$/.exec(text) ?? [];
+  const from = Number(first);
+  const to = Number(last);
+  if (first === '' || from < 1 || to > MAX_PORT || to < from || to - from >= MAX_RANGE) return undefined;
+  return Array.from({ length: to - from + 1 }, (_, at) => from + at);
+}
+
+/** What can be told of a form alone: what a process of the machine, or a container, makes of it. */
+export function honourPort(
+  form: PortForm,
+  backend: BackendName,
+  networkMode: string | undefined,
+): Result<HonouredPort, PortProblem> {
+  return backend === 'docker' ? inContainer(form, networkMode) : onMachine(form, backend);
+}
+
+function onMachine(form: PortForm, backend: 'native' | 'nix'): Result<HonouredPort, PortProblem> {
+  if (form.kind === 'given') return ok({ port: 'auto', published: false, protocol: 'tcp' });
+  const { target, published, hostIp, protocol, ranged } = form;
+  if (protocol === 'udp') {
+    return err(unsupported(`uses udp, but the ${backend} backend only looks after TCP ports`));
+  }
+  if (hostIp !== undefined) {
+    const why = `names an address, but on the ${backend} backend the service itself chooses where it listens`;
+    return err(unsupported(why));
+  }
+  if (ranged) {
+    return err(
+      unsupported(`is a range, which the ${backend} backend does not know`, 'give each port its own entry'),
+    );
+  }
+  if (published === 'none') {
+    const why = `is not published, which the ${backend} backend cannot do: what a process listens on is there`;
+    return err(unsupported(why));
+  }
+  if (published === 'unsaid' || published === target) {
+    return ok({ port: target, published: false, protocol });
+  }
+  const instead =
+    published === 'auto'
+      ? 'write `auto` and let the service listen on PORT'
+      : `write ${published} and let the service listen there`;
+  return err(unsupported(`maps one port to another, which the ${backend} backend cannot do`, instead));
+}
+
+function inContainer(form: PortForm, mode: string | undefined): Result<HonouredPort, PortProblem> {
+  if (form.kind === 'given') {
+    return err(
+      unsupported(
+        'does not say on which port the container listens',
+        'write `auto:80`, with the port inside the container behind the colon',
+      ),
+    );
+  }
+  const { target, published, hostIp, protocol } = form;
+  const inside = { container: target, protocol };
+  if (mode === 'host') {
+    if (hostIp === undefined && (published === target || published === 'none' || published === 'unsaid')) {
+      return ok({ ...inside, port: target, published: false });
+    }
+    return err(
+      unsupported(
+        'cannot be mapped: with `network_mode: host` the container listens on the machine itself',
+        `write ${target}`,
+      ),
+    );
+  }
+  if (published === 'none') return ok({ ...inside, published: false });
+  if (mode !== undefined && mode !== 'bridge') {
+    return err(
+      unsupported(
+        `cannot be published with \`network_mode: ${mode}\``,
+        `write \`{target: ${target}, published: false}\``,
+      ),
+    );
+  }
+  return ok({
+    ...inside,
+    port: published === 'unsaid' ? 'auto' : published,
+    published: true,
+    ...(hostIp === undefined ? {} : { hostIp }),
+  });
+}
+
+function bad(
+  message = 'is not a port',
+  note = 'expected a port from 1 to 65535, such as 8080 or `8080:80`',
+): PortProblem {
+  return { code: 'bad-port', message, note };
 }
 
 function unsupported(message: string, note?: string): PortProblem {

@@ -1,18 +1,26 @@
 import type { Probe, ProbeCheck } from '../core/service.ts';
 import type { Facts } from './facts.ts';
 import { httpCheck, tcpCheck } from './network-checks.ts';
-import type { LogCheckEntry, Probe as ProbeMap } from './manifest-types.ts';
-import type { MapEntry, MapNode, Node } from './node.ts';
+import type { LogCheckEntry, ProbeEntry as ProbeMap } from './manifest-types.ts';
+import type { MapEntry, MapNode, Node, ScalarNode } from './node.ts';
 import { child, hasUnknownKey } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
 
 /** What a probe can look at; it does exactly one of these. */
-const KINDS = ['exec', 'http', 'tcp', 'log', 'notify'] as const;
+const KINDS = ['exec', 'http', 'tcp', 'log', 'notify', 'healthcheck'] as const;
 const TIMINGS = ['interval', 'timeout', 'retries', 'start_period', 'success'] as const;
 
 type Kind = (typeof KINDS)[number];
+
+const DEFAULT_TIMINGS = {
+  intervalMs: 2_000,
+  timeoutMs: 1_000,
+  retries: 3,
+  startPeriodMs: 0,
+  success: 1,
+} as const;
 
 /** What a probe of one service is read with. */
 export interface ProbeScope {
@@ -22,10 +30,13 @@ export interface ProbeScope {
   /** Whether its stderr joins its stdout. */
   readonly mergeStderr: boolean;
   readonly reader: Reader;
+  /** For what is used on the machine whatever runs the service: what is asked over the network. */
+  readonly onMachine: Reader;
 }
 
 /** What others need to know of a `ready` probe; undefined where a service has none. */
 export function readyFact(node: Node | undefined, reader: Reader): { readonly pattern?: string } | undefined {
+  if (isHealthcheck(node, reader)) return {};
   if (node?.kind !== 'map') return undefined;
   const [first] = kindsOf(node);
   if (first === undefined) return undefined;
@@ -34,11 +45,32 @@ export function readyFact(node: Node | undefined, reader: Reader): { readonly pa
   return pattern === undefined ? {} : { pattern };
 }
 
-/** Undefined where there is none, and where what is wrong with it has been reported. */
+/**
+ * Undefined where there is none, and where what is wrong with it has been reported. A container is ready by its
+ * healthcheck unless it says otherwise.
+ */
 export function probeOf(key: 'ready' | 'live', scope: ProbeScope): Probe | undefined {
-  const { service, reader } = scope;
+  const { service, facts, reader } = scope;
   const node = service.node.entries.get(key)?.value;
-  if (node?.kind !== 'map') return undefined;
+  const stated = isHealthcheck(node, reader)
+    ? HEALTH
+    : node?.kind === 'map'
+      ? statedProbe(key, node, scope)
+      : undefined;
+  const isOwn = node?.kind === 'map' && kindsOf(node).length > 0;
+  if (stated !== undefined || isOwn || key === 'live') return stated;
+  return facts.container !== undefined && facts.ready !== undefined ? HEALTH : undefined;
+}
+
+const HEALTH: Probe = { check: { kind: 'health' }, ...DEFAULT_TIMINGS };
+
+/** The short form of `{healthcheck: true}`. */
+export function isHealthcheck(node: Node | undefined, reader: Reader): node is ScalarNode {
+  return node?.kind === 'scalar' && reader.string(node) === 'healthcheck';
+}
+
+function statedProbe(key: 'ready' | 'live', node: MapNode, scope: ProbeScope): Probe | undefined {
+  const { service, reader } = scope;
   const [first, second] = kindsOf(node);
   if (first === undefined) {
     reportNoCheck(key, node, scope);
@@ -47,22 +79,23 @@ export function probeOf(key: 'ready' | 'live', scope: ProbeScope): Probe | undef
   if (second !== undefined) {
     const message = `\`${key}\` of service \`${service.id}\` looks at two things, \`${first.key}\` and \`${second.key}\``;
     reader.report.error('conflicting-keys', second.keyPlace, message, {
-      note: 'a probe does one of `exec`, `http`, `tcp`, `log`, `notify`',
+      note: 'a probe does one of `exec`, `http`, `tcp`, `log`, `notify`, `healthcheck`',
       also: [{ place: first.keyPlace, note: 'the other one' }],
     });
     return undefined;
   }
-  warnOfUnusedTimings(key, first.key, scope);
+  const kind = first.key === 'healthcheck' ? 'health' : first.key;
+  warnOfUnusedTimings(key, kind, scope);
   const check = checkOf(key, first, scope);
-  const unused = unusedTimings(key, first.key);
+  const unused = unusedTimings(key, kind);
   const timing = (name: (typeof TIMINGS)[number]) =>
     unused.includes(name) ? undefined : child<ProbeMap>(node, name);
   const timings = {
-    intervalMs: reader.durationMs(timing('interval'), '10ms') ?? 2_000,
-    timeoutMs: reader.durationMs(timing('timeout'), '1ms') ?? 1_000,
-    retries: reader.number(timing('retries')) ?? 3,
-    startPeriodMs: reader.durationMs(timing('start_period')) ?? 0,
-    success: reader.number(timing('success')) ?? 1,
+    intervalMs: reader.durationMs(timing('interval'), '10ms') ?? DEFAULT_TIMINGS.intervalMs,
+    timeoutMs: reader.durationMs(timing('timeout'), '1ms') ?? DEFAULT_TIMINGS.timeoutMs,
+    retries: reader.number(timing('retries')) ?? DEFAULT_TIMINGS.retries,
+    startPeriodMs: reader.durationMs(timing('start_period')) ?? DEFAULT_TIMINGS.startPeriodMs,
+    success: reader.number(timing('success')) ?? DEFAULT_TIMINGS.success,
   };
   return check === undefined ? undefined : { check, ...timings };
 }
@@ -80,7 +113,7 @@ function reportNoCheck(key: 'ready' | 'live', node: MapNode, { service, reader }
   if (own === undefined || hasUnknownKey(node, [...KINDS, ...TIMINGS])) return;
   const message = `\`${key}\` of service \`${service.id}\` does not say what to look at`;
   reader.report.error('missing-key', own, message, {
-    note: `expected one of \`exec\`, \`http\`, \`tcp\`, ${key === 'ready' ? '`log`, ' : ''}\`notify\``,
+    note: `expected one of \`exec\`, \`http\`, \`tcp\`, ${key === 'ready' ? '`log`, ' : ''}\`notify\`, \`healthcheck\``,
   });
 }
 
@@ -115,6 +148,8 @@ function checkOf(
       return undefined;
     case 'notify':
       return reader.boolean(node) === true ? { kind: 'notify' } : undefined;
+    case 'healthcheck':
+      return reader.boolean(node) === true ? { kind: 'health' } : undefined;
   }
 }
 
@@ -144,12 +179,23 @@ function logCheck(node: Node, { service, mergeStderr, reader }: ProbeScope): Pro
 
 /** Keys of a probe that its kind has no use for; they are as if they were not there. */
 export function unusedTimings(key: 'ready' | 'live', kind: ProbeCheck['kind']): readonly string[] {
+  if (kind === 'health') return TIMINGS;
   if (kind !== 'log' && kind !== 'notify') return [];
   return key === 'live' ? ['timeout', 'success'] : TIMINGS;
 }
 
+const UNUSED_BECAUSE: Partial<Readonly<Record<ProbeCheck['kind'], string>>> = {
+  log: 'a `log` probe waits for a line',
+  notify: 'with `notify` the service speaks up itself',
+  health: 'the engine runs the healthcheck; its times stand in `docker: {healthcheck: ...}`',
+};
+
 /** Only what the service says itself: among the defaults it may well be meant for others. */
-function warnOfUnusedTimings(key: 'ready' | 'live', kind: Kind, { service, reader }: ProbeScope): void {
+function warnOfUnusedTimings(
+  key: 'ready' | 'live',
+  kind: ProbeCheck['kind'],
+  { service, reader }: ProbeScope,
+): void {
   const own = service.own.entries.get(key)?.value;
   if (own?.kind !== 'map') return;
   const unused = unusedTimings(key, kind);
@@ -157,7 +203,7 @@ function warnOfUnusedTimings(key: 'ready' | 'live', kind: Kind, { service, reade
     if (!unused.includes(entry.key) || entry.value.tag === 'reset') continue;
     const message = `\`${key}.${entry.key}\` of service \`${service.id}\` has no effect`;
     reader.report.warning('unused-key', entry.keyPlace, message, {
-      note: kind === 'log' ? 'a `log` probe waits for a line' : 'with `notify` the service speaks up itself',
+      note: UNUSED_BECAUSE[kind],
     });
   }
 }

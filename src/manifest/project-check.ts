@@ -1,8 +1,10 @@
 import type { Label } from '../core/diagnostic.ts';
 import { findCycles } from '../core/graph.ts';
 import type { ServiceId } from '../core/service.ts';
+import { hostService } from './dependencies.ts';
 import type { DependencyFact } from './dependencies.ts';
 import type { Facts } from './facts.ts';
+import type { PortFact } from './ports.ts';
 import type { Report } from './report.ts';
 import { didYouMean } from './suggest.ts';
 
@@ -12,6 +14,7 @@ const MAX_PORT = 65_535;
 export function checkProject(services: ReadonlyMap<ServiceId, Facts>, report: Report): void {
   for (const facts of services.values()) {
     for (const dependency of facts.dependsOn) checkDependency(facts, dependency, services, report);
+    checkNetworkMode(facts, services, report);
   }
   checkCycles(services, report);
   checkPorts(
@@ -26,9 +29,11 @@ function checkDependency(
   services: ReadonlyMap<ServiceId, Facts>,
   report: Report,
 ): void {
-  const { service, required, place } = dependency;
+  const { service, required, place, by } = dependency;
   const target = services.get(service);
-  if (service === id) {
+  if (by === 'network_mode' && (service === id || target === undefined)) {
+    reportNetworkMode(id, service, place, services, report);
+  } else if (service === id) {
     report.error('self-dependency', place, `\`${id}\` depends on itself`, { same: '' });
   } else if (target === undefined) {
     if (required)
@@ -38,6 +43,48 @@ function checkDependency(
   } else {
     checkCondition(id, dependency, target, report);
   }
+}
+
+function reportNetworkMode(
+  id: ServiceId,
+  service: ServiceId,
+  place: Label['place'],
+  services: ReadonlyMap<ServiceId, Facts>,
+  report: Report,
+): void {
+  if (service === id)
+    report.error('self-dependency', place, `\`${id}\` is to use its own network`, { same: '' });
+  else
+    reportUnknownService(
+      service,
+      place,
+      ` in \`docker.network_mode\` of service \`${id}\``,
+      services,
+      report,
+    );
+}
+
+/** Another's network is that of one container. */
+function checkNetworkMode(
+  { id, container }: Facts,
+  services: ReadonlyMap<ServiceId, Facts>,
+  report: Report,
+): void {
+  const service = hostService(container);
+  const target = service === undefined ? undefined : services.get(service);
+  const place = container?.modePlace;
+  if (target === undefined || place === undefined || target.id === id) return;
+  const why =
+    target.container === undefined
+      ? 'which is no container'
+      : target.replicas !== 1
+        ? `of which there are ${target.replicas} instances`
+        : undefined;
+  if (why === undefined) return;
+  report.error('bad-network-mode', place, `\`${id}\` is to use the network of \`${target.id}\`, ${why}`, {
+    note: 'expected a service on the backend docker with one instance',
+    also: [{ place: target.place, note: `\`${target.id}\` is defined here` }],
+  });
 }
 
 /** Conditions that cannot come true, or that mean something else than they say. */
@@ -132,27 +179,60 @@ interface Range {
   readonly to: number;
   readonly what: string;
   readonly label: Label;
+  readonly protocol: 'tcp' | 'udp';
+  /** Absent: every address of the machine. */
+  readonly hostIp?: string;
 }
 
 /** A fixed port p of n instances takes p to p + n - 1. */
 function checkPorts(services: readonly Facts[], report: Report): void {
   const ranges: Range[] = [];
-  for (const { id, ports, replicas } of services) {
-    for (const [name, { port, place }] of ports) {
-      if (port === 'auto' || replicas < 1) continue;
-      const to = port + replicas - 1;
-      const what = `port \`${name}\` of \`${id}\``;
-      if (to > MAX_PORT && port <= MAX_PORT) {
-        report.error('bad-port', place, `${what} would be ${to} for instance ${replicas}`, {
-          note: `ports end at ${MAX_PORT}`,
-        });
-      }
-      ranges.push({ from: port, to, what, label: { place } });
+  for (const facts of services) {
+    for (const [name, port] of facts.ports) {
+      const range = rangeOf(facts, name, port, report);
+      if (range !== undefined) ranges.push(range);
     }
   }
-  ranges.sort((a, b) => a.from - b.from);
+  for (const protocol of ['tcp', 'udp'] as const) {
+    const same = ranges.filter((range) => range.protocol === protocol);
+    const addresses = new Set(same.flatMap(({ hostIp }) => hostIp ?? []));
+    // One without an address takes the number at all of them.
+    for (const address of addresses.size === 0 ? [undefined] : addresses) {
+      sweep(
+        same.filter(({ hostIp }) => hostIp === undefined || hostIp === address),
+        report,
+      );
+    }
+  }
+}
+
+function rangeOf(
+  { id, replicas, container }: Facts,
+  name: string,
+  { port, place, hostIp, protocol }: PortFact,
+  report: Report,
+): Range | undefined {
+  if (port === undefined || port === 'auto' || replicas < 1) return undefined;
+  const what = `port \`${name}\` of \`${id}\``;
+  const onHost = container?.networkMode === 'host';
+  if (onHost && replicas > 1) {
+    report.error('port-conflict', place, `the ${replicas} instances of \`${id}\` all take ${port}`, {
+      note: 'with `network_mode: host` each listens on the machine itself',
+    });
+  }
+  const to = onHost ? port : port + replicas - 1;
+  if (to > MAX_PORT && port <= MAX_PORT) {
+    report.error('bad-port', place, `${what} would be ${to} for instance ${replicas}`, {
+      note: `ports end at ${MAX_PORT}`,
+    });
+  }
+  const address = hostIp === undefined || hostIp === '0.0.0.0' || hostIp === '::' ? {} : { hostIp };
+  return { from: port, to, what, label: { place }, protocol, ...address };
+}
+
+function sweep(ranges: readonly Range[], report: Report): void {
   let widest: Range | undefined;
-  for (const range of ranges) {
+  for (const range of ranges.toSorted((a, b) => a.from - b.from)) {
     if (widest !== undefined && range.from <= widest.to) reportConflict(widest, range, report);
     if (widest === undefined || range.to > widest.to) widest = range;
   }

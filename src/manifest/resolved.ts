@@ -5,6 +5,8 @@ import { isOwnName } from './interpolation.ts';
 import type { MapNode, Node } from './node.ts';
 import { shortPath } from './paths.ts';
 import { unusedTimings } from './probes.ts';
+import { statedAt } from './services.ts';
+import type { RawService } from './services.ts';
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 
@@ -15,8 +17,18 @@ export interface ResolvedManifest {
   readonly origins: Readonly<Record<string, string>>;
 }
 
-/** A service's node without the settings of probes, schedules and the like that defaults give to those who have one. */
-export function effectiveNode(node: MapNode, spec: ServiceSpec): MapNode {
+/** Keys that only one backend has a use for. */
+const OF_BACKEND: Readonly<Record<'docker' | 'nix', readonly string[]>> = {
+  docker: ['image', 'build', 'entrypoint', 'docker'],
+  nix: ['nix'],
+};
+
+/**
+ * A service's node without what the defaults give to others: settings of probes, schedules and the like, for those who have
+ * one, and what only another backend has a use for. What `backend_order` chooses from stays.
+ */
+export function effectiveNode(service: RawService, spec: ServiceSpec): MapNode {
+  const { node } = service;
   const entries = new Map(node.entries);
   for (const key of ['ready', 'live', 'schedule', 'watch'] as const) {
     if (spec[key] === undefined) entries.delete(key);
@@ -26,13 +38,18 @@ export function effectiveNode(node: MapNode, spec: ServiceSpec): MapNode {
     if (entry?.value.kind !== 'map') return;
     const kept = new Map(entry.value.entries);
     for (const name of unused) kept.delete(name);
-    entries.set(key, { ...entry, value: { ...entry.value, entries: kept } });
+    if (kept.size === 0 && entry.value.entries.size > 0) entries.delete(key);
+    else entries.set(key, { ...entry, value: { ...entry.value, entries: kept } });
   };
   for (const key of ['ready', 'live'] as const) {
     const kind = spec[key]?.check.kind;
     if (kind !== undefined) drop(key, unusedTimings(key, kind));
   }
   if (spec.launch.tty === true) drop('log', ['stderr']);
+  for (const backend of ['docker', 'nix'] as const) {
+    if (spec.launch.backend === backend || entries.has('backend_order')) continue;
+    for (const key of OF_BACKEND[backend]) if (statedAt(service, key) === undefined) entries.delete(key);
+  }
   return { ...node, entries };
 }
 
@@ -62,9 +79,10 @@ export class ResolvedBuilder {
       if (!key.startsWith('x-')) keys.set(key, this.node(value, `${path}.${key}`, link));
     }
     if (env.size > 0) {
-      const values = [...env].map(([name, { value, origin }]): [string, Json] => {
+      const values = [...env].map(([name, { value, origin, secret }]): [string, Json] => {
         this.#origins.set(`${path}.env.${name}`, this.#short(origin));
-        return [name, this.#redactor.isSecretKey(name) ? '***' : this.#string(value)];
+        const masked = secret === true || this.#redactor.isSecretKey(name);
+        return [name, masked ? '***' : this.#string(value)];
       });
       keys.set('env', Object.fromEntries(values));
     }

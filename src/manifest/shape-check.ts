@@ -142,6 +142,9 @@ function reportKeys({ path, node, shape, errors }: Problem, report: Report): boo
   return found;
 }
 
+/** Maps at the top whose keys people choose. */
+const NAMED: readonly string[] = ['secrets', 'volumes', 'networks'];
+
 function reportKey(path: Path, key: string, place: Place, shape: Shape, report: Report): void {
   const shown = shorten(key);
   if (path.length === 1 && path[0] === 'services') {
@@ -149,6 +152,13 @@ function reportKey(path: Path, key: string, place: Place, shape: Shape, report: 
       ? `did you mean \`${key.toLowerCase()}\`?`
       : 'use lower-case letters, digits, `_`, `.` and `-`, at most 63, and begin with a letter or digit';
     report.error('bad-service-id', place, `\`${shown}\` cannot be the id of a service`, { note, same: '' });
+    return;
+  }
+  if (path.length === 1 && NAMED.includes(String(path[0]))) {
+    report.error('bad-name', place, `\`${shown}\` in ${subject(path)} cannot be used`, {
+      note: 'use letters, digits, `_`, `.` and `-`, at most 63, and begin with a letter or digit',
+      same: '',
+    });
     return;
   }
   const special = hint(path.length === 0 ? 'top' : shape.is, key);
@@ -170,11 +180,6 @@ function reportValue({ path, node, shape, errors }: Problem, report: Report): vo
     });
     return;
   }
-  if (path.at(-1) === 'backend' && hint('backend', word) !== undefined) {
-    const message = `${subject(path)} is \`${word}\`, which is ${hint('backend', word) ?? ''}`;
-    report.error('unsupported-backend', node.place, message, { note: expected, same: '' });
-    return;
-  }
   const near = shape.values === undefined || report.full ? undefined : didYouMean(word, shape.values);
   const note = hint(shape.is, word) ?? near ?? expected;
   report.error(codeOf(shape), node.place, `\`${word}\` is not valid for ${subject(path)}`, {
@@ -192,6 +197,8 @@ function commandInside(path: Path, node: Node): string | undefined {
 const CODES: ReadonlyMap<string, string> = new Map([
   ['signal', 'bad-signal'],
   ['port', 'bad-port'],
+  ['portItem', 'bad-port'],
+  ['publishedPort', 'bad-port'],
   ['portRef', 'bad-port'],
   ['tcpCheck', 'bad-port'],
   ['condition', 'unknown-condition'],

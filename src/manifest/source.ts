@@ -4,6 +4,9 @@ import { homedir } from 'node:os';
 import type { Place } from '../core/diagnostic.ts';
 import { err, ok } from '../core/result.ts';
 import type { Result } from '../core/result.ts';
+import type { BackendName } from '../core/service.ts';
+import { machineAvailability } from './availability.ts';
+import type { BackendAvailable } from './availability.ts';
 
 /** Largest manifest or env file, in bytes. */
 const MAX_BYTES = 1024 * 1024;
@@ -15,15 +18,19 @@ export interface ManifestIo {
   readonly hostEnv: Readonly<Record<string, string>>;
   /** Absolute; what `~` stands for. */
   readonly homeDir: string;
+  /** Whether a backend can be used here, as far as files tell. Never throws. Absent: every one counts as available. */
+  backendAvailable?(name: BackendName): BackendAvailable;
 }
 
 /** The real machine, with the environment of whoever asked. */
 export function nodeManifestIo(hostEnv: Readonly<Record<string, string>>): ManifestIo {
+  const homeDir = hostEnv['HOME'] ?? homedir();
   return {
     readFile: (path) => readFileSync(path),
     stat: (path) => statSync(path),
     hostEnv,
-    homeDir: hostEnv['HOME'] ?? homedir(),
+    homeDir,
+    backendAvailable: machineAvailability(hostEnv, homeDir),
   };
 }
 
@@ -33,8 +40,19 @@ export interface ReadProblem {
   readonly help?: string;
 }
 
-/** Reads a text file of at most 1 MiB; a byte order mark is dropped. Never throws. */
-export function readText(io: ManifestIo, path: string): Result<string, ReadProblem> {
+/** What is at a path, links followed; undefined where nothing is, or it may not be looked at. Never throws. */
+export function kindAt(io: ManifestIo, path: string): 'file' | 'folder' | 'other' | undefined {
+  try {
+    const stat = io.stat(path);
+    if (stat.isDirectory()) return 'folder';
+    return stat.isFile() ? 'file' : 'other';
+  } catch {
+    return undefined;
+  }
+}
+
+/** Reads a file of at most 1 MiB. Never throws. */
+export function readBytes(io: ManifestIo, path: string): Result<Buffer, ReadProblem> {
   let bytes: Buffer;
   try {
     const stat = io.stat(path);
@@ -44,7 +62,14 @@ export function readText(io: ManifestIo, path: string): Result<string, ReadProbl
   } catch (error) {
     return err(readFailure(path, error));
   }
-  if (bytes.length > MAX_BYTES) return err(tooLarge(path));
+  return bytes.length > MAX_BYTES ? err(tooLarge(path)) : ok(bytes);
+}
+
+/** Reads a text file of at most 1 MiB; a byte order mark is dropped. Never throws. */
+export function readText(io: ManifestIo, path: string): Result<string, ReadProblem> {
+  const read = readBytes(io, path);
+  if (!read.ok) return read;
+  const bytes = read.value;
   if (bytes.includes(0) || !isUtf8(bytes)) {
     return err({ code: 'not-text', message: `${path} is not a text file in UTF-8` });
   }

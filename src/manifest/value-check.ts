@@ -3,7 +3,7 @@ import { isSafePattern } from '../core/errors.ts';
 import { resolveShape, shape as manifestShape } from './generated/validator.js';
 import type { Shape } from './generated/validator.js';
 import type { ListNode, MapNode, Node, ScalarNode } from './node.ts';
-import { parsePortItem } from './port-forms.ts';
+import { parsePort } from './port-forms.ts';
 import { parseStatus } from './probe-forms.ts';
 import type { Report } from './report.ts';
 import { shapeBelow } from './shape.ts';
@@ -31,6 +31,10 @@ const CHECKS: Readonly<Record<string, Check>> = {
   logCheck: REGEX,
   status: STATUS,
   statuses: STATUS,
+  mode: {
+    code: 'bad-mode',
+    why: (text) => (/^[0-7]{3,4}$/.test(text) ? undefined : 'it is no mode'),
+  },
 };
 
 function reason(
@@ -60,13 +64,13 @@ function walk(node: Node, given: Shape, path: Path, report: Report): void {
     case 'list':
       if (shape.is === 'env' || path.at(-1) === 'labels') checkPairs(node, path, report);
       else if (path.at(-1) === 'exec' && shape.is === 'command') checkProbeCommand(node, path, report);
-      else if (path.at(-1) === 'ports' && shape.items !== undefined) checkPortList(node, path, report);
+      else if (shape.is === 'ports') checkPortList(node, path, report);
       for (const [index, item] of node.items.entries())
         walk(item, shape.items ?? {}, [...path, index], report);
       return;
     case 'map':
       if (shape.is === 'env') checkNames(node, path, report);
-      if (path.at(-1) === 'ports' && path.length > 1) checkPortNames(node, path, report);
+      if (shape.is === 'ports') checkPorts(node, path, report);
       for (const { key, value } of node.entries.values()) {
         if (!key.startsWith('x-') || shape.any !== undefined)
           walk(value, shapeBelow(shape, key, false), [...path, key], report);
@@ -140,8 +144,9 @@ function checkNames(node: MapNode, path: Path, report: Report): void {
   }
 }
 
-function checkPortNames(node: MapNode, path: Path, report: Report): void {
-  for (const { key, keyPlace } of node.entries.values()) {
+function checkPorts(node: MapNode, path: Path, report: Report): void {
+  for (const { key, keyPlace, value } of node.entries.values()) {
+    checkPort(value, 'named', [...path, key], report);
     if (/^[a-zA-Z0-9][a-zA-Z0-9_-]{0,62}$/.test(key)) continue;
     report.error('bad-port-name', keyPlace, `a name in ${subject(path)} cannot be used`, {
       note: 'use letters, digits, `_` and `-`, at most 63',
@@ -151,12 +156,20 @@ function checkPortNames(node: MapNode, path: Path, report: Report): void {
 }
 
 function checkPortList(node: ListNode, path: Path, report: Report): void {
-  for (const [index, item] of node.items.entries()) {
-    if (item.kind !== 'scalar' || item.tag === 'reset' || item.text !== undefined) continue;
-    if (typeof item.value !== 'string' && typeof item.value !== 'number') continue;
-    const parsed = parsePortItem(String(item.value));
-    if (parsed.ok) continue;
-    const { code, message, note } = parsed.error;
-    report.error(code, item.place, `${subject([...path, index])} ${message}`, { note, same: '' });
-  }
+  for (const [index, item] of node.items.entries()) checkPort(item, 'listed', [...path, index], report);
 }
+
+/** Whether it is a port at all; what a backend makes of it is looked at once that is chosen. */
+function checkPort(item: Node, as: 'named' | 'listed', path: Path, report: Report): void {
+  if (item.kind !== 'scalar' || item.tag === 'reset' || item.text !== undefined) return;
+  // The schema has told of a name's number, and of a text that has nothing of a port.
+  const isText = typeof item.value === 'string' && (as === 'listed' || NAMED_PORT.test(item.value));
+  if (!isText && (as === 'named' || typeof item.value !== 'number')) return;
+  const parsed = parsePort(String(item.value), as);
+  if (parsed.ok) return;
+  const { code, message, note } = parsed.error;
+  report.error(code, item.place, `${subject(path)} ${message}`, { note, same: '' });
+}
+
+/** As in the schema, under `port`. */
+const NAMED_PORT = /^(?:auto|(?:[^/]*:)?[0-9]+(?:\/(?:tcp|udp))?)$/;

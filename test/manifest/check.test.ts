@@ -96,9 +96,12 @@ describe('one mistake yields one diagnostic that says what was expected', () => 
     ['availability: {}', 'unknown-key', /`availability`/, /Setpoint calls this `restart: /],
     ['stop: {signal: SIGTRM}', 'bad-signal', /SIGTRM/, /did you mean `SIGTERM`\?/],
     ['stop: {grase: 1s}', 'unknown-key', /`grase` in `stop` of service `web`/, /did you mean `grace`\?/],
-    ['backend: docker', 'unsupported-backend', /not supported by this version/, /^expected `auto`/],
+    ['backend: docker', 'missing-key', /runs on docker, but has no `image`/, /^expected one of them/],
+    ['backend: container', 'bad-value', /`container`/, /did you mean `docker`\?/],
     ['backend: nativ', 'bad-value', /`nativ`/, /did you mean `native`\?/],
-    ['image: redis', 'unknown-key', /unknown key `image`/, /not supported by this version/],
+    ['container_name: redis', 'unknown-key', /unknown key `container_name`/, /this is not supported: /],
+    ['volumes: [".:/x"]', 'unknown-key', /unknown key `volumes`/, /did you mean `mounts`\?/],
+    ['networks: [x]', 'unknown-key', /unknown key `networks`/, /did you mean `docker: {networks: ...}`\?/],
     ['environment: {}', 'unknown-key', /`environment`/, /did you mean `env`\?/],
     ['depends_on: [web]', 'self-dependency', /depends on itself/, undefined],
     ['depends_on: [wob]', 'unknown-service', /unknown service `wob`/, /did you mean `web`\?/],
@@ -163,7 +166,8 @@ describe('one mistake yields one diagnostic that says what was expected', () => 
     expect(one('service: {}')).toHaveLength(2);
     expect(one('name: x')).toEqual(['no-services: the manifest has no `services`']);
     expect(one('services: []')).toEqual(['wrong-type: `services` is an empty list']);
-    expect(one('services: {}\nsecrets: {}')).toEqual(['unknown-key: unknown key `secrets`']);
+    expect(one('services: {}\nconfigs: {}')).toEqual(['unknown-key: unknown key `configs`']);
+    expect(one('services: {}\nsecrets: {}')).toEqual([]);
     expect(one('services: {}')).toEqual([]);
   });
 });

@@ -163,7 +163,7 @@ describe('one mistake in a probe yields one diagnostic that says what was expect
     ['ready: {}', 'missing-key', /`ready` of service `web` does not say what to look at/, /`log`, `notify`/],
     ['live: {interval: 1s}', 'missing-key', /`live` of service `web`/, /`exec`, `http`, `tcp`, `notify`/],
     ['ready:', 'wrong-type', /`ready` in service `web` is empty/, /one of `exec`/],
-    ['ready: tcp', 'wrong-type', /`ready` in service `web` is a text/, /one of `exec`/],
+    ['ready: tcp', 'bad-value', /`tcp` is not valid for `ready`/, /one of `exec`/],
     ['ready: {exec: a, tcp: 1}', 'conflicting-keys', /looks at two things, `exec` and `tcp`/, /does one of/],
     ['live: {log: x}', 'bad-probe', /`live.log` of service `web`/, /`ready` only/],
     ['ready: {notify: false}', 'bad-value', /`false` is not valid for `ready.notify`/, /expected `true`/],

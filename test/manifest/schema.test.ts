@@ -67,7 +67,117 @@ include:
 redact: [X]
 shutdown:
   timeout: 1s
+secrets:
+  one:
+    file: secret.txt
+  two:
+    env: SECRET
+volumes:
+  data:
+    name: all-data
+    driver: local
+    driver_opts: {type: none}
+    labels: {a: b}
+  theirs:
+    external: true
+networks:
+  inner:
+    name: all-inner
+    driver: bridge
+    driver_opts: {a: b}
+    internal: true
+    labels: {a: b}
+  theirs:
+    external: true
 services:
+  box:
+    image: all
+    build:
+      context: .
+      dockerfile: Dockerfile
+      args: {A: b}
+      target: last
+      labels: {a: b}
+      tags: [other]
+      platform: linux/amd64
+      no_cache: true
+    entrypoint: [x]
+    ports:
+      edge:
+        target: 80
+        published: 8081
+        host_ip: 127.0.0.1
+        protocol: tcp
+    ready: healthcheck
+    live:
+      healthcheck: true
+    mounts:
+      - type: bind
+        source: .
+        target: /x
+        read_only: true
+        optional: true
+      - type: tmpfs
+        target: /y
+        size: 1MiB
+        mode: '1777'
+    secrets:
+      - source: two
+        env: TWO
+    rollback: true
+    docker:
+      pull: always
+      labels: {a: b}
+      cap_add: [CHOWN]
+      cap_drop: [ALL]
+      user: root
+      networks: [inner]
+      extra_hosts: {a: host-gateway}
+      workspace: .
+      hide_git: true
+      netrc: secret.txt
+      gitconfig: true
+      max_containers: 5
+      platform: linux/amd64
+      init: true
+      read_only: true
+      shm_size: 1MiB
+      healthcheck:
+        test: x
+        interval: 1s
+        timeout: 1s
+        retries: 1
+        start_period: 1s
+  wide:
+    docker:
+      image: all
+      entrypoint: [x]
+      network_mode: host
+      privileged: true
+      pid: host
+    replicas: 1
+    backend_order: [docker, native]
+    ports:
+      - target: 90
+        name: other
+  built:
+    docker:
+      build: .
+      healthcheck:
+        disable: true
+  flaky:
+    command: x
+    nix:
+      flake: .
+      shell: default
+      cache_dir: .
+      impure: true
+    nice: 1
+    sandbox:
+      network: true
+      read: [.]
+      write: [.]
+      profile: strict
   dep:
     command: x
     ports: {main: 1}
@@ -215,11 +325,23 @@ describe('the loader', () => {
       return value;
     };
     const result = load(EVERYTHING, {
-      files: { '/p/other.yaml': 'services: {}', '/p/a.env': '', '/p/bin': null },
+      files: {
+        '/p/other.yaml': 'services: {}',
+        '/p/a.env': '',
+        '/p/bin': null,
+        '/p/secret.txt': 'hunter2',
+        '/p/Dockerfile': '',
+        '/p/flake.nix': '',
+        '/home/ada/.gitconfig': '',
+      },
+      hostEnv: { SECRET: 'hunter3' },
       profiles: ['p'],
     });
     Map.prototype.get = original as typeof Map.prototype.get;
-    expect(result.diagnostics).toEqual([]);
+    expect(result.diagnostics.map(({ severity, code }) => `${severity} ${code}`)).toEqual([
+      'warning wide-open',
+      'warning wide-open',
+    ]);
     return touched;
   }
 
@@ -229,7 +351,8 @@ describe('the loader', () => {
       return key === undefined ? [] : [`${index + 1} ${key}`];
     });
     // Names that people choose, as opposed to keys of the schema.
-    const chosen = ['dep', 'page', 'all', 'x-untouched'];
+    const services = ['box', 'wide', 'built', 'flaky', 'dep', 'page', 'all'];
+    const chosen = [...services, 'x-untouched', 'one', 'two', 'data', 'theirs', 'inner', 'edge'];
     const keys = written.filter((entry) => !chosen.includes(entry.split(' ')[1] ?? ''));
     const touched = touchedKeys();
     expect(keys.filter((entry) => !touched.has(entry))).toEqual([]);
