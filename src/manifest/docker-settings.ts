@@ -303,7 +303,8 @@ function hostFiles(
 function warnOfWideOpen(docker: Node | undefined, { service: { id }, reader }: DockerScope): void {
   const warn = (key: 'privileged' | 'pid', message: string, note: string): void => {
     const node = child<Docker>(docker, key);
-    if (node === undefined || reader.boolean(node) === false) return;
+    const asked = key === 'pid' ? reader.string(node) === 'host' : reader.boolean(node) === true;
+    if (node === undefined || !asked) return;
     reader.report.warning('wide-open', node.place, message, { note, same: '' });
   };
   warn(

@@ -33,8 +33,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   statuses: STATUS,
   mode: {
     code: 'bad-mode',
-    why: (text) =>
-      /^[0-7]{3,4}$/.test(text) ? undefined : 'expected three or four octal digits such as 1777',
+    why: (text) => (/^[0-7]{3,4}$/.test(text) ? undefined : 'it is no mode'),
   },
 };
 
