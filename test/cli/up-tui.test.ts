@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { PlanStep } from '../../src/core/plan-view.ts';
 import type { TuiEnd, TuiOptions } from '../../src/tui/tui.ts';
 import { EXIT } from '../../src/cli/exit-status.ts';
 import { FakeDaemon, Feed, NOW, project, run, running, service, type Ran } from './fake.ts';
@@ -13,6 +14,16 @@ interface Shown {
   readonly daemon: FakeDaemon;
 }
 
+const STEP: PlanStep = {
+  id: 'replace:web.1',
+  action: 'replace',
+  service: 'web',
+  instance: 'web.1',
+  causes: [{ kind: 'changed', fields: [{ field: 'env.PORT', from: '"1"', to: '"2"' }] }],
+  after: [],
+  backend: 'native',
+};
+
 /** `up` on a terminal, on a project that is `before`; the TUI ends like that. */
 async function up(
   end: TuiEnd,
@@ -20,6 +31,7 @@ async function up(
     readonly before?: 'idle' | 'up';
     readonly args?: readonly string[];
     readonly keyboard?: false;
+    readonly changed?: true;
   } = {},
 ): Promise<Shown> {
   const daemon = new FakeDaemon(options.before === 'up' ? UP : project([], { phase: 'idle' }));
@@ -29,7 +41,7 @@ async function up(
       project: 'shop',
       manifest: 'setpoint.yaml',
       serviceCount: 2,
-      steps: [],
+      steps: options.changed === true ? [STEP] : [],
       order: [],
       drift: false,
     };
@@ -82,6 +94,12 @@ describe('up on a terminal', () => {
     const { asked, daemon } = await up({ kind: 'detached', last: UP }, { before: 'up' });
     expect(asked[0]).not.toHaveProperty('lease');
     expect(daemon.asked).toEqual(['apply']);
+  });
+
+  test('opens with what the apply has done, and why', async () => {
+    const { asked, ran } = await up({ kind: 'detached', last: UP }, { before: 'up', changed: true });
+    expect(asked[0]?.opening).toBe('web: replaced: env.PORT "1" -> "2"');
+    expect(ran.out).toContain('web: replaced: env.PORT "1" -> "2"');
   });
 
   test('says what was stopped and what had failed', async () => {
