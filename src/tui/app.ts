@@ -139,13 +139,23 @@ export class App {
     };
     stdin.on('data', data).on('end', hangUp).on('error', hangUp);
     stdout.on('resize', resize).on('error', hangUp);
-    process.on('SIGTERM', terminate).on('SIGHUP', hangUp).on('SIGINT', interrupt).on('SIGCONT', goOn);
+    process
+      .on('SIGTERM', terminate)
+      .on('SIGQUIT', terminate)
+      .on('SIGHUP', hangUp)
+      .on('SIGINT', interrupt)
+      .on('SIGCONT', goOn);
     // Before anything is said of a crash, so that it can be read.
     process.on('exit', restore).on('uncaughtExceptionMonitor', restore);
     return () => {
       stdin.off('data', data).off('end', hangUp).off('error', hangUp);
       stdout.off('resize', resize).off('error', hangUp);
-      process.off('SIGTERM', terminate).off('SIGHUP', hangUp).off('SIGINT', interrupt).off('SIGCONT', goOn);
+      process
+        .off('SIGTERM', terminate)
+        .off('SIGQUIT', terminate)
+        .off('SIGHUP', hangUp)
+        .off('SIGINT', interrupt)
+        .off('SIGCONT', goOn);
       process.off('exit', restore).off('uncaughtExceptionMonitor', restore);
       restore();
       stdin.pause();

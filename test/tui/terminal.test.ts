@@ -282,6 +282,11 @@ test(
     process.kill(tuiPid(project), 'SIGTERM');
     await terminal.ended();
     expect(terminal.isAlternate()).toBe(false);
+    terminal.run('setpoint tui');
+    await terminal.shows(/┌ services/);
+    process.kill(tuiPid(project), 'SIGQUIT');
+    await terminal.ended();
+    expect(terminal.isAlternate()).toBe(false);
     terminal.run('stty -a');
     expect(await terminal.shows(/^status=0$/m)).toMatch(/(?<!-)\bicanon\b/);
     terminal.run('setpoint tui');

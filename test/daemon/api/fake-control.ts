@@ -147,7 +147,7 @@ export class FakeControl implements Control {
   }
 
   review(request: ReviewRequest) {
-    return this.#answer<void>(['review', request], undefined);
+    return this.#answer<undefined>(['review', request], undefined);
   }
 
   act(request: ActionRequest) {
