@@ -48,7 +48,9 @@ export function secretsOf({ id, node }: RawService, scope: SecretScope): GivenSe
     const known = resources.nodes.secrets;
     if (!known.has(name)) {
       reader.report.error('unknown-secret', place, `unknown secret \`${name}\` in service \`${id}\``, {
-        note: didYouMean(name, known.keys()) ?? 'there is none of that name under `secrets` at the top level',
+        note:
+          (reader.report.full ? undefined : didYouMean(name, known.keys())) ??
+          'there is none of that name under `secrets` at the top level',
         same: '',
       });
     }
