@@ -10,6 +10,7 @@ import { labelsOf } from './pairs.ts';
 import { child, itemsOf } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { ProjectResources } from './resources.ts';
+import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
 import { kindAt } from './source.ts';
 import type { ManifestIo } from './source.ts';
@@ -121,7 +122,10 @@ function workdirOf({ service, reader }: DockerScope): string | undefined {
   const message = `\`cwd\` of service \`${service.id}\` is relative, but it is a folder inside the container`;
   reader.report.error('bad-cwd', node.place, message, {
     note: 'expected an absolute path',
-    help: 'leave it out where the folder of the image is meant; `docker: {workspace: .}` mounts a folder and works in it',
+    help:
+      statedAt(service, 'cwd') === undefined
+        ? `it comes from \`defaults\`; \`cwd: !reset null\` in \`${service.id}\` takes it back`
+        : 'leave it out where the folder of the image is meant; `docker: {workspace: .}` mounts a folder and works in it',
     same: '',
   });
   return undefined;
