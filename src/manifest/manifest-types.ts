@@ -181,8 +181,150 @@ export interface Service {
    * Backends in the order of preference: the first one that the service is written for and that is available on this machine runs it. The choice and its reason are shown by `plan`.
    *
    * @minItems 1
+   * @maxItems 16
    */
-  backend_order?: [ConcreteBackend, ...ConcreteBackend[]];
+  backend_order?:
+    | [ConcreteBackend]
+    | [ConcreteBackend, ConcreteBackend]
+    | [ConcreteBackend, ConcreteBackend, ConcreteBackend]
+    | [ConcreteBackend, ConcreteBackend, ConcreteBackend, ConcreteBackend]
+    | [ConcreteBackend, ConcreteBackend, ConcreteBackend, ConcreteBackend, ConcreteBackend]
+    | [ConcreteBackend, ConcreteBackend, ConcreteBackend, ConcreteBackend, ConcreteBackend, ConcreteBackend]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ];
   /**
    * The image of the container. The service runs on the backend docker, unless `backend` says otherwise.
    */

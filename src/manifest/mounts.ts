@@ -263,7 +263,7 @@ function checkVolume(
       `unknown volume \`${source}\` in \`mounts\` of service \`${id}\``,
       {
         note:
-          didYouMean(source, resources.volumes.keys()) ??
+          (reader.report.full ? undefined : didYouMean(source, resources.volumes.keys())) ??
           `expected \`volumes: {${source}: }\` at the top level`,
         help: `write \`./${source}\` where a folder beside this file is meant`,
         same: '',

@@ -33,11 +33,11 @@ describe('the choice of a backend', () => {
     ],
     [
       '{command: x, backend_order: [docker, nix, native]}',
-      'nix: backend_order: docker has no `image` and no `build`; so nix',
+      'nix: backend_order: docker has no `image` and no `build`, so nix',
     ],
     [
       '{image: x, backend_order: [native, docker]}',
-      'docker: backend_order: native has no `command`; so docker',
+      'docker: backend_order: native has no `command`, so docker',
     ],
   ])('%s', (body, expected) => {
     expect(chosen(body)).toBe(expected);
@@ -50,17 +50,17 @@ describe('the choice of a backend', () => {
       'docker: backend_order: docker comes first, and docker was found',
     );
     expect(chosen(body, { missing })).toBe(
-      'nix: backend_order: docker is not available (no engine at /var/run/docker.sock); so nix',
+      'nix: backend_order: docker is not available (no engine at /var/run/docker.sock), so nix',
     );
     expect(chosen(body, { missing: { ...missing, nix: 'there is no nix on the PATH' } })).toBe(
-      'native: backend_order: docker is not available (no engine at /var/run/docker.sock); nix is not available (there is no nix on the PATH); so native',
+      'native: backend_order: docker is not available (no engine at /var/run/docker.sock), nix is not available (there is no nix on the PATH), so native',
     );
   });
 
   test('nix needs a flake, which is looked for', () => {
     const { project, looked } = load(web('{command: x, backend_order: [nix, native]}'));
     expect(project?.services[0]?.backendReason).toBe(
-      'backend_order: nix has no `nix` and no flake.nix; so native',
+      'backend_order: nix has no `nix` and no flake.nix, so native',
     );
     expect(looked).toContain('/p/flake.nix');
   });

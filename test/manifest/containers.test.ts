@@ -521,6 +521,13 @@ describe('one mistake in a container yields one diagnostic that says what was ex
     expect(told(`mounts: ${form}`, 'volumes: {data: }\n')).toEqual([expected]);
   });
 
+  test('a working directory among the defaults is refused with the way out', () => {
+    const { diagnostics } = load('defaults: {cwd: ./data}\nservices: {box: {image: x}}', { files: FILES });
+    expect(toldBy(diagnostics)).toEqual([
+      'error bad-cwd 1:17: `cwd` of service `box` is relative, but it is a folder inside the container (expected an absolute path) [it comes from `defaults`; `cwd: !reset null` in `box` takes it back]',
+    ]);
+  });
+
   test('a mounted socket of the engine gets a warning', () => {
     const { diagnostics } = load(box('mounts: ["/var/run/docker.sock:/var/run/docker.sock"]'), {
       files: { '/var/run/docker.sock': '' },

@@ -199,6 +199,44 @@ services:
     limits: {core_size: 0, cpu_time: 10s}
 `;
 
+describe('many things at once take no time', () => {
+  const many = (count: number, item: (at: number) => string) =>
+    Array.from({ length: count }, (_, at) => item(at)).join(', ');
+
+  test.each([
+    ['ranges of ports', `services: {a: {image: x, ports: [${many(60_000, () => '"1-1000"')}]}}`],
+    [
+      'ranges of ports of a process',
+      `services: {a: {command: x, ports: [${many(60_000, () => '"1-1000"')}]}}`,
+    ],
+    [
+      'unknown networks',
+      `services: {a: {image: x, docker: {networks: [${many(40_000, (at) => `n${at}`)}]}}}`,
+    ],
+    [
+      'unknown secrets',
+      `secrets: {${many(5_000, (at) => `s${at}: {file: x}`)}}\nservices: {a: {image: x, secrets: [${many(40_000, (at) => `t${at}`)}]}}`,
+    ],
+    [
+      'unknown volumes',
+      `volumes: {${many(5_000, (at) => `s${at}: `)}}\nservices: {a: {image: x, mounts: [${many(30_000, (at) => `"t${at}:/${at}"`)}]}}`,
+    ],
+    ['backends by preference', `services: {a: {command: x, backend_order: [${many(90_000, () => 'nix')}]}}`],
+    [
+      'containers in a row',
+      `services: {${many(4_000, (at) => `s${at}: {image: x, docker: {network_mode: "service:s${at + 1}"}, ports: {p: {target: 1, published: false}}, env: {A: "\${services.s${at + 1}.ports.p}"}}`)}}`,
+    ],
+  ])(
+    '%s',
+    (_name, text) => {
+      const { diagnostics } = load(text);
+      expect(diagnostics.length).toBeLessThan(600);
+      expect(diagnostics.some(({ severity }) => severity === 'error')).toBe(true);
+    },
+    20_000,
+  );
+});
+
 describe('whatever is fed in', () => {
   const answer = (content: string | Buffer) => {
     const io = memoryIo({ '/p/setpoint.yaml': content, '/p': null });

@@ -87,7 +87,7 @@ services:
     [
       '[other]',
       undefined,
-      'error unknown-secret 2:40: unknown secret `other` in service `web` (expected `secrets: {other: {file: ...}}` at the top level)',
+      'error unknown-secret 2:40: unknown secret `other` in service `web` (there is none of that name under `secrets` at the top level)',
     ],
     [
       '[pw]',
