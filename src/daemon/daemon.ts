@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { dirname } from 'node:path';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { createNativeBackend } from '../backends/native/native-backend.ts';
 import { createCommandRunner } from '../backends/native/commands.ts';
 import { createOomCounter } from '../backends/native/oom.ts';
 import { findFreePort } from '../backends/native/ports.ts';
+import { createEncloser } from '../backends/sandbox/enclosure.ts';
 import { API_VERSION, type DaemonInfo } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
 import { err, ok, type Result } from '../core/result.ts';
@@ -126,28 +128,42 @@ async function compose(
   const load: Load = (request, hostEnv) => loadWith(request, hostEnv, record.salt);
   const failpoint = failpointOf(process.env['SETPOINT_FAILPOINT']);
   const oomCounter = createOomCounter();
-  const backend = createBackends({
-    native: createNativeBackend({
-      umask: callersUmask,
-      oomCounter,
-      ...(failpoint === undefined ? {} : { failpoint }),
+  const commands = createCommandRunner(callersUmask);
+  const warn = (message: string): void => {
+    store.append({ type: 'warning', message }, {});
+  };
+  const native = createNativeBackend({
+    umask: callersUmask,
+    oomCounter,
+    // Nobody in a sandbox commands a daemon, or reads what one keeps of other services: all of them have these folders.
+    encloser: createEncloser({
+      env: process.env,
+      hidden: [dirname(paths.socketPath), dirname(paths.stateDir)],
     }),
+    ...(failpoint === undefined ? {} : { failpoint }),
+  });
+  const backend = createBackends({
+    native,
     docker: async () => {
       const { createDockerBackend } = await import('../backends/docker/docker-backend.ts');
       return createDockerBackend({
         env: options.env,
         stateDir: paths.stateDir,
-        onWarning: (message) => store.append({ type: 'warning', message }, {}),
+        onWarning: warn,
       });
     },
-    nix: () => Promise.reject(new Error('it is not put together with the rest yet')),
+    nix: async () => {
+      const { createNixBackend } = await import('../backends/nix/nix-backend.ts');
+      const { XDG_CACHE_HOME: cache, HOME: home = homedir() } = options.env;
+      const cacheRoot = join(cache ?? join(home, '.cache'), 'setpoint');
+      return createNixBackend({ native, commands, env: options.env, cacheRoot, onWarning: warn });
+    },
     used: () => engine.record.backends ?? [],
   });
   const logs = createLogStore({
     stateDir: paths.stateDir,
-    onWarning: (message) => store.append({ type: 'warning', message }, {}),
+    onWarning: warn,
   });
-  const commands = createCommandRunner(callersUmask);
   const engine: Engine = new Engine(
     {
       clock: systemClock,
