@@ -3,9 +3,9 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createNativeBackend } from '../backends/native/native-backend.ts';
 import { createCommandRunner } from '../backends/native/commands.ts';
+import { createEncloser } from '../backends/sandbox/enclosure.ts';
 import { createOomCounter } from '../backends/native/oom.ts';
 import { findFreePort } from '../backends/native/ports.ts';
-import { createEncloser } from '../backends/sandbox/enclosure.ts';
 import { API_VERSION, type DaemonInfo } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
 import { err, ok, type Result } from '../core/result.ts';
@@ -48,6 +48,12 @@ export interface RunningDaemon {
   shutdown(reason: string, level: 0 | 1 | 2): void;
   /** Takes the manifest up again, whether it was edited or not. */
   reload(): void;
+}
+
+/** Of the XDG Base Directory Specification: what can be made again. */
+function cacheFolder(env: Env): string {
+  const given = env['XDG_CACHE_HOME'];
+  return join(given?.startsWith('/') === true ? given : join(env['HOME'] ?? homedir(), '.cache'), 'setpoint');
 }
 
 /** How often the daemon looks whether its socket is still there: without it nobody could reach it, or replace it. */
@@ -98,7 +104,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Result<Runnin
     stateDir: paths.stateDir,
   };
   store.append({ type: 'daemon-started', pid: info.pid, version: info.version }, {});
-  return compose(options, { info, store, listeners, loadWith, callersUmask }, () => {
+  const { fd: fence } = lock.value;
+  return compose(options, { info, store, listeners, loadWith, callersUmask, fence }, () => {
     opened.value.close();
     lock.value.release();
   });
@@ -115,11 +122,13 @@ interface Parts {
   readonly loadWith: (request: LoadRequest, hostEnv: Env, salt: string) => Loaded;
   /** The daemon's own files are for its owner alone; what services make is the caller's business. */
   readonly callersUmask: number;
+  /** Descriptor of the project's lock. */
+  readonly fence: number;
 }
 
 async function compose(
   options: DaemonOptions,
-  { info, store, listeners, loadWith, callersUmask }: Parts,
+  { info, store, listeners, loadWith, callersUmask, fence }: Parts,
   unlock: () => void,
 ): Promise<Result<RunningDaemon, StartFailed>> {
   const { paths } = options;
@@ -135,6 +144,7 @@ async function compose(
   const native = createNativeBackend({
     umask: callersUmask,
     oomCounter,
+    fence,
     // Nobody in a sandbox commands a daemon, or reads what one keeps of other services: all of them have these folders.
     encloser: createEncloser({
       env: process.env,
@@ -154,8 +164,7 @@ async function compose(
     },
     nix: async () => {
       const { createNixBackend } = await import('../backends/nix/nix-backend.ts');
-      const { XDG_CACHE_HOME: cache, HOME: home = homedir() } = options.env;
-      const cacheRoot = join(cache ?? join(home, '.cache'), 'setpoint');
+      const cacheRoot = cacheFolder(options.env);
       return createNixBackend({ native, commands, env: options.env, cacheRoot, onWarning: warn });
     },
     used: () => engine.record.backends ?? [],

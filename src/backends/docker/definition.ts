@@ -10,6 +10,7 @@ import {
   ownerLabels,
   volumeOf,
 } from './names.ts';
+import { SECRETS_DIR } from './secret-files.ts';
 
 /** Where the workspace is, seen from inside. */
 export const WORKSPACE = '/workspace';
@@ -29,6 +30,8 @@ export interface HostFacts {
   readonly git: Readonly<Record<string, 'folder' | 'file'>>;
   /** Targets of optional mounts whose source is not there. */
   readonly absent: readonly string[];
+  /** The folder of the host with the secrets that are given as files. */
+  readonly secrets?: string;
   /** The image to run, by id or name, where it is not the one the launch names. */
   readonly image?: string;
 }
@@ -74,11 +77,11 @@ export function containerDefinition(
     Image: image,
     Entrypoint: list(docker.entrypoint),
     Cmd: list(docker.command ?? (launch.argv.length > 0 ? launch.argv : undefined)),
-    Env: environment(launch.declaredEnv),
+    Env: environment(launch),
     User: launch.user,
     WorkingDir: workdir,
     Labels: sorted({ ...docker.labels, ...identity(ids) }),
-    ExposedPorts: orNothing(sorted(Object.fromEntries(docker.ports.map((port) => [portKey(port), {}])))),
+    ExposedPorts: exposedPorts(docker),
     Healthcheck: docker.healthcheck === undefined ? undefined : health(docker.healthcheck),
     StopSignal: launch.stop.signal,
     StopTimeout: Math.ceil(launch.stop.graceMs / 1000),
@@ -145,6 +148,9 @@ function mountsOf(launch: ConcreteLaunch, docker: ConcreteDocker, facts: HostFac
   const all = allMounts(launch)
     .filter((mount) => !(mount.type === 'bind' && mount.optional && absent.has(mount.target)))
     .map((mount) => mountSettings(mount, launch));
+  if (facts.secrets !== undefined) {
+    all.push({ Type: 'bind', Source: facts.secrets, Target: SECRETS_DIR, ReadOnly: true });
+  }
   if (docker.hideGit) {
     for (const [target, kind] of Object.entries(facts.git)) all.push(mask(target, kind));
   }
@@ -210,6 +216,12 @@ function mountSettings(mount: Mount, { project, resources }: ConcreteLaunch): Mo
   }
 }
 
+/** Of a container in another one's network there is nothing to expose: the engine refuses to. */
+function exposedPorts({ ports, networkMode = '' }: ConcreteDocker): Record<string, object> | undefined {
+  if (/^(container|service):/.test(networkMode)) return undefined;
+  return orNothing(sorted(Object.fromEntries(ports.map((port) => [portKey(port), {}]))));
+}
+
 function portKey({ container, protocol }: ContainerPort): string {
   return `${container}/${protocol}`;
 }
@@ -247,7 +259,8 @@ function ulimits(limits: Limits): HostConfig['Ulimits'] {
   return found.length === 0 ? undefined : found.sort((a, b) => (a.Name < b.Name ? -1 : 1));
 }
 
-function environment(env: Readonly<Record<string, string>>): string[] | undefined {
+function environment({ declaredEnv, secrets = [] }: ConcreteLaunch): string[] | undefined {
+  const env = secrets.length === 0 ? declaredEnv : { ...declaredEnv, SETPOINT_SECRETS_DIR: SECRETS_DIR };
   const entries = Object.entries(sorted(env)).map(([name, value]) => `${name}=${value}`);
   return entries.length === 0 ? undefined : entries;
 }

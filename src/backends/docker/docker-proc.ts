@@ -1,12 +1,20 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerInspectInfo } from './dockerode.ts';
-import type { Exit } from '../../core/exit.ts';
-import { ok } from '../../core/result.ts';
-import type { ExecOptions, Proc, UnitMember, UnitStats } from '../../ports/backend.ts';
+import type { Exit, StartFailure } from '../../core/exit.ts';
+import { err, ok, type Result } from '../../core/result.ts';
+import type {
+  ExecOptions,
+  ExecRequest,
+  ExecSession,
+  Proc,
+  UnitMember,
+  UnitStats,
+} from '../../ports/backend.ts';
 import type { CommandResult } from '../../ports/commands.ts';
 import { removeContainer } from './cleanup.ts';
 import type { Engine, EngineResult } from './engine.ts';
 import { execIn } from './exec.ts';
+import { openExec } from './exec-session.ts';
 import { exitOf } from './exits.ts';
 import { ObservedHealth } from './health.ts';
 import { ContainerInput } from './input.ts';
@@ -14,6 +22,7 @@ import { ObservedKnowledge } from './knowledge.ts';
 import { LogPump } from './log-pump.ts';
 import { LABELS } from './names.ts';
 import type { RunFile } from './run-file.ts';
+import { removeSecrets } from './secret-files.ts';
 import { parseStats, parseTop } from './stats.ts';
 
 export interface DockerProcOptions {
@@ -21,6 +30,7 @@ export interface DockerProcOptions {
   readonly engine: Engine;
   /** Undefined where an earlier daemon's was lost: then nothing is known of the output. */
   readonly file: RunFile | undefined;
+  readonly instanceDir: string;
   /** The container's id, where it is known; else it is found by its label. */
   readonly container?: string;
   /** Signals that are known to have been sent already. */
@@ -151,6 +161,14 @@ export class DockerProc implements Proc {
     return execIn(this.#engine, container, argv, options);
   }
 
+  async openExec(request: ExecRequest): Promise<Result<ExecSession, StartFailure>> {
+    const container = this.#container;
+    if (this.#over || container === undefined) {
+      return err({ code: 'other', message: 'the container does not run' });
+    }
+    return openExec(this.#engine, container, request);
+  }
+
   /** Lets go of the container: nothing is followed any more, and neither `exited` nor `gone` resolves. */
   close(): void {
     this.#closed.abort();
@@ -176,6 +194,7 @@ export class DockerProc implements Proc {
     this.#looked();
     exited(exit);
     if (isNoted) await this.#remove();
+    this.#forgetSecrets();
     this.#release();
     gone();
   }
@@ -231,6 +250,7 @@ export class DockerProc implements Proc {
       if (Health !== undefined) this.#pollHealth();
       return undefined;
     }
+    if (OOMKilled) this.#options.onWarning('a process in its container was killed for lack of memory');
     const witnessed = !this.#mayBeUnseen || this.#waitedStatus !== undefined;
     return exitOf({ code: ExitCode, oomKilled: OOMKilled, witnessed, sent: this.#sent });
   }
@@ -315,6 +335,15 @@ export class DockerProc implements Proc {
       const why = error instanceof Error ? error.message : 'unknown';
       this.#options.onWarning(`its end could not be noted, so that its container is kept: ${why}`);
       return false;
+    }
+  }
+
+  #forgetSecrets(): void {
+    try {
+      removeSecrets(this.#options.instanceDir);
+    } catch (error) {
+      const why = error instanceof Error ? error.message : 'unknown';
+      this.#options.onWarning(`its secrets could not be removed: ${why}`);
     }
   }
 

@@ -3,9 +3,9 @@ import type { Duplex } from 'node:stream';
 import type { ExecOptions } from '../../ports/backend.ts';
 import type { CommandResult } from '../../ports/commands.ts';
 import type { Engine } from './engine.ts';
+import { FrameReader } from './frames.ts';
 
 const OUTPUT_LIMIT = 4096;
-const HEADER_BYTES = 8;
 /** By which the processes of one command are found among those of the container. */
 const MARK = 'SETPOINT_EXEC';
 
@@ -20,6 +20,11 @@ const KILL_MARKED = [
   'done 2>/dev/null; true',
 ].join(' ');
 
+/** A variable for the environment of one command, unlike that of any other. */
+export function newMark(): string {
+  return `${MARK}=${randomBytes(8).toString('hex')}`;
+}
+
 /** Runs a command beside the main process of a container. Never rejects. */
 export async function execIn(
   engine: Engine,
@@ -28,7 +33,7 @@ export async function execIn(
   options: ExecOptions,
 ): Promise<CommandResult> {
   if (options.signal?.aborted === true) return { kind: 'not-started', output: 'it was given up' };
-  const mark = `${MARK}=${randomBytes(8).toString('hex')}`;
+  const mark = newMark();
   const env = Object.entries(options.env).map(([name, value]) => `${name}=${value}`);
   const made = await engine.request((docker) =>
     docker.getContainer(container).exec({
@@ -101,8 +106,7 @@ class RunningExec {
 
 /** The last bytes of a stream of frames, both streams together; bounded whatever a frame's length. */
 export class FrameTail {
-  #header = Buffer.alloc(0);
-  #inFrame = 0;
+  readonly #frames = new FrameReader();
   #tail = Buffer.alloc(0);
 
   get text(): string {
@@ -110,25 +114,14 @@ export class FrameTail {
   }
 
   push(chunk: Buffer): void {
-    for (let at = 0; at < chunk.length;) {
-      if (this.#inFrame === 0) {
-        const missing = HEADER_BYTES - this.#header.length;
-        this.#header = Buffer.concat([this.#header, chunk.subarray(at, at + missing)]);
-        at += missing;
-        if (this.#header.length < HEADER_BYTES) return;
-        this.#inFrame = this.#header.readUInt32BE(4);
-        this.#header = Buffer.alloc(0);
-      } else {
-        const part = chunk.subarray(at, at + this.#inFrame);
-        this.#tail = Buffer.from(Buffer.concat([this.#tail, part]).subarray(-OUTPUT_LIMIT));
-        this.#inFrame -= part.length;
-        at += part.length;
-      }
+    for (const { data } of this.#frames.push(chunk)) {
+      this.#tail = Buffer.from(Buffer.concat([this.#tail, data]).subarray(-OUTPUT_LIMIT));
     }
   }
 }
 
-async function killMarked(engine: Engine, container: string, mark: string): Promise<boolean> {
+/** Ends what was started with a mark in its environment. Resolves with whether that could be done. Never rejects. */
+export async function killMarked(engine: Engine, container: string, mark: string): Promise<boolean> {
   const made = await engine.request((docker) =>
     docker.getContainer(container).exec({
       Cmd: ['/bin/sh', '-c', KILL_MARKED, 'sh', mark],

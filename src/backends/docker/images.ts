@@ -10,14 +10,9 @@ import { destroy, jsonLines } from './json-lines.ts';
 import { builtImageName, LABELS } from './names.ts';
 import { buildLines, PullProgress, reportedError } from './progress.ts';
 import { findAuth, type RegistryAuth, registryOf } from './registry.ts';
+import { SharedWork, type Wait } from './shared-work.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
-
-/** What somebody who waits for an image is told. */
-export interface Wait {
-  readonly progress: (text: string) => void;
-  readonly signal: AbortSignal;
-}
 
 interface Found {
   readonly id: string;
@@ -25,6 +20,7 @@ interface Found {
   readonly labels: Readonly<Record<string, string>>;
 }
 
+const GIVEN_UP = 'it was given up';
 const PROGRESS_EVERY_MS = 250;
 /** Last lines of a build that are told when it failed. */
 const TOLD_LINES = 8;
@@ -35,7 +31,7 @@ export class Images {
   readonly #engine: Engine;
   readonly #env: Env;
   readonly #digests = new FileDigests();
-  readonly #underWay = new Map<string, Promise<Result<string, StartFailure>>>();
+  readonly #underWay = new Map<string, SharedWork<Result<string, StartFailure>>>();
 
   constructor(engine: Engine, env: Env) {
     this.#engine = engine;
@@ -48,12 +44,19 @@ export class Images {
     const build = launch.docker?.build;
     const key = JSON.stringify([image, build ?? null, launch.docker?.pull, launch.docker?.platform ?? '']);
     const present = this.#underWay.get(key);
-    if (present !== undefined) return present;
-    const work =
-      build === undefined ? this.#pulled(launch, image, wait) : this.#built(launch, image, build, wait);
-    const shared = work.finally(() => this.#underWay.delete(key));
+    if (present?.isGivenUp === false) return present.join(wait);
+    const givenUp = build === undefined ? pullFailed : buildFailed;
+    const shared = new SharedWork<Result<string, StartFailure>>(
+      (all) =>
+        build === undefined ? this.#pulled(launch, image, all) : this.#built(launch, image, build, all),
+      () => err(givenUp(image, GIVEN_UP)),
+    );
     this.#underWay.set(key, shared);
-    return shared;
+    try {
+      return await shared.join(wait);
+    } finally {
+      if (this.#underWay.get(key) === shared && shared.isGivenUp) this.#underWay.delete(key);
+    }
   }
 
   /** Digest of what a build is made from; undefined where nothing is built, or its context cannot be read. */
@@ -183,7 +186,7 @@ export class Images {
     if (!opened.ok) {
       if (contextError !== undefined) return { code: 'build-failed', message: contextError.message };
       if (opened.error.kind !== 'refused') return startFailureOf(opened.error, `building ${image}`);
-      return buildFailed(image, signal.aborted ? 'it was given up' : opened.error.reason, []);
+      return buildFailed(image, signal.aborted ? GIVEN_UP : opened.error.reason, []);
     }
     const last: string[] = [];
     const told = new Told(progress);
@@ -273,7 +276,7 @@ async function follow(
   } finally {
     signal.removeEventListener('abort', giveUp);
   }
-  return signal.aborted ? 'it was given up' : error;
+  return signal.aborted ? GIVEN_UP : error;
 }
 
 function pullFailure(
@@ -282,7 +285,7 @@ function pullFailure(
   signal: AbortSignal,
 ): StartFailure {
   if (opened.error.kind !== 'refused') return startFailureOf(opened.error, `pulling ${image}`);
-  return pullFailed(image, signal.aborted ? 'it was given up' : opened.error.reason);
+  return pullFailed(image, signal.aborted ? GIVEN_UP : opened.error.reason);
 }
 
 function pullFailed(image: string, reason: string): StartFailure {
@@ -293,7 +296,7 @@ function pullFailed(image: string, reason: string): StartFailure {
   return { code: 'pull-failed', message: `${image} could not be pulled: ${reason.trim()}`, help };
 }
 
-function buildFailed(image: string, reason: string, last: readonly string[]): StartFailure {
+function buildFailed(image: string, reason: string, last: readonly string[] = []): StartFailure {
   const told = last.length === 0 ? '' : `; its last lines: ${last.join(' | ')}`;
   return { code: 'build-failed', message: `${image} could not be built: ${reason.trim()}${told}` };
 }

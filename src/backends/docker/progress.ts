@@ -3,7 +3,7 @@ import { asRecord } from './connection.ts';
 /** Follows the messages of a pull and says in one line how far it is. */
 export class PullProgress {
   readonly #image: string;
-  readonly #layers = new Map<string, { current: number; total: number; done: boolean }>();
+  readonly #layers = new Map<string, { current: number; total: number; done: boolean; again: boolean }>();
 
   constructor(image: string) {
     this.#image = image;
@@ -27,6 +27,7 @@ export class PullProgress {
       current: isDownload && typeof current === 'number' ? current : (layer?.current ?? 0),
       total: isDownload && typeof total === 'number' ? total : (layer?.total ?? 0),
       done: /^(pull complete|already exists)/i.test(status),
+      again: /^retrying/i.test(status),
     });
     return this.#line();
   }
@@ -37,7 +38,8 @@ export class PullProgress {
     const total = layers.reduce((sum, layer) => sum + layer.total, 0);
     const current = layers.reduce((sum, layer) => sum + (layer.done ? layer.total : layer.current), 0);
     const size = total === 0 ? '' : `, ${megabytes(current)} of ${megabytes(total)} MB`;
-    return `pulling ${this.#image}: ${done} of ${layers.length} layers${size}`;
+    const again = layers.some((layer) => layer.again) ? '; a download broke off and is tried again' : '';
+    return `pulling ${this.#image}: ${done} of ${layers.length} layers${size}${again}`;
   }
 }
 

@@ -28,6 +28,14 @@ export function explainRefusal(failure: EngineFailure, definition: ContainerCrea
   if (status === 404 && /no such image/i.test(reason)) {
     return { code: 'image-missing', message: `the image ${definition.Image ?? ''} is not on the engine` };
   }
+  const host = /^container:(.+)$/.exec(definition.HostConfig?.NetworkMode ?? '')?.[1];
+  if (host !== undefined && /no such container|join network of a non running container/i.test(reason)) {
+    return {
+      code: 'other',
+      message: `the container ${host}, whose network it is to share, does not run`,
+      help: 'name its service under `depends_on`, so that it is started first',
+    };
+  }
   if (
     /executable file not found|no such file or directory.*(exec|init)|exec:.*no such file or directory|stat .*: no such file or directory/i.test(
       reason,
@@ -41,7 +49,7 @@ export function explainRefusal(failure: EngineFailure, definition: ContainerCrea
   if (/unable to find (user|group)|no matching entries in passwd/i.test(reason)) {
     return { code: 'user-unavailable', message: `the image does not know that user: ${reason}` };
   }
-  if (/minimum memory limit|range of cpus|invalid.*(memory|ulimit|pids)/i.test(reason)) {
+  if (/minimum memory limit|range of cpus|setting rlimit|invalid.*(memory|ulimit|pids)/i.test(reason)) {
     return { code: 'limit-refused', message: `a limit is refused: ${reason}` };
   }
   if (/no space left on device|cannot allocate memory|resource temporarily unavailable/i.test(reason)) {

@@ -15,6 +15,7 @@ export function unsupportedByDocker(launch: ConcreteLaunch): readonly Unsupporte
   if (launch.socket !== undefined) refuse('socket', 'it is a path of the host; mount its folder instead');
   if (launch.notify !== undefined)
     refuse('notify', 'its socket is not there inside; use another kind of probe');
+  if (launch.nice !== undefined) refuse('nice', 'the engine has no setting for it; use `limits.cpus`');
   if (launch.sandbox !== undefined)
     refuse('sandbox', 'a container is one; see `cap_drop`, `read_only`, `networks`');
   if (launch.limits.address_space !== undefined) {
@@ -31,6 +32,9 @@ export function unsupportedByDocker(launch: ConcreteLaunch): readonly Unsupporte
     refuse('docker.networks', 'there is a `network_mode` beside it, and only one of the two can hold');
   }
   const mode = docker?.networkMode;
+  if (mode !== undefined && /^(container|service):/.test(mode) && docker?.extraHosts.length !== 0) {
+    refuse('docker.extra_hosts', `with the network mode ${mode} the hosts are those of the other container`);
+  }
   const published = docker?.ports.some((port) => port.host !== undefined) === true;
   if (published && mode !== undefined && /^(host|none|container:|service:)/.test(mode)) {
     refuse('ports', `with the network mode ${mode} nothing can be published`);

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import type { Limits } from '../../core/service.ts';
 import type { RunId } from '../../core/state.ts';
+import { BATCH_FDS } from './batch-spawner.ts';
 
 /** Environment variable that holds the run's id in all processes of a run: that is how they are found again. */
 export const COOKIE = 'SETPOINT_RUN';
@@ -64,12 +65,18 @@ function trappedSignals(): string {
  * - `$$` is the launcher's pid in a subshell, too. Of /proc/self/status it reads only the first lines, for shells read a
  *   byte at a time.
  * - The service runs in the foreground: in the background a shell makes it ignore SIGINT and SIGQUIT.
+ * - Made by a shell and not by the daemon (`batch-spawner.ts`), it first says that it is there, and lets go of the fence.
  * - Control groups are entered by the subshell, which becomes the service; the launcher stays outside.
  * - The shell reports a death by signal on its stderr (save SIGINT's and SIGPIPE's): so 137 and SIGKILL are told apart.
  */
 export function launcherScript(): string {
   return `main() {
   trap : ${trappedSignals()}
+  if [ -n "$5" ]
+  then
+    printf 'launcher %s %s\\n' "$1" "$$" 2>/dev/null >&${BATCH_FDS.announce}
+    exec ${BATCH_FDS.announce}>&- ${BATCH_FDS.fence}>&-
+  fi
   (
     if [ -r /proc/self/status ]
     then
@@ -80,7 +87,7 @@ export function launcherScript(): string {
     fi
     printf 'begun %s %s %s %s\\n' "$1" "$2" "$$" "$_setpoint_pid" >&2
     _setpoint_umask=$3 _setpoint_limits=$4
-    shift 4
+    shift 5
     while [ "$1" != -- ]; do
       printf 0 >"$1" || exit ${LIMIT_REFUSED}
       shift
@@ -113,6 +120,8 @@ interface LauncherArgs {
   readonly umask: string;
   /** As `ulimitWords` makes it. */
   readonly limits: string;
+  /** One of many that a shell makes at once: it announces itself. */
+  readonly announces?: boolean;
   /** Files of control groups that the service's process writes itself into. */
   readonly joins?: readonly string[];
   readonly argv: readonly string[];
@@ -120,8 +129,10 @@ interface LauncherArgs {
 
 /** The arguments of /bin/sh. */
 export function launcherArgs(args: LauncherArgs): string[] {
-  const { scriptPath, run, bootId, ownPids = false, umask, limits, joins = [], argv } = args;
-  return [scriptPath, run, ownPids ? bootId + OWN_PIDS : bootId, umask, limits, ...joins, '--', ...argv];
+  const { scriptPath, run, bootId, ownPids = false, umask, limits, announces = false } = args;
+  const boot = ownPids ? bootId + OWN_PIDS : bootId;
+  const announce = announces ? 'announce' : '';
+  return [scriptPath, run, boot, umask, limits, announce, ...(args.joins ?? []), '--', ...args.argv];
 }
 
 /** POSIX leaves these in blocks of 512 bytes; the others of bytes are in KiB everywhere. */

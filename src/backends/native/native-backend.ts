@@ -18,6 +18,7 @@ import type {
 } from '../../ports/backend.ts';
 import type { Encloser, Enclosure } from '../../ports/encloser.ts';
 import { findRun, LauncherWatch } from './adoption.ts';
+import { BatchSpawner, type LauncherFiles } from './batch-spawner.ts';
 import { type Cgroup, type Cgroups, createCgroups } from './cgroup.ts';
 import { enclosedInvocation, type Invocation } from './enclosed.ts';
 import { bootId, readIdentity } from './identity.ts';
@@ -31,7 +32,7 @@ import { FileNotifyFeed } from './notify.ts';
 import { startReceiver } from './notify-receiver.ts';
 import { type Cleared, preflight } from './preflight.ts';
 import type { OomCounter } from './oom.ts';
-import { ProgramFinder } from './programs.ts';
+import { findSetsid, ProgramFinder } from './programs.ts';
 import { OpenFiles } from './run-files.ts';
 import { describeFailure, SHELL } from './start-failures.ts';
 import { placeSecrets, removeSecrets, SECRETS_DIR } from './secrets.ts';
@@ -47,6 +48,8 @@ interface NativeBackendOptions {
   readonly failpoint?: (at: Failpoint) => void;
   /** Whoever gives it samples it every few seconds besides. */
   readonly oomCounter?: OomCounter;
+  /** Descriptor of the project's lock; see `BatchSpawner`. */
+  readonly fence?: number | undefined;
   /** Absent: launches with mounts or a sandbox are refused. */
   readonly encloser?: Encloser;
 }
@@ -62,11 +65,9 @@ interface Launched {
   readonly launcher: ProcessIdentity | undefined;
 }
 
-/** What was made for a run, and whether the launcher is only within it. */
-interface Spawned {
-  readonly child: ChildProcess;
-  readonly inner: boolean;
-}
+/** What was made for a run: a child, and whether the launcher is only within it; or the launcher, by somebody else. */
+type Spawned =
+  { readonly child: ChildProcess; readonly inner: boolean } | { readonly launcher: ProcessIdentity };
 
 class NativeBackend implements Backend {
   readonly name = 'native';
@@ -79,6 +80,9 @@ class NativeBackend implements Backend {
   readonly #watch = new LauncherWatch();
   readonly #files: InstanceFiles;
   readonly #umask: string;
+  readonly #batches: BatchSpawner;
+  /** Starts under way. */
+  #starting = 0;
   readonly #latest = new Map<string, RunId>();
   /** How many starts at once have files open: there may be more services than descriptors. */
   readonly #opens = new Limiter(16);
@@ -92,6 +96,11 @@ class NativeBackend implements Backend {
     this.#encloser = encloser;
     this.#failpoint = failpoint;
     this.#files = new InstanceFiles(env['PATH'] ?? '/usr/bin:/bin');
+    this.#batches = new BatchSpawner({
+      setsid: findSetsid(env['PATH']),
+      fence: options.fence,
+      wanted: () => this.#starting,
+    });
     this.#umask = umask === undefined ? '' : umask.toString(8).padStart(4, '0');
   }
 
@@ -113,6 +122,7 @@ class NativeBackend implements Backend {
       cgroup?.remove();
       removeSecrets(request.instanceDir);
     };
+    this.#starting += 1;
     try {
       const means = { programs: this.#programs, env: this.#env, encloser: this.#encloser };
       const cleared = await preflight(request, means);
@@ -134,6 +144,8 @@ class NativeBackend implements Backend {
     } catch (cause) {
       undo();
       return err(describeFailure(cause, request));
+    } finally {
+      this.#starting -= 1;
     }
   }
 
@@ -215,6 +227,11 @@ class NativeBackend implements Backend {
       const env = secrets === undefined ? notified.value : { ...notified.value, [SECRETS_DIR]: secrets };
       const enclosure = enclose(request, { ...cleared, env }, cgroup, secrets);
       if (!enclosure.ok) return enclosure;
+      const plain = enclosure.value === undefined ? files.plainPaths() : undefined;
+      if (plain !== undefined) {
+        const batched = await this.#spawnInBatch(request, { ...cleared, env }, cgroup, plain);
+        if (batched !== undefined) return ok({ launcher: batched });
+      }
       await this.#nextTurn();
       const behind = enclosure.value?.launcher === 'child';
       inner = behind || request.launch.tty === true;
@@ -239,11 +256,29 @@ class NativeBackend implements Backend {
     return ok({ child, inner });
   }
 
+  /** Undefined where it is to be made here after all. */
+  async #spawnInBatch(
+    request: StartRequest,
+    cleared: Cleared,
+    cgroup: Cgroup | undefined,
+    files: LauncherFiles,
+  ): Promise<ProcessIdentity | undefined> {
+    const { program, args, env } = this.#command(request, cleared, cgroup, undefined, true);
+    const { run, launch } = request;
+    const job = { id: run, program, args, cwd: launch.cwd, env, files };
+    const pid = await this.#batches.offer(job, () => this.#failpoint('before-spawn'));
+    if (pid === undefined) return undefined;
+    this.#failpoint('after-spawn');
+    // One that has ended by now has left its record.
+    return readIdentity(pid) ?? { pid, startTime: -1, bootId: bootId() };
+  }
+
   #command(
     { run, instanceDir, launch }: StartRequest,
     { argv, env, limits, terminal, uid, nice }: Cleared,
     cgroup: Cgroup | undefined,
     enclosure: Enclosure | undefined,
+    announces = false,
   ): Invocation {
     const args = launcherArgs({
       scriptPath: join(instanceDir, FILES.script),
@@ -252,6 +287,7 @@ class NativeBackend implements Backend {
       ownPids: enclosure?.ownPids === true,
       umask: launch.umask ?? this.#umask,
       limits,
+      announces,
       argv,
       ...(cgroup === undefined ? {} : { joins: cgroup.joins }),
     });
@@ -296,15 +332,11 @@ class NativeBackend implements Backend {
     return ok({ ...env, NOTIFY_SOCKET: socket.value, ...watchdog });
   }
 
-  async #follow(
-    request: StartRequest,
-    { child, inner }: Spawned,
-    cgroup: Cgroup | undefined,
-  ): Promise<StartedProc> {
+  async #follow(request: StartRequest, spawned: Spawned, cgroup: Cgroup | undefined): Promise<StartedProc> {
     const { run, instanceDir, launch } = request;
     this.#latest.set(instanceDir, run);
     this.#oomCounter?.sample();
-    const { ended, launcher } = inner ? await this.#launchedWithin(request, child) : launched(child);
+    const { ended, launcher } = await this.#launched(request, spawned);
     const proc = new NativeProc({
       run,
       instanceDir,
@@ -322,6 +354,15 @@ class NativeBackend implements Backend {
       ...(launcher === undefined ? {} : { launcher }),
       ...(cgroup === undefined ? {} : { cgroup: cgroup.path }),
     };
+  }
+
+  #launched(request: StartRequest, spawned: Spawned): Launched | Promise<Launched> {
+    const { run, instanceDir } = request;
+    if ('launcher' in spawned) {
+      const { launcher } = spawned;
+      return { launcher, ended: this.#watch.untilGone(launcher, instanceDir, run) };
+    }
+    return spawned.inner ? this.#launchedWithin(request, spawned.child) : launched(spawned.child);
   }
 
   async #launchedWithin({ instanceDir, run, launch }: StartRequest, child: ChildProcess): Promise<Launched> {

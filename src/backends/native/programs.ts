@@ -1,5 +1,5 @@
-import { accessSync, closeSync, constants, openSync, readSync, statSync } from 'node:fs';
-import { isAbsolute, resolve } from 'node:path';
+import { accessSync, closeSync, constants, openSync, readSync, realpathSync, statSync } from 'node:fs';
+import { basename, isAbsolute, resolve } from 'node:path';
 import type { StartFailure } from '../../core/exit.ts';
 
 type ProgramSearch =
@@ -131,4 +131,15 @@ export class ProgramFinder {
     if (search.kind === 'found') this.#found.set(key, { search, until: now + REMEMBER_MS });
     return search;
   }
+}
+
+/**
+ * A setsid(1) that knows `--fork`: that of util-linux. Undefined where there is none, and in the first process of a
+ * container, which would have to wait for all that it does not know.
+ */
+export function findSetsid(path: string | undefined): string | undefined {
+  if (process.platform !== 'linux' || process.pid === 1) return undefined;
+  const found = findProgram('setsid', path, '/');
+  if (found.kind !== 'found') return undefined;
+  return basename(realpathSync(found.path)) === 'setsid' ? found.path : undefined;
 }

@@ -1,16 +1,14 @@
-import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { createRedactor } from '../../../src/core/redact.ts';
 import { freePort } from '../../rig/free-port.ts';
 import { eventually } from '../../rig/wait.ts';
-import { dockerAt, enginePath, lacksEngine, provideImage } from './engine.ts';
+import { dockerAt, enginePath, describeOnEngine, provideImage } from './engine.ts';
 import { Bench, containerProc, type DockerBackend, textOf } from './rig.ts';
 
-const lack = lacksEngine();
-const what = `containers on a real engine${lack === undefined ? '' : ` (${lack})`}`;
-
-describe.skipIf(lack !== undefined)(what, () => {
+describeOnEngine('containers on a real engine', () => {
   let bench: Bench;
   let backend: DockerBackend;
 
@@ -124,6 +122,14 @@ describe.skipIf(lack !== undefined)(what, () => {
     expect(await proc.exited).toMatchObject({ kind: 'oom' });
   });
 
+  test('one that goes on though a process in it was killed for lack of memory ends as it ends', async () => {
+    const { proc } = await bench.script(backend, 'tail /dev/zero; sleep 0.2; exit 6', {
+      limits: { memory: 16 * 1024 * 1024 },
+    });
+    expect(await proc.exited).toEqual({ kind: 'code', code: 6 });
+    expect(bench.warnings.join()).toContain('lack of memory');
+  });
+
   test('its processes and what they use can be seen', async () => {
     const { proc } = await bench.script(backend, 'sleep 1000 & sleep 1001 & wait');
     const commands = await eventually('all run', async () => {
@@ -177,6 +183,72 @@ describe.skipIf(lack !== undefined)(what, () => {
     proc.health.subscribe(() => seen.add(proc.health.current()));
     await eventually('it is healthy', () => proc.health.current() === 'healthy');
     expect([...seen]).toContain('starting');
+  });
+
+  test('secrets are files that whoever runs inside may read, and nobody else; they go with the container', async () => {
+    const secrets = [{ name: 'token', content: 's3cret\n' }];
+    const script =
+      'cat $SETPOINT_SECRETS_DIR/token; id -u; echo x > /run/secrets/token || echo read-only; sleep 1000';
+    const { request, proc } = await bench.script(backend, script, { secrets, user: 'nobody' });
+    await eventually('it has read', () => textOf(request.stdoutPath) === 's3cret\n65534\nread-only\n');
+    const folder = join(request.instanceDir, 'secrets');
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    expect(JSON.stringify(await bench.docker.getContainer(`${bench.project}-web-1`).inspect())).not.toContain(
+      's3cret',
+    );
+    await proc.signal('SIGKILL', 'unit');
+    await proc.gone;
+    expect(existsSync(folder)).toBe(false);
+    const missing = bench.request({ secrets, docker: { command: ['/no/such'] } });
+    expect((await backend.start(missing)).ok).toBe(false);
+    expect(existsSync(folder)).toBe(false);
+  });
+
+  test('the line for people is what is run, its secrets masked where it is told how', () => {
+    const request = bench.request({
+      declaredEnv: { API_TOKEN: 'hunter2' },
+      secrets: [{ name: 'a', content: 'b' }],
+      user: '7',
+      docker: { command: ['echo', 'hi there'] },
+    });
+    const line = backend.commandLine(request, createRedactor({}));
+    expect(line).toContain(`docker run --detach --name ${bench.project}-web-1 `);
+    expect(line).toMatch(
+      / --env 'API_TOKEN=\*\*\*' .* --user 7 .* setpoint-test\/busybox:1 echo 'hi there'$/,
+    );
+    expect(line).toContain(`source=${bench.dir}/instances/web.1/secrets/files,target=/run/secrets,readonly`);
+    expect(backend.commandLine(request)).toContain(' --env API_TOKEN=hunter2 ');
+  });
+
+  test('one service shares the network of another, the processes of the host, and what else is asked for', async () => {
+    const web = await bench.script(
+      backend,
+      'mkdir /w; echo hello > /w/index.html; exec httpd -f -p 80 -h /w',
+      {
+        docker: { ports: [{ name: 'http', container: 80, protocol: 'tcp' }] },
+      },
+    );
+    const script =
+      'for i in 1 2 3 4 5 6 7 8 9; do wget -q -O - http://127.0.0.1/ && break; sleep 0.2; done; test -d /proc/$PPID && echo host; ulimit -n; cat /proc/1/comm; touch /x || echo ro; df -k /dev/shm | tail -1';
+    const request = bench.request(
+      {
+        limits: { open_files: 77 },
+        docker: {
+          networkMode: 'service:web',
+          ports: [{ name: 'x', container: 81, protocol: 'tcp' }],
+          init: true,
+          readOnly: true,
+          shmSize: 1024 * 1024,
+          command: ['/bin/sh', '-c', script],
+        },
+      },
+      { number: 2 },
+    );
+    const started = await backend.start(request);
+    if (!started.ok) throw new Error(started.error.message);
+    await started.value.proc.exited;
+    expect(textOf(request.stdoutPath)).toMatch(/^hello\n(host\n)?77\n(docker-init|tini)\nro\nshm +1024 /);
+    await web.proc.signal('SIGKILL', 'unit');
   });
 
   test('only what is declared is in its environment', async () => {
@@ -256,7 +328,11 @@ describe.skipIf(lack !== undefined)(what, () => {
       ['not-executable', { docker: { command: ['/etc/passwd'] } }],
       ['user-unavailable', { user: 'nosuchuser', docker: { command: ['true'] } }],
       ['limit-refused', { limits: { memory: 1024 }, docker: { command: ['true'] } }],
+      ['limit-refused', { limits: { cpus: 1000 }, docker: { command: ['true'] } }],
+      ['limit-refused', { limits: { open_files: 2 ** 40 }, docker: { command: ['true'] } }],
       ['other', { umask: '0077', docker: { command: ['true'] } }],
+      ['other', { docker: { networkMode: 'service:nosuch', command: ['true'] } }],
+      ['other', { docker: { capAdd: ['NOSUCH'], command: ['true'] } }],
     ] as const)('says %s', async (code, change) => {
       const started = await backend.start(bench.request(change));
       expect(started).toMatchObject({ ok: false, error: { code } });

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import Docker from 'dockerode';
+import { describe, test } from 'vitest';
 import { padding, TAR_END, tarHeader } from '../../../src/backends/docker/tar.ts';
 import { lacks, lacksRoot } from '../../rig/needs.ts';
 import { eventually } from '../../rig/wait.ts';
@@ -15,6 +16,21 @@ const HOST = 'SETPOINT_TEST_DOCKER_HOST';
 export const IMAGE = 'setpoint-test/busybox:1';
 
 const HOST_NAME = process.env[HOST];
+
+/** Tests that need an engine; where none is named, one test that is skipped says so. */
+export function describeOnEngine(what: string, body: () => void): void {
+  describeUnless(lacksEngine(), what, body);
+}
+
+/** Tests that start, stop and kill an engine of their own. */
+export function describeOnOwnEngine(what: string, body: () => void): void {
+  describeUnless(lacksOwnEngine(), what, body);
+}
+
+function describeUnless(lack: string | undefined, what: string, body: () => void): void {
+  if (lack === undefined) describe(what, body);
+  else test(what, (ctx) => ctx.skip(lack));
+}
 
 /** Why tests that need an engine cannot run here; undefined where they can. Throws where nothing may lack. */
 export function lacksEngine(): string | undefined {
@@ -42,7 +58,7 @@ function busyboxPath(): string {
 }
 
 /** Why tests that start, stop and kill an engine of their own cannot run here. */
-export function lacksOwnEngine(): string | undefined {
+function lacksOwnEngine(): string | undefined {
   return lacks('dockerd', 'containerd', 'runc', 'unshare', 'umount') ?? lacksBusybox() ?? lacksRoot();
 }
 
@@ -81,7 +97,7 @@ const FILES: Readonly<Record<string, string>> = {
   'etc/group': 'root:x:0:\nnobody:x:65534:\n',
 };
 
-function* busyboxArchive(): Generator<Buffer> {
+export function* busyboxArchive(files: Readonly<Record<string, string>> = {}): Generator<Buffer> {
   const path = busyboxPath();
   const applets = execFileSync(path, ['--list'], { encoding: 'utf8' }).trim().split('\n');
   for (const name of ['bin', 'etc', 'root', 'tmp']) {
@@ -94,7 +110,7 @@ function* busyboxArchive(): Generator<Buffer> {
   for (const applet of applets.filter((name) => name !== 'busybox')) {
     yield tarHeader({ name: `bin/${applet}`, kind: 'link', mode: 0o777, size: 0, target: 'busybox' });
   }
-  for (const [name, text] of Object.entries(FILES)) {
+  for (const [name, text] of Object.entries({ ...FILES, ...files })) {
     const content = Buffer.from(text);
     yield tarHeader({ name, kind: 'file', mode: 0o644, size: content.length });
     yield content;

@@ -1,10 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { existsSync } from 'node:fs';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
 import { eventually } from '../../rig/wait.ts';
-import { lacksOwnEngine, OwnEngine } from './engine.ts';
+import { describeOnOwnEngine, OwnEngine } from './engine.ts';
 import { Bench, containerProc, type ContainerProc, textOf } from './rig.ts';
-
-const lack = lacksOwnEngine();
-const because = lack === undefined ? '' : ` (${lack})`;
 
 /** Writes numbered lines of both streams, as fast as it can but for a pause now and then, then says that it is done. */
 const flood = (lines: number): string =>
@@ -18,7 +16,7 @@ function isCountedTo(found: readonly number[], last: number, step = 1): boolean 
   return found.length === last / step && found.every((number, at) => number === (at + 1) * step);
 }
 
-describe.skipIf(lack !== undefined)(`an engine that keeps containers alive without it${because}`, () => {
+describeOnOwnEngine('an engine that keeps containers alive without it', () => {
   let engine: OwnEngine;
   let bench: Bench;
 
@@ -76,12 +74,50 @@ describe.skipIf(lack !== undefined)(`an engine that keeps containers alive witho
         bench.request({ docker: { command: ['sleep', '9'] } }, { number: 2 }),
       );
       expect(second).toMatchObject({ ok: false, error: { code: 'engine-unavailable' } });
+      expect(proc.knowledge.reason?.()).toContain('has not answered');
+      // A probe that cannot be made has not failed in the service.
+      expect(await proc.exec(['true'], { env: {}, timeoutMs: 300 })).toMatchObject({ kind: 'not-started' });
+      expect(await proc.openExec({ argv: ['true'], tty: false, env: {} })).toMatchObject({
+        ok: false,
+        error: { code: 'engine-unavailable' },
+      });
     } finally {
       engine.signal('SIGCONT');
     }
     await eventually('it is known again', () => proc.knowledge.current() === 'known');
     await proc.signal('SIGKILL', 'unit');
     expect(await proc.exited).toEqual({ kind: 'signal', signal: 'SIGKILL' });
+  }, 60_000);
+
+  test('ends while the engine is away: its status is its own, and what the engine has of its output is there', async () => {
+    const { request, proc } = await bench.script(bench.backend(), 'echo up; sleep 1.5; echo last; exit 4');
+    await eventually('it is up', () => textOf(request.stdoutPath) === 'up\n');
+    await engine.kill();
+    const pid = proc.pid() ?? 0;
+    await eventually('it has ended', () => !existsSync(`/proc/${pid}`));
+    await engine.start();
+    const exit = await proc.exited;
+    // Engines differ in whether they learn it: what they do not know is not made up.
+    if (exit.kind !== 'unknown') expect(exit).toEqual({ kind: 'code', code: 4 });
+    // What came last nobody but the engine could have kept, and it was not there.
+    expect(['up\n', 'up\nlast\n']).toContain(textOf(request.stdoutPath));
+    await proc.gone;
+  }, 60_000);
+
+  test('a container that is removed while the engine is away has an unknown end, and its successor starts', async () => {
+    const backend = bench.backend();
+    const { proc } = await bench.script(backend, 'sleep 1000');
+    bench.closeAllBut();
+    await engine.docker.getContainer(`${bench.project}-web-1`).remove({ force: true });
+    await engine.kill();
+    const later = bench.backend();
+    const [adopted] = await later.adopt([bench.record(bench.request({}, { run: proc.run }))]);
+    expect(containerProc(adopted).knowledge.current()).toBe('unknown');
+    await engine.start();
+    expect(await adopted!.exited).toMatchObject({ kind: 'unknown' });
+    await adopted!.gone;
+    const next = await bench.script(later, 'exit 2');
+    expect(await next.proc.exited).toEqual({ kind: 'code', code: 2 });
   }, 60_000);
 
   test('a flood comes whole, each line once, though daemons and the engine come and go', async () => {
@@ -94,9 +130,13 @@ describe.skipIf(lack !== undefined)(`an engine that keeps containers alive witho
       if (round === 3) {
         await engine.kill();
         await engine.start();
+      } else if (round === 4) {
+        engine.signal('SIGSTOP');
+        await eventually('nothing is known', () => last.knowledge.current() === 'unknown');
+        engine.signal('SIGCONT');
       } else {
         // As if the daemon had been killed: nothing more is noted by the old one.
-        const backend = bench.backend();
+        const backend = bench.backend({ answerMs: 2_000 });
         bench.closeAllBut(backend);
         const [adopted] = await backend.adopt([bench.record(request)]);
         last = containerProc(adopted);
@@ -109,7 +149,7 @@ describe.skipIf(lack !== undefined)(`an engine that keeps containers alive witho
   }, 120_000);
 });
 
-describe.skipIf(lack !== undefined)(`an engine whose containers end with it${because}`, () => {
+describeOnOwnEngine('an engine whose containers end with it', () => {
   let engine: OwnEngine;
   let bench: Bench;
 

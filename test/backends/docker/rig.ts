@@ -12,14 +12,19 @@ import { dockerAt, engineEnv, IMAGE } from './engine.ts';
 export type DockerBackend = Required<Backend>;
 
 /** A container's proc, with what every one of them has. */
-export type ContainerProc = Proc & Required<Pick<Proc, 'exec' | 'health' | 'knowledge'>>;
+export type ContainerProc = Proc & Required<Pick<Proc, 'exec' | 'openExec' | 'health' | 'knowledge'>>;
 
 export type LaunchChange = Partial<Omit<ConcreteLaunch, 'docker'>> & {
   readonly docker?: Partial<ConcreteDocker>;
 };
 
 export function containerProc(proc: Proc | undefined): ContainerProc {
-  if (proc?.exec === undefined || proc.health === undefined || proc.knowledge === undefined) {
+  if (
+    proc?.exec === undefined ||
+    proc.openExec === undefined ||
+    proc.health === undefined ||
+    proc.knowledge === undefined
+  ) {
     throw new Error('no proc of a container');
   }
   return proc as ContainerProc;
