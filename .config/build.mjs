@@ -17,6 +17,7 @@ const PARTS = [
   'src/tui/tui.ts',
   'src/cli/doctor-facts.ts',
   'src/backends/docker/docker-backend.ts',
+  'src/backends/nix/nix-backend.ts',
   'chokidar',
   'dockerode',
   'execa',

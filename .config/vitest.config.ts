@@ -6,11 +6,7 @@ export default defineConfig({
   test: {
     root,
     include: ['test/**/*.test.ts'],
-    // Adapters that nothing uses yet; their tests need engines of their own: SETPOINT_TEST_ADAPTERS=1 runs them too.
-    exclude: [
-      'test/bench/**',
-      ...(process.env['SETPOINT_TEST_ADAPTERS'] === undefined ? ['test/backends/{nix,sandbox}/**'] : []),
-    ],
+    exclude: ['test/bench/**'],
     pool: 'forks',
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -42,6 +42,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   'cli/daemon-process.ts': ['daemon'],
   'cli/reap-locally.ts': ['daemon'],
+  'cli/doctor-engines.ts': ['backends/docker', 'backends/native', 'backends/nix', 'backends/sandbox'],
   'tui/shared.ts': ['cli'],
 };
 

@@ -1,6 +1,7 @@
 import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
+import { engineFacts } from './doctor-engines.ts';
 
 /** Something looked at on this machine, and how it bears on running services. */
 export interface Fact {
@@ -15,8 +16,12 @@ export interface Fact {
 
 type Env = Readonly<Record<string, string | undefined>>;
 
-/** Looks at everything that Setpoint needs of the machine. Reads only, apart from a folder made and removed at once. */
-export function gatherFacts(env: Env): Fact[] {
+/** Looks at all that Setpoint needs of the machine, or can make use of. What is made for that is removed at once. */
+export async function gatherFacts(env: Env): Promise<readonly Fact[]> {
+  return [...ownFacts(env), ...(await engineFacts(env))];
+}
+
+function ownFacts(env: Env): readonly Fact[] {
   const linux = process.platform === 'linux';
   return [
     nodeVersion(),

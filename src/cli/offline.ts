@@ -2,7 +2,6 @@ import { join } from 'node:path';
 import type { LogLine, LogQuery } from '../core/api.ts';
 import { loggedInstances, queryOffline } from '../logs/offline.ts';
 import { readText } from '../store/files.ts';
-import type { ProjectRecord } from '../ports/store.ts';
 import { parseProjectRecord } from '../store/records.ts';
 
 /** What the project is meant to be, as its last daemon recorded it; undefined where that cannot be read. */
@@ -16,7 +15,9 @@ export function mayHaveLeft(stateDir: string, volumes: boolean): boolean {
   return backends.length > 0 && (volumes || leavings === true);
 }
 
-function readRecord(stateDir: string): ProjectRecord | undefined {
+function readRecord(
+  stateDir: string,
+): Extract<ReturnType<typeof parseProjectRecord>, { ok: true }>['record'] | undefined {
   const read = readText(join(stateDir, 'project.json'));
   if (read.kind !== 'text') return undefined;
   const parsed = parseProjectRecord(read.text);

@@ -154,7 +154,10 @@ export interface InstanceSnapshot {
   readonly nextRun?: number;
   /** Restarts by policy within the present window; only where `max_restarts` counts them. */
   readonly recentRestarts?: { readonly count: number; readonly max: number; readonly windowMs: number };
-  /** While it is starting: what is being brought about for it, such as "pulling postgres:16 45 %"; masked, bounded. */
+  /**
+   * What is being brought about, such as "pulling postgres:16 45 %": while it is starting, for that; while it runs, for
+   * what is to replace it. Masked, bounded.
+   */
   readonly progress?: string;
   /** Why what is said here of its run may be wrong by now, such as an engine that does not answer; masked. */
   readonly unknown?: string;

@@ -24,6 +24,8 @@ export interface ProjectContext {
 export interface LaunchRecord {
   readonly fingerprint: string;
   readonly fields: Fields;
+  /** The digest of what it is made from besides the manifest, where that is known. */
+  readonly inputs?: string;
 }
 
 export function launchContext(
@@ -63,6 +65,7 @@ export function launchRecord(
   return {
     fingerprint: fingerprint(view.value),
     fields: launchFields(view.value, context.redactor, context.salt),
+    ...(view.value.inputs === undefined ? {} : { inputs: view.value.inputs }),
   };
 }
 

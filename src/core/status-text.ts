@@ -141,8 +141,14 @@ export type VerdictService = Pick<ServiceSnapshot, 'restart' | 'backoff' | 'repl
 /** What an instance does, why, and what comes next: one sentence without a final period. */
 export function verdict(instance: InstanceSnapshot, service: VerdictService, nowMs: number): string {
   const { unknown } = instance;
-  const known = knownVerdict(instance, service, nowMs);
+  const known = `${knownVerdict(instance, service, nowMs)}${replaced(instance)}`;
   return unknown === undefined ? known : `${known}, as far as is known: ${unknown}`;
+}
+
+function replaced({ state, progress }: InstanceSnapshot): string {
+  return progress === undefined || state.kind === 'starting'
+    ? ''
+    : `; to be replaced, once through: ${progress}`;
 }
 
 function knownVerdict(instance: InstanceSnapshot, service: VerdictService, nowMs: number): string {

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
-import { dirname } from 'node:path';
+import { homedir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { createNativeBackend } from '../backends/native/native-backend.ts';
 import { createCommandRunner } from '../backends/native/commands.ts';
+import { createEncloser } from '../backends/sandbox/enclosure.ts';
 import { createOomCounter } from '../backends/native/oom.ts';
 import { findFreePort } from '../backends/native/ports.ts';
 import { API_VERSION, type DaemonInfo } from '../core/api.ts';
@@ -46,6 +48,12 @@ export interface RunningDaemon {
   shutdown(reason: string, level: 0 | 1 | 2): void;
   /** Takes the manifest up again, whether it was edited or not. */
   reload(): void;
+}
+
+/** Of the XDG Base Directory Specification: what can be made again. */
+function cacheFolder(env: Env): string {
+  const given = env['XDG_CACHE_HOME'];
+  return join(given?.startsWith('/') === true ? given : join(env['HOME'] ?? homedir(), '.cache'), 'setpoint');
 }
 
 /** How often the daemon looks whether its socket is still there: without it nobody could reach it, or replace it. */
@@ -96,7 +104,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Result<Runnin
     stateDir: paths.stateDir,
   };
   store.append({ type: 'daemon-started', pid: info.pid, version: info.version }, {});
-  return compose(options, { info, store, listeners, loadWith, callersUmask }, () => {
+  const { fd: fence } = lock.value;
+  return compose(options, { info, store, listeners, loadWith, callersUmask, fence }, () => {
     opened.value.close();
     lock.value.release();
   });
@@ -113,11 +122,13 @@ interface Parts {
   readonly loadWith: (request: LoadRequest, hostEnv: Env, salt: string) => Loaded;
   /** The daemon's own files are for its owner alone; what services make is the caller's business. */
   readonly callersUmask: number;
+  /** Descriptor of the project's lock. */
+  readonly fence: number;
 }
 
 async function compose(
   options: DaemonOptions,
-  { info, store, listeners, loadWith, callersUmask }: Parts,
+  { info, store, listeners, loadWith, callersUmask, fence }: Parts,
   unlock: () => void,
 ): Promise<Result<RunningDaemon, StartFailed>> {
   const { paths } = options;
@@ -126,12 +137,16 @@ async function compose(
   const load: Load = (request, hostEnv) => loadWith(request, hostEnv, record.salt);
   const failpoint = failpointOf(process.env['SETPOINT_FAILPOINT']);
   const oomCounter = createOomCounter();
+  const commands = createCommandRunner(callersUmask);
+  const native = createNativeBackend({
+    umask: callersUmask,
+    oomCounter,
+    fence,
+    encloser: createEncloser({ env: process.env, hidden: [dirname(paths.socketPath)] }),
+    ...(failpoint === undefined ? {} : { failpoint }),
+  });
   const backend = createBackends({
-    native: createNativeBackend({
-      umask: callersUmask,
-      oomCounter,
-      ...(failpoint === undefined ? {} : { failpoint }),
-    }),
+    native,
     docker: async () => {
       const { createDockerBackend } = await import('../backends/docker/docker-backend.ts');
       return createDockerBackend({
@@ -140,14 +155,16 @@ async function compose(
         onWarning: (message) => store.append({ type: 'warning', message }, {}),
       });
     },
-    nix: () => Promise.reject(new Error('it is not put together with the rest yet')),
+    nix: async () => {
+      const { createNixBackend } = await import('../backends/nix/nix-backend.ts');
+      return createNixBackend({ native, commands, env: options.env, cacheRoot: cacheFolder(options.env) });
+    },
     used: () => engine.record.backends ?? [],
   });
   const logs = createLogStore({
     stateDir: paths.stateDir,
     onWarning: (message) => store.append({ type: 'warning', message }, {}),
   });
-  const commands = createCommandRunner(callersUmask);
   const engine: Engine = new Engine(
     {
       clock: systemClock,

@@ -21,7 +21,8 @@ export interface Loaded {
 }
 
 /** Of the engine. */
-export interface ReloadEngine extends TrialEngine, Pick<Engine, 'planReload' | 'reload' | 'record'> {}
+export interface ReloadEngine
+  extends TrialEngine, Pick<Engine, 'planReload' | 'reload' | 'record' | 'notReplaced'> {}
 
 export interface ReloaderParts {
   readonly engine: ReloadEngine;
@@ -81,7 +82,11 @@ export class Reloader {
   /** Undefined before the first apply. */
   get status(): ManifestStatus | undefined {
     if (this.#basis === undefined) return undefined;
-    const { failed } = this.#trials;
+    const told = new Set(this.#trials.failed.map(({ service }) => service));
+    const failed = [
+      ...this.#trials.failed,
+      ...this.#parts.engine.notReplaced.filter(({ service }) => !told.has(service)),
+    ];
     const standing = this.#standing;
     const errors = standing.state === 'invalid' ? standing.diagnostics.filter(isError) : [];
     return {

@@ -3,6 +3,7 @@ import type {
   CleanupReport,
   DownRequest,
   DownResponse,
+  FailedChange,
   ServiceSnapshot,
 } from '../core/api.ts';
 import type { Cause, HappeningBody } from '../core/event.ts';
@@ -28,9 +29,11 @@ import {
 import { type InstanceRef, isReady, type RunId } from '../core/state.ts';
 import type { ProjectRecord } from '../ports/store.ts';
 import { edgesOf, Fleet, type LoadedProject, redactorOf } from './fleet.ts';
+import { InputsBook } from './inputs-book.ts';
 import { PlanRunner } from './plan-runner.ts';
 import { PortBook } from './port-book.ts';
 import { Publisher } from './publisher.ts';
+import { Replacements } from './replacements.ts';
 import { leftoversOf, removeLeavings } from './removal.ts';
 import { type ResumedRun, takeOver } from './resumption.ts';
 import type { PreparedLaunch } from './run.ts';
@@ -76,6 +79,8 @@ export class Engine implements SupervisorHost {
   readonly #publisher: Publisher;
   readonly #book: PortBook;
   readonly #fleet: Fleet;
+  readonly #inputs: InputsBook;
+  readonly #replacements: Replacements;
   #record: ProjectRecord;
   /** Plans under way. An apply supersedes all of them; what is asked of single services goes on beside them. */
   #runners: readonly PlanRunner[] = [];
@@ -93,6 +98,20 @@ export class Engine implements SupervisorHost {
     this.#record = record;
     this.#fleet = new Fleet(nothing, (ref, spec) => new Supervisor(ref, spec, ports, this));
     this.#publisher = new Publisher(ports.clock, SNAPSHOT_INTERVAL_MS);
+    this.#replacements = new Replacements({
+      kept: ({ ref }, failure) => {
+        const reason = `what it needs could not be brought about: ${failure.message}`;
+        this.#tell(
+          { type: 'change-failed', reason, rolledBack: false, kept: true },
+          { service: ref.service, instance: ref.id },
+        );
+      },
+      settled: () => {
+        this.touched();
+        this.#advance();
+      },
+    });
+    this.#inputs = new InputsBook(ports.backend, ports.clock);
     this.#book = new PortBook(record.ports, ports.freePort, () =>
       this.#remember({ ports: this.#book.entries() }),
     );
@@ -144,6 +163,7 @@ export class Engine implements SupervisorHost {
       });
     }
     this.#replaceThoseWithMovedPorts();
+    await this.#inputs.lookOnce(spec);
     const { loaded } = this.#fleet;
     const { name } = loaded.project;
     const context = this.#contextOf(loaded);
@@ -244,6 +264,7 @@ export class Engine implements SupervisorHost {
     for (const spec of next.project.services) {
       for (let n = 1; n <= spec.replicas; n += 1) await this.#book.allot(spec, n);
     }
+    await this.#inputs.look(next.project.services);
     const context = this.#contextOf(next);
     const observed = this.#fleet.all().map((s) => this.#observe(s, context));
     const formerEdges = edgesOf(this.#fleet.specs.values());
@@ -365,6 +386,10 @@ export class Engine implements SupervisorHost {
    */
   resume(loaded: LoadedProject | undefined, found: readonly ResumedRun[]): void {
     if (loaded !== undefined) this.#adoptProject(scaled(loaded, this.#record.scale));
+    for (const { record } of found) {
+      const spec = this.#fleet.specs.get(record.service);
+      if (spec !== undefined && record.inputs !== undefined) this.#inputs.seed(spec, record.inputs);
+    }
     takeOver(this.#fleet, found, this.#record.stopped);
   }
 
@@ -375,6 +400,11 @@ export class Engine implements SupervisorHost {
 
   services(): readonly ServiceSnapshot[] {
     return this.#fleet.snapshots();
+  }
+
+  /** Services whose new version could not even be begun, and of which the former one goes on, by name. */
+  get notReplaced(): readonly FailedChange[] {
+    return this.#replacements.failed;
   }
 
   /** An instance's supervisor. */
@@ -413,6 +443,7 @@ export class Engine implements SupervisorHost {
     );
     if (this.#shutdown !== undefined) return;
     this.#runners = [];
+    this.#replacements.giveUpAll();
     this.#carryOut(plan);
   }
 
@@ -460,6 +491,7 @@ export class Engine implements SupervisorHost {
       salt: this.#record.salt,
       port: (service, number, name) => this.#book.lookup(specs.get(service), number, name),
       services: specs,
+      inputs: (spec) => this.#inputs.of(spec),
       ...(of.project.resources === undefined ? {} : { resources: of.project.resources }),
     };
   }
@@ -517,6 +549,7 @@ export class Engine implements SupervisorHost {
 
   /** What is now asked of instances goes before what an earlier plan still had in mind for them. */
   #giveUpOn(...instances: readonly InstanceId[]): void {
+    this.#replacements.giveUp(...instances);
     for (const runner of this.#runners) runner.cancel(...instances);
   }
 
@@ -528,7 +561,7 @@ export class Engine implements SupervisorHost {
         supervisor?.dispatch({ type: 'want-up', afresh: true, cause });
         return;
       case 'replace':
-        supervisor?.dispatch({ type: 'restart', cause });
+        if (supervisor !== undefined) this.#replacements.begin(supervisor, cause);
         return;
       case 'update':
         this.#tell({ type: 'instance-updated', cause }, step);
@@ -549,6 +582,7 @@ export class Engine implements SupervisorHost {
     if (supervisor === undefined) return true;
     switch (step.action) {
       case 'replace':
+        if (this.#replacements.isUnderWay(step.instance)) return false;
         return (
           supervisor.machine.wanted === 'down' ||
           isReady(supervisor.state) ||
@@ -568,6 +602,7 @@ export class Engine implements SupervisorHost {
   #forget(step: PlanStep, cause: Cause): void {
     const supervisor = this.#fleet.get(step.instance);
     if (supervisor === undefined || mayLive(supervisor)) return;
+    this.#replacements.giveUp(step.instance);
     this.#fleet.forget(step.instance);
     this.#ports.store.removeRun(step.instance);
     this.#tell({ type: 'instance-forgotten', cause }, step);
@@ -589,8 +624,12 @@ export class Engine implements SupervisorHost {
         supervisor.dispatch({ type: 'gate', verdict: this.gate(supervisor.ref, supervisor.waitedMs) });
       }
     }
-    for (const runner of this.#runners) runner.advance();
+    this.#advance();
     this.#shutdown?.advance();
+  }
+
+  #advance(): void {
+    for (const runner of this.#runners) runner.advance();
   }
 
   #actOn(supervisor: Supervisor, request: Exclude<ActionRequest, { action: 'scale' }>): boolean {
@@ -608,6 +647,7 @@ export class Engine implements SupervisorHost {
         supervisor.dispatch({ type: 'want-down', cause: { kind: 'user', what: 'stopped by hand' } });
         break;
       case 'restart':
+        this.#replacements.giveUp(supervisor.ref.id);
         supervisor.dispatch({ type: 'restart', cause: { kind: 'user', what: 'restarted by hand' } });
         break;
       case 'kill':
@@ -630,6 +670,7 @@ export class Engine implements SupervisorHost {
   #beginShutdown(request: DownRequest): Shutdown {
     const timeoutMs = request.timeoutMs ?? this.project.shutdownTimeoutMs;
     this.#runners = [];
+    this.#replacements.giveUpAll();
     const host = {
       clock: this.#ports.clock,
       supervisors: () => this.#fleet.all(),

@@ -20,7 +20,7 @@ export function newRunRecord(of: {
   /** How the run before ended; undefined where there was none. */
   readonly lastExit: Exit | undefined;
 }): RunRecord {
-  const { launch, fingerprint, fields } = of.prepared;
+  const { launch, fingerprint, fields, inputs } = of.prepared;
   const { signal, graceMs, killTree } = of.stop;
   return {
     version: 1,
@@ -32,6 +32,7 @@ export function newRunRecord(of: {
     backend: of.backend,
     fingerprint,
     fields,
+    ...(inputs === undefined ? {} : { inputs }),
     ports: launch.ports,
     stop: { signal, graceMs, killTree },
     restarts: of.restarts,

@@ -18,6 +18,7 @@ import type { Calendar } from '../ports/calendar.ts';
 import type { Random } from '../ports/clock.ts';
 import type { FileWatcher } from '../ports/file-watcher.ts';
 import { Attendance } from './attendance.ts';
+import { Materialising } from './materialising.ts';
 import { recentForRecord, recentOf } from './run-record.ts';
 import { type PreparedLaunch, Run, type RunOwner, type RunPorts } from './run.ts';
 
@@ -68,6 +69,7 @@ export class Supervisor {
   readonly #ports: SupervisorPorts;
   readonly #host: SupervisorHost;
   readonly #attendance: Attendance;
+  readonly #next: Materialising;
   #spec: ServiceSpec;
   #machine: Machine = NEW_MACHINE;
   readonly #mailbox: MachineEvent[] = [];
@@ -96,6 +98,12 @@ export class Supervisor {
       filesChanged: (cause, action) => this.#filesChanged(cause, action),
       tell: (happening) => this.#tell(happening),
       changed: () => host.changed(ref),
+    });
+    this.#next = new Materialising({
+      backend: ports.backend,
+      clock: ports.clock,
+      changed: () => host.changed(ref),
+      masked: (text) => host.masked(text),
     });
     ports.logs.retain(ref.id, spec.log);
   }
@@ -221,7 +229,7 @@ export class Supervisor {
   snapshot(): InstanceSnapshot {
     const { state, wanted, restarts } = this.#machine;
     const { nextRun } = this.#attendance;
-    const progress = state.kind === 'starting' ? this.#run?.progress : undefined;
+    const progress = state.kind === 'starting' ? this.#run?.progress : this.#next.progress;
     const { unknown } = this;
     return {
       ...this.ref,
@@ -239,6 +247,17 @@ export class Supervisor {
     };
   }
 
+  /** Brings about what the next launch needs, while the present run goes on. Never rejects. */
+  async materialiseNext(): Promise<Result<void, StartFailure>> {
+    const prepared = await this.#host.prepareLaunch(this.ref);
+    return prepared.ok ? this.#next.run(prepared.value.launch) : prepared;
+  }
+
+  /** Gives that up; `materialiseNext` then resolves at once. */
+  giveUpNext(): void {
+    this.#next.giveUp();
+  }
+
   /** Sends a signal without wanting anything else; how the process takes it is then up to the policy. */
   async signal(signal: string): Promise<number> {
     return (await this.#run?.signal(signal)) ?? 0;
@@ -252,6 +271,7 @@ export class Supervisor {
   /** Cancels timers and hooks; the unit is left alone. For the end of the daemon. */
   dispose(): void {
     this.giveUpHooks();
+    this.#next.giveUp();
     this.#disarmRetry();
     this.#disarmGate();
     this.#attendance.stop();

@@ -36,6 +36,8 @@ export interface RunRecord {
   readonly fingerprint: string;
   /** Field by field as displayed, secrets replaced by salted digests: lets a later plan say what changed. */
   readonly fields: Readonly<Record<string, string>>;
+  /** The digest of what it was made from besides the manifest; see `Backend.inputs`. */
+  readonly inputs?: string;
   readonly ports: Readonly<Record<string, number>>;
   readonly stop: { readonly signal: string; readonly graceMs: number; readonly killTree: boolean };
   /** What the launch had beside its output: how a later daemon speaks to it. */
@@ -273,8 +275,9 @@ export interface Backend {
    */
   inputs?(launch: LaunchSpec): Promise<string | undefined>;
   /**
-   * How a person would do by hand what `start` does: a shell command line, without what `redactor` finds secret in its
-   * words. Undefined where there is no such command.
+   * How a person would do by hand what `start` does: a shell command line. Secrets are masked by the redactor, argument by
+   * argument: once they are quoted they might not be found any more. Without one nothing is masked.
+   * Undefined where there is no such command.
    */
   commandLine?(
     request: Omit<StartRequest, 'instanceDir' | 'stdoutPath' | 'stderrPath' | 'requires'>,

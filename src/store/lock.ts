@@ -9,6 +9,8 @@ import { StoreError, errnoOf, explainErrno } from './store-error.ts';
 
 /** Held until `release` is called or this process ends in whatever way. */
 interface Lock {
+  /** The locked descriptor. Whoever inherits a copy holds the lock as well, until it closes it. */
+  readonly fd: number;
   /** Gives the lock up. Calling it again is harmless. */
   release(): void;
 }
@@ -70,6 +72,7 @@ export async function acquireLock(path: string, socketPath?: string): Promise<Re
 function lockOn(fd: number): Lock {
   let held = true;
   return {
+    fd,
     release() {
       if (!held) return;
       held = false;

@@ -39,6 +39,7 @@ export function parseRunRecord(text: string): Parsed<RunRecord> {
       isText(it['backend']) &&
       isText(it['fingerprint']) &&
       isMapOf(it['fields'], isText) &&
+      optional(it['inputs'], isText) &&
       isMapOf(it['ports'], isCount) &&
       isStop(it['stop']) &&
       isCount(it['restarts']) &&

@@ -7,7 +7,7 @@ import { FakeBackend } from '../rig/fake-backend.ts';
 import { settled } from '../rig/fake-clock.ts';
 import { dockerSpec } from '../rig/launch.ts';
 import { project, spec } from '../rig/spec.ts';
-import { EngineRig } from './rig.ts';
+import { EngineRig, loaded } from './rig.ts';
 
 const down = { reason: 'test', level: 0 } as const;
 
@@ -363,5 +363,141 @@ describe('what a project has besides processes', () => {
     void rig.engine.down({ ...down, volumes: true });
     await settled();
     expect(rig.store.readProject()?.shutdown).toEqual({ reason: 'test', volumes: true });
+  });
+});
+
+describe('a replacement', () => {
+  const api = (image: string, change: Parameters<typeof container>[1] = {}): ServiceSpec =>
+    container('api', change, { docker: dockerSpec({ image }) });
+
+  async function replacing(change: Parameters<typeof container>[1] = {}): Promise<EngineRig> {
+    const rig = new EngineRig();
+    await rig.apply(project([api('one', change)]));
+    rig.backend.holdsMaterial = true;
+    await rig.apply(project([api('two', change)]));
+    return rig;
+  }
+
+  const finish = async (rig: EngineRig, ok: boolean): Promise<void> => {
+    rig.backend.holdsMaterial = false;
+    const error = { code: 'pull-failed', message: 'no such image: two' } as const;
+    rig.backend.materials.at(-1)?.finish(ok ? { ok, value: undefined } : { ok, error });
+    await settled();
+  };
+
+  test('brings about what it needs before the former run is stopped', async () => {
+    const rig = await replacing();
+    rig.backend.materials.at(-1)?.progress('pulling two 10 %');
+    expect(rig.backend.materials.at(-1)?.launch.docker?.image).toBe('two');
+    await rig.clock.pass(60_000);
+    expect([rig.states, rig.backend.of('api.1').signals]).toEqual([['api.1 running'], []]);
+    expect(shown(rig, 'api.1').progress).toBe('pulling two 10 %');
+    await finish(rig, true);
+    expect(rig.states).toEqual(['api.1 running']);
+    expect(rig.backend.of('api.1').request?.launch.docker?.image).toBe('two');
+    expect(rig.backend.startsOf('api.1')).toBe(2);
+    expect(await rig.drift(project([api('two')]))).toEqual([]);
+  });
+
+  test('that cannot be begun leaves the former run alone, says so, and is tried by the next plan', async () => {
+    const rig = await replacing();
+    await finish(rig, false);
+    expect(rig.backend.alive).toEqual(['api.1']);
+    expect(rig.backend.startsOf('api.1')).toBe(1);
+    const reason = 'what it needs could not be brought about: no such image: two';
+    expect(rig.store.told.find(({ type }) => type === 'change-failed')).toMatchObject({ reason, kept: true });
+    expect(rig.engine.notReplaced).toEqual([
+      { service: 'api', reason: 'no such image: two', rolledBack: false, kept: true },
+    ]);
+    await rig.clock.pass(600_000);
+    expect(rig.backend.startsOf('api.1')).toBe(1);
+    await rig.apply(project([api('two')]));
+    expect([rig.backend.startsOf('api.1'), rig.engine.notReplaced]).toEqual([2, []]);
+  });
+
+  test('rolls: the next instance is not begun before the one before is through', async () => {
+    const rig = await replacing({ replicas: 2 });
+    expect(rig.backend.materials.filter(({ launch }) => launch.docker?.image === 'two')).toHaveLength(1);
+    await finish(rig, true);
+    expect([rig.backend.startsOf('api.1'), rig.backend.startsOf('api.2')]).toEqual([2, 2]);
+  });
+
+  test('goes from backend to backend', async () => {
+    const rig = new EngineRig();
+    await rig.apply(project([spec('api')]));
+    const plan = await rig.apply(project([api('one')]));
+    expect(plan.steps.map(({ action, backend }) => [action, backend])).toEqual([['replace', 'docker']]);
+    expect(plan.steps[0]?.causes[0]).toMatchObject({
+      fields: expect.arrayContaining([{ field: 'backend', from: 'native', to: 'docker' }]) as unknown,
+    });
+    expect(rig.engine.services()[0]?.backend).toBe('docker');
+    expect(rig.store.readRuns().runs.map(({ backend }) => backend)).toEqual(['docker']);
+    await rig.apply(project([spec('api')]));
+    expect(rig.store.readRuns().runs.map(({ backend }) => backend)).toEqual(['native']);
+    expect(rig.backend.alive).toEqual(['api.1']);
+  });
+
+  test.each(['stop', 'restart'] as const)('is given up by a %s', async (action) => {
+    const rig = await replacing();
+    const held = rig.backend.materials.at(-1);
+    rig.backend.holdsMaterial = false;
+    rig.engine.act({ action, select: { names: ['api'], labels: [] } });
+    await settled();
+    expect(held?.signal.aborted).toBe(true);
+    held?.finish({ ok: true, value: undefined });
+    await settled();
+    expect(rig.states).toEqual([action === 'stop' ? 'api.1 stopped' : 'api.1 running']);
+    expect(rig.backend.startsOf('api.1')).toBe(action === 'stop' ? 1 : 2);
+  });
+
+  test('is given up by a shutdown', async () => {
+    const rig = await replacing();
+    const ending = rig.engine.down(down);
+    await settled();
+    expect(rig.backend.materials.at(-1)?.signal.aborted).toBe(true);
+    expect(await ending).toMatchObject({ leftovers: [] });
+  });
+});
+
+describe('what an image is built from', () => {
+  const build = { context: '/srv/app', args: {}, labels: {}, tags: [], noCache: false };
+  const built = (): ServiceSpec => container('api', {}, { docker: dockerSpec({ build }) });
+
+  test('replaces what runs when it has changed, and only then', async () => {
+    const rig = new EngineRig();
+    rig.backend.inputDigests.set('/srv/app', 'one');
+    await rig.apply(project([built()]));
+    expect(await rig.drift(project([built()]))).toEqual([]);
+    rig.backend.inputDigests.set('/srv/app', 'two');
+    const plan = await rig.apply(project([built()]));
+    expect(plan.steps[0]?.causes).toEqual([
+      { kind: 'changed', fields: [{ field: 'docker.build', from: 'content', to: '(content changed)' }] },
+    ]);
+    expect(rig.backend.startsOf('api.1')).toBe(2);
+    expect(await rig.drift(project([built()]))).toEqual([]);
+  });
+
+  test('is no reason for anything while it cannot be told, nor for the next daemon', async () => {
+    const rig = new EngineRig();
+    rig.backend.inputDigests.set('/srv/app', 'one');
+    await rig.apply(project([built()]));
+    rig.backend.inputDigests.clear();
+    expect(await rig.drift(project([built()]))).toEqual([]);
+    const later = new EngineRig(rig.backend, rig.store);
+    const [record] = rig.store.readRuns().runs;
+    if (record === undefined) throw new Error('no record');
+    later.engine.resume(loaded(project([built()])), [
+      { record, proc: rig.backend.of('api.1'), orphanSpec: built() },
+    ]);
+    await settled();
+    expect(await later.drift(project([built()]))).toEqual([]);
+  });
+
+  test('holds no plan up for ever', async () => {
+    const rig = new EngineRig();
+    rig.backend.inputs = () => new Promise(() => {});
+    const planned = rig.engine.plan(loaded(project([built()])), []);
+    await rig.clock.pass(5_000);
+    expect((await planned).steps.map(({ action }) => action)).toEqual(['start']);
   });
 });

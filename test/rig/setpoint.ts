@@ -84,8 +84,14 @@ export class Command {
 export class TestProject {
   readonly dir: string;
   readonly #base: string;
+  readonly #more: Readonly<Record<string, string | undefined>>;
 
-  constructor(files: Readonly<Record<string, string>>) {
+  /** `more`: what its commands have in their environment besides. */
+  constructor(
+    files: Readonly<Record<string, string>>,
+    more: Readonly<Record<string, string | undefined>> = {},
+  ) {
+    this.#more = more;
     this.#base = realpathSync(mkdtempSync(join(tmpdir(), 'e2e-')));
     this.dir = join(this.#base, 'shop');
     for (const folder of [this.dir, this.stateHome, this.runtimeHome, this.temporary])
@@ -108,6 +114,7 @@ export class TestProject {
   get env(): NodeJS.ProcessEnv {
     return {
       ...process.env,
+      ...this.#more,
       XDG_STATE_HOME: this.stateHome,
       XDG_RUNTIME_DIR: this.runtimeHome,
       TMPDIR: this.temporary,
@@ -283,10 +290,14 @@ export class TestProject {
 }
 
 /** A project for this test alone; `files` holds its manifest, `setpoint.yaml`, and what that needs. */
-export function newProject(ctx: TestContext, files: Readonly<Record<string, string>>): TestProject {
+export function newProject(
+  ctx: TestContext,
+  files: Readonly<Record<string, string>>,
+  more: Readonly<Record<string, string | undefined>> = {},
+): TestProject {
   if (!existsSync('/proc/self/environ')) ctx.skip('needs /proc');
   if (!existsSync(CLI)) throw new Error(`${CLI} is missing: run \`npm run build\` first`);
-  const project = new TestProject(files);
+  const project = new TestProject(files, more);
   ctx.onTestFinished(() => project.dispose());
   return project;
 }

@@ -8,6 +8,7 @@ import { type Begun, parseRecord } from './exit-record.ts';
 import { bootId, isAlive } from './identity.ts';
 import { FILES } from './launcher.ts';
 import type { LauncherEnd } from './native-proc.ts';
+import { ownPidOf } from './own-pids.ts';
 import { readText } from './proc-fs.ts';
 import type { ProcessTable } from './unit-scan.ts';
 
@@ -32,8 +33,8 @@ export function findRun({ record, instanceDir }: AdoptRequest, table: ProcessTab
     (begun === undefined ? carrierOf(record, table) : proveLauncher(begun, record.run, table));
   if (launcher === undefined) {
     // Something of it lives, so there was a launcher, whatever the disk took of it.
-    const lives = table.carriers(record.run).some((entry) => !entry.zombie);
-    return lives ? { kind: 'over', otherwise: LEFT_NOTHING } : { kind: 'unbegun' };
+    const was = begun !== undefined || table.carriers(record.run).some((entry) => !entry.zombie);
+    return was ? { kind: 'over', otherwise: LEFT_NOTHING } : { kind: 'unbegun' };
   }
   if (isAlive(launcher)) return { kind: 'alive', launcher };
   return { kind: 'over', launcher, otherwise: LEFT_NOTHING };
@@ -41,9 +42,18 @@ export function findRun({ record, instanceDir }: AdoptRequest, table: ProcessTab
 
 const LEFT_NOTHING = 'its launcher is gone and left no exit status';
 
-/** A pid alone may be anybody's by now: only with the run's cookie is it the launcher's. */
-function proveLauncher(begun: Begun, run: RunId, table: ProcessTable): ProcessIdentity {
+/**
+ * A pid alone may be anybody's by now: only with the run's cookie is it the launcher's. One of a namespace that is no
+ * more names nobody.
+ */
+function proveLauncher(begun: Begun, run: RunId, table: ProcessTable): ProcessIdentity | undefined {
   const pid = begun.launcherPid;
+  if (begun.ownPids) {
+    const entry = table.carriers(run).find((carrier) => ownPidOf(carrier.pid) === pid);
+    return entry === undefined
+      ? undefined
+      : { pid: entry.pid, startTime: entry.startTime, bootId: begun.bootId };
+  }
   const candidates = HAS_COOKIES ? table.carriers(run) : table.group(pid);
   const entry = candidates.find((candidate) => candidate.pid === pid);
   return { pid, startTime: entry?.startTime ?? NEVER, bootId: begun.bootId };

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import type { Exit } from '../../core/exit.ts';
 import type { RunId } from '../../core/state.ts';
-import { LIMIT_REFUSED } from './launcher.ts';
+import { LIMIT_REFUSED, OWN_PIDS } from './launcher.ts';
 
 /** What the launcher has written of a run. */
 export interface LauncherRecord {
@@ -15,6 +15,8 @@ export interface LauncherRecord {
 
 export interface Begun {
   readonly bootId: string;
+  /** The pids are those of a namespace that the launcher, or what it runs under, begins: not the machine's. */
+  readonly ownPids: boolean;
   readonly launcherPid: number;
   readonly servicePid: number;
 }
@@ -37,9 +39,15 @@ export function parseRecord(text: string, run: RunId): LauncherRecord {
 
 function parseBegun(text: string): Begun | undefined {
   const match = /^(\S+) (\d+) (\d+)$/.exec(text);
-  return match === null
-    ? undefined
-    : { bootId: match[1] ?? '', launcherPid: Number(match[2]), servicePid: Number(match[3]) };
+  if (match === null) return undefined;
+  const [, boot = '', launcher, service] = match;
+  const ownPids = boot.endsWith(OWN_PIDS);
+  return {
+    bootId: ownPids ? boot.slice(0, -OWN_PIDS.length) : boot,
+    ownPids,
+    launcherPid: Number(launcher),
+    servicePid: Number(service),
+  };
 }
 
 /** All that is known once the launcher is gone. */
@@ -97,17 +105,22 @@ function fromStatus(status: number, noise: string, sent: ReadonlySet<string>): E
 }
 
 /** The launcher ends with the service's status, which helps where the disk took no record; or it could not begin. */
-function withoutRecord(code: number, { begun, noise }: LauncherRecord): Exit {
+function withoutRecord(status: number, { begun, noise }: LauncherRecord): Exit {
   if (begun === undefined && noise !== '') {
     // Shells word it differently; all speak of the fork.
     const shortage = /\bfork\b/i.test(noise);
+    const code = shortage
+      ? 'resource-shortage'
+      : noise.startsWith('bwrap: ')
+        ? 'sandbox-unavailable'
+        : 'other';
     const message = `its launcher could not begin: ${firstLine(noise)}`;
-    return { kind: 'spawn-error', failure: { code: shortage ? 'resource-shortage' : 'other', message } };
+    return { kind: 'spawn-error', failure: { code, message } };
   }
-  if (code <= 128) return { kind: 'code', code };
+  if (status <= 128) return { kind: 'code', code: status };
   return {
     kind: 'unknown',
-    why: `status ${code}, and the disk took no record that tells a signal from a code`,
+    why: `status ${status}, and the disk took no record that tells a signal from a code`,
   };
 }
 

@@ -1,6 +1,7 @@
 import { constants } from 'node:os';
 import type { Limits } from '../../core/service.ts';
 import type { RunId } from '../../core/state.ts';
+import { BATCH_FDS } from './batch-spawner.ts';
 
 /** Environment variable that holds the run's id in all processes of a run: that is how they are found again. */
 export const COOKIE = 'SETPOINT_RUN';
@@ -12,7 +13,8 @@ export const FILES = {
   alive: 'alive',
   /**
    * The launcher's stderr, emptied before a start. In order: `begun RUN BOOT-ID LAUNCHER-PID SERVICE-PID`, right before
-   * the service begins; what the shell itself has to say; at the end `ended RUN STATUS`, the status as the shell has it:
+   * the service begins, the boot id followed by `OWN_PIDS` where the pids are not the machine's; what the shell
+   * itself has to say; at the end `ended RUN STATUS`, the status as the shell has it:
    * 128 + n for signal n. One file, because making one costs a third of a millisecond on a journalled filesystem.
    */
   exit: 'exit',
@@ -24,6 +26,9 @@ export const FILES = {
   notifySocket: 'notify.sock',
 } as const;
 
+/** Ends the boot id in the record of a launcher in a pid namespace of its own; no boot id holds it. */
+export const OWN_PIDS = '+pids';
+
 /** The launcher's status when a limit could not be set, or a control group not be entered; the shell says why. */
 export const LIMIT_REFUSED = 125;
 
@@ -33,6 +38,12 @@ export const LIMIT_REFUSED = 125;
  * service does not see the end of its input.
  */
 const LAUNCHER_FDS = { alive: 3, serviceStderr: 4, inputKeeper: 5 } as const;
+
+/**
+ * Place in `stdio` of what an enclosed launcher gets as its standard output and input: the program around it is given
+ * neither.
+ */
+export const ENCLOSED_FDS = { stdout: 6, stdin: 7 } as const;
 
 /** Signals that cannot be caught, and those whose default does not end a process. */
 const UNTRAPPED = new Set(['SIGKILL', 'SIGSTOP', 'SIGCHLD', 'SIGCONT', 'SIGURG', 'SIGWINCH']);
@@ -54,12 +65,18 @@ function trappedSignals(): string {
  * - `$$` is the launcher's pid in a subshell, too. Of /proc/self/status it reads only the first lines, for shells read a
  *   byte at a time.
  * - The service runs in the foreground: in the background a shell makes it ignore SIGINT and SIGQUIT.
+ * - Made by a shell and not by the daemon (`batch-spawner.ts`), it first says that it is there, and lets go of the fence.
  * - Control groups are entered by the subshell, which becomes the service; the launcher stays outside.
  * - The shell reports a death by signal on its stderr (save SIGINT's and SIGPIPE's): so 137 and SIGKILL are told apart.
  */
 export function launcherScript(): string {
   return `main() {
   trap : ${trappedSignals()}
+  if [ -n "$5" ]
+  then
+    printf 'launcher %s %s\\n' "$1" "$$" 2>/dev/null >&${BATCH_FDS.announce}
+    exec ${BATCH_FDS.announce}>&- ${BATCH_FDS.fence}>&-
+  fi
   (
     if [ -r /proc/self/status ]
     then
@@ -70,7 +87,7 @@ export function launcherScript(): string {
     fi
     printf 'begun %s %s %s %s\\n' "$1" "$2" "$$" "$_setpoint_pid" >&2
     _setpoint_umask=$3 _setpoint_limits=$4
-    shift 4
+    shift 5
     while [ "$1" != -- ]; do
       printf 0 >"$1" || exit ${LIMIT_REFUSED}
       shift
@@ -97,10 +114,14 @@ interface LauncherArgs {
   readonly scriptPath: string;
   readonly run: RunId;
   readonly bootId: string;
+  /** Whether it will be in a pid namespace of its own. */
+  readonly ownPids?: boolean;
   /** Octal digits; '' leaves it as it is. */
   readonly umask: string;
   /** As `ulimitWords` makes it. */
   readonly limits: string;
+  /** One of many that a shell makes at once: it announces itself. */
+  readonly announces?: boolean;
   /** Files of control groups that the service's process writes itself into. */
   readonly joins?: readonly string[];
   readonly argv: readonly string[];
@@ -108,8 +129,10 @@ interface LauncherArgs {
 
 /** The arguments of /bin/sh. */
 export function launcherArgs(args: LauncherArgs): string[] {
-  const { scriptPath, run, bootId, umask, limits, joins = [], argv } = args;
-  return [scriptPath, run, bootId, umask, limits, ...joins, '--', ...argv];
+  const { scriptPath, run, bootId, ownPids = false, umask, limits, announces = false } = args;
+  const boot = ownPids ? bootId + OWN_PIDS : bootId;
+  const announce = announces ? 'announce' : '';
+  return [scriptPath, run, boot, umask, limits, announce, ...(args.joins ?? []), '--', ...args.argv];
 }
 
 /** POSIX leaves these in blocks of 512 bytes; the others of bytes are in KiB everywhere. */

@@ -91,8 +91,13 @@ export function hardLimit(text: string, row: string): number {
 const CAP_SYS_RESOURCE = 24n;
 
 export function hasSysResource(status: string): boolean {
+  return hasCapability(status, CAP_SYS_RESOURCE);
+}
+
+/** Whether a process whose /proc/PID/status this is has a capability in effect; `bit` is its number in capabilities(7). */
+export function hasCapability(status: string, bit: bigint): boolean {
   const effective = /^CapEff:\s*([0-9a-f]+)$/m.exec(status)?.[1];
-  return effective !== undefined && ((BigInt(`0x${effective}`) >> CAP_SYS_RESOURCE) & 1n) === 1n;
+  return effective !== undefined && ((BigInt(`0x${effective}`) >> bit) & 1n) === 1n;
 }
 
 function readText(path: string): string {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/result.ts';
@@ -16,9 +16,13 @@ import type {
   StartedProc,
   StartRequest,
 } from '../../ports/backend.ts';
+import type { Encloser, Enclosure } from '../../ports/encloser.ts';
 import { findRun, LauncherWatch } from './adoption.ts';
+import { BatchSpawner, type LauncherFiles } from './batch-spawner.ts';
 import { type Cgroup, type Cgroups, createCgroups } from './cgroup.ts';
+import { enclosedInvocation, type Invocation } from './enclosed.ts';
 import { bootId, readIdentity } from './identity.ts';
+import { followInner, innerEnd, untilBegun } from './inner-launcher.ts';
 import { createFifoInput } from './input.ts';
 import { InstanceFiles } from './instance-files.ts';
 import { FILES, launcherArgs } from './launcher.ts';
@@ -28,10 +32,11 @@ import { FileNotifyFeed } from './notify.ts';
 import { startReceiver } from './notify-receiver.ts';
 import { type Cleared, preflight } from './preflight.ts';
 import type { OomCounter } from './oom.ts';
-import { ProgramFinder } from './programs.ts';
+import { findSetsid, ProgramFinder } from './programs.ts';
 import { OpenFiles } from './run-files.ts';
 import { describeFailure, SHELL } from './start-failures.ts';
-import { followTerminal, resizeTerminal, terminalCommand, terminalEnd, untilBegun } from './terminal.ts';
+import { placeSecrets, removeSecrets, SECRETS_DIR } from './secrets.ts';
+import { resizeTerminal, terminalCommand } from './terminal.ts';
 import { ProcessScanner } from './unit-scan.ts';
 
 interface NativeBackendOptions {
@@ -43,6 +48,10 @@ interface NativeBackendOptions {
   readonly failpoint?: (at: Failpoint) => void;
   /** Whoever gives it samples it every few seconds besides. */
   readonly oomCounter?: OomCounter;
+  /** Descriptor of the project's lock; see `BatchSpawner`. */
+  readonly fence?: number | undefined;
+  /** Absent: launches with mounts or a sandbox are refused. */
+  readonly encloser?: Encloser;
 }
 
 /** Runs services as plain processes of this machine. */
@@ -56,16 +65,24 @@ interface Launched {
   readonly launcher: ProcessIdentity | undefined;
 }
 
+/** What was made for a run: a child, and whether the launcher is only within it; or the launcher, by somebody else. */
+type Spawned =
+  { readonly child: ChildProcess; readonly inner: boolean } | { readonly launcher: ProcessIdentity };
+
 class NativeBackend implements Backend {
   readonly name = 'native';
   readonly #env: Readonly<Record<string, string | undefined>>;
   readonly #oomCounter: OomCounter | undefined;
+  readonly #encloser: Encloser | undefined;
   readonly #failpoint: (at: Failpoint) => void;
   readonly #scanner = new ProcessScanner();
   readonly #programs = new ProgramFinder();
   readonly #watch = new LauncherWatch();
   readonly #files: InstanceFiles;
   readonly #umask: string;
+  readonly #batches: BatchSpawner;
+  /** Starts under way. */
+  #starting = 0;
   readonly #latest = new Map<string, RunId>();
   /** How many starts at once have files open: there may be more services than descriptors. */
   readonly #opens = new Limiter(16);
@@ -73,11 +90,17 @@ class NativeBackend implements Backend {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: NativeBackendOptions) {
-    const { env = process.env, umask, failpoint = () => undefined, oomCounter } = options;
+    const { env = process.env, umask, failpoint = () => undefined, oomCounter, encloser } = options;
     this.#env = env;
     this.#oomCounter = oomCounter;
+    this.#encloser = encloser;
     this.#failpoint = failpoint;
     this.#files = new InstanceFiles(env['PATH'] ?? '/usr/bin:/bin');
+    this.#batches = new BatchSpawner({
+      setsid: findSetsid(env['PATH']),
+      fence: options.fence,
+      wanted: () => this.#starting,
+    });
     this.#umask = umask === undefined ? '' : umask.toString(8).padStart(4, '0');
   }
 
@@ -95,22 +118,34 @@ class NativeBackend implements Backend {
 
   async start(request: StartRequest): Promise<Result<StartedProc, StartFailure>> {
     let cgroup: Cgroup | undefined;
+    const undo = (): void => {
+      cgroup?.remove();
+      removeSecrets(request.instanceDir);
+    };
+    this.#starting += 1;
     try {
-      const cleared = await preflight(request, this.#programs, this.#env);
+      const means = { programs: this.#programs, env: this.#env, encloser: this.#encloser };
+      const cleared = await preflight(request, means);
       if (!cleared.ok) return cleared;
       await this.#files.prepareOne(request.instanceDir, hasInput(request.launch));
       const group = this.#makeCgroup(request);
       if (!group.ok) return group;
       cgroup = group.value;
-      const spawned = await this.#opens.run(() => this.#spawn(request, cleared.value, cgroup));
+      const secrets = placeFor(request, cleared.value);
+      const given = cgroup;
+      const spawned = secrets.ok
+        ? await this.#opens.run(() => this.#spawn(request, cleared.value, given, secrets.value))
+        : secrets;
       if (!spawned.ok) {
-        cgroup?.remove();
+        undo();
         return spawned;
       }
       return ok(await this.#follow(request, spawned.value, cgroup));
     } catch (cause) {
-      cgroup?.remove();
+      undo();
       return err(describeFailure(cause, request));
+    } finally {
+      this.#starting -= 1;
     }
   }
 
@@ -122,7 +157,10 @@ class NativeBackend implements Backend {
     return open.flatMap((request) => {
       const { record, instanceDir } = request;
       const finding = findRun(request, table);
-      if (finding.kind === 'unbegun') return [];
+      if (finding.kind === 'unbegun') {
+        removeSecrets(instanceDir);
+        return [];
+      }
       this.#latest.set(instanceDir, record.run);
       const launcher = finding.kind === 'other-boot' ? undefined : finding.launcher;
       const ended: Promise<LauncherEnd> =
@@ -176,48 +214,103 @@ class NativeBackend implements Backend {
     request: StartRequest,
     cleared: Cleared,
     cgroup: Cgroup | undefined,
-  ): Promise<Result<ChildProcess, StartFailure>> {
+    secrets: string | undefined,
+  ): Promise<Result<Spawned, StartFailure>> {
     const files = new OpenFiles(request);
     let child: ChildProcess;
+    let inner: boolean;
     try {
       // Making a file takes as long as some spawns; this way it does not hold up those of other services.
       await files.open();
-      const env = await this.#notifyEnv(request, cleared);
-      if (!env.ok) return env;
+      const notified = await this.#notifyEnv(request, cleared);
+      if (!notified.ok) return notified;
+      const env = secrets === undefined ? notified.value : { ...notified.value, [SECRETS_DIR]: secrets };
+      const enclosure = enclose(request, { ...cleared, env }, cgroup, secrets);
+      if (!enclosure.ok) return enclosure;
+      const plain = enclosure.value === undefined ? files.plainPaths() : undefined;
+      if (plain !== undefined) {
+        const batched = await this.#spawnInBatch(request, { ...cleared, env }, cgroup, plain);
+        if (batched !== undefined) return ok({ launcher: batched });
+      }
       await this.#nextTurn();
-      const { program, args, env: childEnv } = this.#command(request, { ...cleared, env: env.value }, cgroup);
+      const behind = enclosure.value?.launcher === 'child';
+      inner = behind || request.launch.tty === true;
+      const {
+        program,
+        args,
+        env: childEnv,
+      } = this.#command(request, { ...cleared, env }, cgroup, enclosure.value);
       this.#failpoint('before-spawn');
       child = spawn(program, args, {
-        cwd: request.launch.cwd,
+        // An enclosure goes to the working directory by itself; it need not be there outside.
+        cwd: behind ? '/' : request.launch.cwd,
         env: childEnv,
         detached: true,
-        stdio: files.stdio(),
+        stdio: files.stdio(behind),
       });
       this.#failpoint('after-spawn');
     } finally {
       files.close();
     }
     if (child.pid === undefined) return err(describeFailure(await failureOf(child), request));
-    return ok(child);
+    return ok({ child, inner });
+  }
+
+  /** Undefined where it is to be made here after all. */
+  async #spawnInBatch(
+    request: StartRequest,
+    cleared: Cleared,
+    cgroup: Cgroup | undefined,
+    files: LauncherFiles,
+  ): Promise<ProcessIdentity | undefined> {
+    const { program, args, env } = this.#command(request, cleared, cgroup, undefined, true);
+    const { run, launch } = request;
+    const job = { id: run, program, args, cwd: launch.cwd, env, files };
+    const pid = await this.#batches.offer(job, () => this.#failpoint('before-spawn'));
+    if (pid === undefined) return undefined;
+    this.#failpoint('after-spawn');
+    // One that has ended by now has left its record.
+    return readIdentity(pid) ?? { pid, startTime: -1, bootId: bootId() };
   }
 
   #command(
     { run, instanceDir, launch }: StartRequest,
-    { argv, env, limits, terminal, uid }: Cleared,
+    { argv, env, limits, terminal, uid, nice }: Cleared,
     cgroup: Cgroup | undefined,
-  ): { readonly program: string; readonly args: readonly string[]; readonly env: Cleared['env'] } {
+    enclosure: Enclosure | undefined,
+    announces = false,
+  ): Invocation {
     const args = launcherArgs({
       scriptPath: join(instanceDir, FILES.script),
       run,
       bootId: bootId(),
+      ownPids: enclosure?.ownPids === true,
       umask: launch.umask ?? this.#umask,
       limits,
+      announces,
       argv,
       ...(cgroup === undefined ? {} : { joins: cgroup.joins }),
     });
-    if (terminal === undefined) return { program: SHELL, args, env };
-    const launcher = [SHELL, ...args];
-    return terminalCommand({ tools: terminal, run, launcher, env, ...(uid === undefined ? {} : { uid }) });
+    const plain: Invocation = { program: SHELL, args, env };
+    const inner =
+      terminal === undefined
+        ? plain
+        : terminalCommand({
+            tools: terminal,
+            run,
+            launcher: [SHELL, ...args],
+            env,
+            ...(uid === undefined ? {} : { uid }),
+          });
+    const tty = terminal !== undefined;
+    const whole =
+      enclosure === undefined
+        ? inner
+        : enclosedInvocation({ enclosure, run, inner, input: hasInput(launch), tty });
+    const [first, ...rest] = nice;
+    return first === undefined
+      ? whole
+      : { program: first, args: [...rest, whole.program, ...whole.args], env: whole.env };
   }
 
   /** The service's environment, with the socket of a receiver that was started for it where the launch asks for one. */
@@ -239,16 +332,11 @@ class NativeBackend implements Backend {
     return ok({ ...env, NOTIFY_SOCKET: socket.value, ...watchdog });
   }
 
-  async #follow(
-    request: StartRequest,
-    child: ChildProcess,
-    cgroup: Cgroup | undefined,
-  ): Promise<StartedProc> {
+  async #follow(request: StartRequest, spawned: Spawned, cgroup: Cgroup | undefined): Promise<StartedProc> {
     const { run, instanceDir, launch } = request;
     this.#latest.set(instanceDir, run);
     this.#oomCounter?.sample();
-    const { ended, launcher } =
-      launch.tty === true ? await this.#launchedInTerminal(request, child) : launched(child);
+    const { ended, launcher } = await this.#launched(request, spawned);
     const proc = new NativeProc({
       run,
       instanceDir,
@@ -268,9 +356,20 @@ class NativeBackend implements Backend {
     };
   }
 
-  async #launchedInTerminal({ instanceDir, run }: StartRequest, child: ChildProcess): Promise<Launched> {
-    const start = await followTerminal(child, instanceDir, run);
-    const ended = terminalEnd(start, (launcher) => this.#watch.untilGone(launcher, instanceDir, run));
+  #launched(request: StartRequest, spawned: Spawned): Launched | Promise<Launched> {
+    const { run, instanceDir } = request;
+    if ('launcher' in spawned) {
+      const { launcher } = spawned;
+      return { launcher, ended: this.#watch.untilGone(launcher, instanceDir, run) };
+    }
+    return spawned.inner ? this.#launchedWithin(request, spawned.child) : launched(spawned.child);
+  }
+
+  async #launchedWithin({ instanceDir, run, launch }: StartRequest, child: ChildProcess): Promise<Launched> {
+    const start = await followInner(child, instanceDir, run);
+    const ended = innerEnd(start, launch.tty === true, (launcher) =>
+      this.#watch.untilGone(launcher, instanceDir, run),
+    );
     return { ended, launcher: start.launcher };
   }
 
@@ -300,6 +399,32 @@ class NativeBackend implements Backend {
       ...(input === undefined ? {} : { input }),
     };
   }
+}
+
+/** Writes the secrets that the launch has; answers with their folder. */
+function placeFor(
+  { instanceDir, launch: { secrets = [] } }: StartRequest,
+  { owner }: Cleared,
+): Result<string | undefined, StartFailure> {
+  if (secrets.length > 0) {
+    return placeSecrets({ instanceDir, secrets, ...(owner === undefined ? {} : { owner }) });
+  }
+  removeSecrets(instanceDir);
+  return ok(undefined);
+}
+
+/** What the run has made for itself by now is seen within. */
+function enclose(
+  { instanceDir, launch }: StartRequest,
+  { enclosing, env }: Cleared,
+  cgroup: Cgroup | undefined,
+  secrets: string | undefined,
+): Result<Enclosure | undefined, StartFailure> {
+  const socket = launch.notify === undefined ? undefined : env['NOTIFY_SOCKET'];
+  const more = [secrets, socket === undefined ? undefined : dirname(socket)].flatMap((path) => path ?? []);
+  return enclosing === undefined
+    ? ok(undefined)
+    : enclosing.enclose({ read: [instanceDir, ...more], write: cgroup?.joins ?? [] });
 }
 
 interface Channels {

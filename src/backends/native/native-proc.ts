@@ -11,11 +11,13 @@ import type {
   UnitStats,
 } from '../../ports/backend.ts';
 import type { Cgroup } from './cgroup.ts';
-import { decideExit, type LauncherRecord, parseRecord, signalNumber } from './exit-record.ts';
+import { type Begun, decideExit, type LauncherRecord, parseRecord, signalNumber } from './exit-record.ts';
 import { isAlive, type ProcessEntry, readProcess } from './identity.ts';
 import { FILES } from './launcher.ts';
 import { type OomCounter, OomJudge } from './oom.ts';
+import { findService } from './own-pids.ts';
 import { readProcFile, readText } from './proc-fs.ts';
+import { removeSecrets } from './secrets.ts';
 import { removeStaleSocket } from './socket-file.ts';
 import { UnitMeter } from './stats.ts';
 import type { ProcessScanner, UnitView } from './unit-scan.ts';
@@ -152,13 +154,21 @@ export class NativeProc implements Proc {
     if (this.#pid !== undefined) return;
     const { begun, status } = this.#record();
     if (begun === undefined) return;
-    const { bootId, servicePid: pid } = begun;
+    const { bootId } = begun;
+    const pid = begun.ownPids ? this.#seekService(begun) : begun.servicePid;
+    if (pid === undefined) return;
     this.#pid = pid;
     if (status !== undefined || this.#launcher === undefined) return;
     const entry = readProcess(pid);
     if (entry?.ppid !== this.#launcher.pid) return;
     this.#service = { pid, startTime: entry.startTime, bootId };
     this.#unit.add(pid, entry.startTime);
+  }
+
+  /** While the launcher lives, its children tell. */
+  #seekService(begun: Begun): number | undefined {
+    const launcher = this.#launcher;
+    return launcher === undefined || !isAlive(launcher) ? undefined : findService(begun, launcher.pid);
   }
 
   #record(): LauncherRecord {
@@ -277,6 +287,7 @@ export class NativeProc implements Proc {
       oom: () => this.#oom.evidence(),
     });
     if (cgroup !== undefined) setTimeout(() => cgroup.remove(), GROUP_LINGER_MS).unref();
+    if (this.#options.isLatest()) removeSecrets(this.#options.instanceDir);
     if (socket !== undefined && this.#options.isLatest()) await removeStaleSocket(socket);
     this.#over = true;
     this.#unit.end();

@@ -10,6 +10,7 @@ import { parseNotifyFile } from './notify.ts';
 import { PERL_RECEIVER, PYTHON_RECEIVER } from './notify-programs.ts';
 import { readText } from './proc-fs.ts';
 import { DEFAULT_PATH, type ProgramFinder } from './programs.ts';
+import { isOpenToAll } from './reachable.ts';
 
 /** An interpreter that can run a receiver. */
 export interface ReceiverProgram {
@@ -175,14 +176,6 @@ function socketPlace({ instanceDir, uid, env }: ReceiverRequest): Place {
 
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
-}
-
-/** Whether anybody can pass through the folder and all those above it. */
-function isOpenToAll(path: string): boolean {
-  for (let at = path; ; at = dirname(at)) {
-    if ((statSync(at).mode & 0o001) === 0) return false;
-    if (at === dirname(at)) return true;
-  }
 }
 
 /** Of the run before, whose receiver may have been killed: its socket, where that is not to be replaced anyway. */

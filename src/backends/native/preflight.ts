@@ -3,12 +3,15 @@ import type { ConcreteLaunch } from '../../core/launch.ts';
 import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/result.ts';
 import type { RunId } from '../../core/state.ts';
+import type { Encloser, Enclosing } from '../../ports/encloser.ts';
 import { COOKIE } from './launcher.ts';
 import { planLimits } from './limits.ts';
+import { planNice } from './niceness.ts';
 import { findReceivers, type ReceiverProgram } from './notify-receiver.ts';
 import { findPortHolder, isPortTaken } from './ports.ts';
-import { findProgram, programFailure, type ProgramFinder } from './programs.ts';
+import { findProgram, type Outside, programFailure, type ProgramFinder } from './programs.ts';
 import { clearSocket } from './socket-file.ts';
+import { SHELL } from './start-failures.ts';
 import { DEFAULT_TERM, findTerminalTools, type TerminalTools } from './terminal.ts';
 import { planUser } from './users.ts';
 
@@ -24,12 +27,30 @@ export interface Cleared {
   readonly receivers?: readonly ReceiverProgram[];
   /** Who the service runs as, where that is another than this one. */
   readonly uid?: number;
+  readonly owner?: Owner;
+  /** Where the launch asks for mounts or a sandbox. */
+  readonly enclosing?: Enclosing;
+  /** A command to put before all else. */
+  readonly nice: readonly string[];
+}
+
+interface Owner {
+  readonly uid: number;
+  readonly gid: number;
 }
 
 interface PreflightRequest {
   readonly run: RunId;
   readonly launch: ConcreteLaunch;
   readonly requires: readonly string[];
+  readonly instanceDir: string;
+}
+
+interface Means {
+  readonly programs: ProgramFinder;
+  /** This process's own environment. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  readonly encloser: Encloser | undefined;
 }
 
 /**
@@ -38,33 +59,69 @@ interface PreflightRequest {
  */
 export async function preflight(
   request: PreflightRequest,
-  programs: ProgramFinder,
-  daemonEnv: Readonly<Record<string, string | undefined>>,
+  { programs, env: daemonEnv, encloser }: Means,
 ): Promise<Result<Cleared, StartFailure>> {
-  const { launch } = request;
   const toolPath = daemonEnv['PATH'];
-  const failure = checkCwd(launch.cwd) ?? checkText(launch) ?? checkPrograms(request, programs);
+  const odd = checkText(request.launch);
+  if (odd !== undefined) return err(odd);
+  const user = await asUser(request.launch, daemonEnv);
+  if (!user.ok) return user;
+  const launch = { ...request.launch, env: { ...request.launch.env, ...user.value.env } };
+  const enclosing = await prepareEnclosure(launch, request.instanceDir, encloser);
+  if (!enclosing.ok) return enclosing;
+  const outside = enclosing.value?.outside;
+  const failure = checkCwd(launch.cwd, outside) ?? checkPrograms({ ...request, launch }, programs, outside);
   if (failure !== undefined) return err(failure);
   const limits = planLimits(launch.limits, toolPath);
   if (!limits.ok) return limits;
-  const user = await asUser(launch, daemonEnv);
-  if (!user.ok) return user;
-  const helpers = findHelpers(launch, programs, toolPath, user.value.uid);
+  const nice = planNice(launch.nice, programs, toolPath);
+  if (!nice.ok) return nice;
+  const helpers = findHelpers(launch, programs, toolPath, user.value.owner?.uid);
   if (!helpers.ok) return helpers;
   const blocked =
     (launch.socket === undefined ? undefined : await clearSocket(launch.socket)) ??
     (await checkPorts(launch.ports));
   if (blocked !== undefined) return err(blocked);
   const term = launch.tty === true && launch.env['TERM'] === undefined ? { TERM: DEFAULT_TERM } : {};
-  const env = { ...launch.env, ...term, ...user.value.env, [COOKIE]: request.run };
-  const command = withOddNames(shellSafe(launch, programs), env, toolPath);
+  const env = { ...launch.env, ...term, [COOKIE]: request.run };
+  const command = withOddNames(shellSafe(launch, programs, outside), env, toolPath);
   if (!command.ok) return command;
-  return ok({
-    argv: [...limits.value.prefix, ...user.value.prefix, ...command.value],
+  const { prefix, owner } = user.value;
+  const cleared: Cleared = {
+    argv: [...limits.value.prefix, ...prefix, ...command.value],
     env,
     limits: limits.value.words,
+    nice: nice.value,
     ...helpers.value,
-  });
+    ...(owner === undefined ? {} : { owner }),
+    ...(enclosing.value === undefined ? {} : { enclosing: enclosing.value }),
+  };
+  const unseen = checkTools(cleared, outside);
+  return unseen === undefined ? ok(cleared) : err(unseen);
+}
+
+/** Where nobody can make mounts and sandboxes, a launch that asks for them is not started without. */
+async function prepareEnclosure(
+  launch: ConcreteLaunch,
+  instanceDir: string,
+  encloser: Encloser | undefined,
+): Promise<Result<Enclosing | undefined, StartFailure>> {
+  if (launch.mounts.length === 0 && launch.sandbox === undefined) return ok(undefined);
+  if (encloser !== undefined) return encloser.prepare(launch, { read: [instanceDir], write: [] });
+  return err({ code: 'sandbox-unavailable', message: 'mounts and sandboxes cannot be had here' });
+}
+
+/** Programs of the machine that are put before the service's have to be there in the enclosure, too. */
+function checkTools({ argv, terminal }: Cleared, outside: Outside | undefined): StartFailure | undefined {
+  if (outside === undefined) return undefined;
+  const tools = [SHELL, argv[0] ?? '', terminal?.script, terminal?.stty, terminal?.chown];
+  const unseen = tools.find((path) => path?.startsWith('/') === true && outside(path) === undefined);
+  if (unseen === undefined) return undefined;
+  return {
+    code: 'sandbox-unavailable',
+    message: `${unseen}, which starts the service, is not there in the sandbox`,
+    help: 'add its folder to `sandbox.read`',
+  };
 }
 
 /** What other programs the launch takes besides its own. */
@@ -86,11 +143,14 @@ function findHelpers(
   });
 }
 
-function checkCwd(cwd: string): StartFailure | undefined {
+function checkCwd(cwd: string, outside: Outside | undefined): StartFailure | undefined {
+  const place = outside === undefined ? cwd : outside(cwd);
+  // A folder in memory, which is there once the service is.
+  if (place === undefined) return undefined;
   try {
-    if (!statSync(cwd).isDirectory())
+    if (!statSync(place).isDirectory())
       return { code: 'missing-cwd', message: `working directory ${cwd} is not a directory` };
-    accessSync(cwd, constants.X_OK);
+    accessSync(place, constants.X_OK);
     return undefined;
   } catch (cause) {
     const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
@@ -119,10 +179,14 @@ function checkText(launch: ConcreteLaunch): StartFailure | undefined {
   return { code: 'other', message: `environment variable ${JSON.stringify(variable)} holds a NUL byte` };
 }
 
-function checkPrograms(request: PreflightRequest, programs: ProgramFinder): StartFailure | undefined {
+function checkPrograms(
+  request: PreflightRequest,
+  programs: ProgramFinder,
+  outside: Outside | undefined,
+): StartFailure | undefined {
   const { launch, requires } = request;
   const path = launch.env['PATH'];
-  const missing = requires.filter((name) => programs.find(name, path, launch.cwd).kind !== 'found');
+  const missing = requires.filter((name) => programs.find(name, path, launch.cwd, outside).kind !== 'found');
   if (missing.length > 0) {
     return {
       code: 'missing-requirement',
@@ -131,13 +195,13 @@ function checkPrograms(request: PreflightRequest, programs: ProgramFinder): Star
     };
   }
   const program = launch.argv[0] ?? '';
-  return programFailure(program, programs.find(program, path, launch.cwd), path);
+  return programFailure(program, programs.find(program, path, launch.cwd, outside), path);
 }
 
 interface UserPart {
   readonly prefix: readonly string[];
   /** Absent where it is the user that is there already. */
-  readonly uid?: number;
+  readonly owner?: Owner;
   readonly env: Readonly<Record<string, string>>;
 }
 
@@ -154,19 +218,12 @@ async function asUser(
     const present = launch.env[name];
     return present === undefined || present === daemonEnv[name];
   });
-  const { prefix } = plan.value;
-  const uid = uidOf(prefix);
+  const { prefix, owner } = plan.value;
   return ok({
     prefix,
     env: Object.fromEntries(undeclared),
-    ...(uid === undefined || uid === invoker.uid ? {} : { uid }),
+    ...(owner === undefined || owner.uid === invoker.uid ? {} : { owner }),
   });
-}
-
-/** The plan is an argument vector of setpriv(1). */
-function uidOf(prefix: readonly string[]): number | undefined {
-  const digits = prefix.flatMap((word) => /^--reuid=(\d+)$/.exec(word)?.[1] ?? [])[0];
-  return digits === undefined ? undefined : Number(digits);
 }
 
 async function checkPorts(ports: Readonly<Record<string, number>>): Promise<StartFailure | undefined> {
@@ -184,11 +241,15 @@ async function checkPorts(ports: Readonly<Record<string, number>>): Promise<Star
 }
 
 /** A shell would take a leading `-` for an option of exec, and look in a place of its own where there is no PATH. */
-function shellSafe(launch: ConcreteLaunch, programs: ProgramFinder): readonly string[] {
+function shellSafe(
+  launch: ConcreteLaunch,
+  programs: ProgramFinder,
+  outside: Outside | undefined,
+): readonly string[] {
   const [program = '', ...args] = launch.argv;
   const path = launch.env['PATH'];
   if (path !== undefined && !program.startsWith('-')) return launch.argv;
-  const found = programs.find(program, path, launch.cwd);
+  const found = programs.find(program, path, launch.cwd, outside);
   return found.kind === 'found' ? [found.path, ...args] : launch.argv;
 }
 

@@ -2,6 +2,7 @@ import { closeSync, constants, open } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { StartRequest } from '../../ports/backend.ts';
+import type { LauncherFiles } from './batch-spawner.ts';
 import { FILES } from './launcher.ts';
 
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
@@ -34,12 +35,27 @@ export class OpenFiles {
     if (launch.tty === true || launch.stdin === 'pipe') await this.#openInput();
   }
 
-  /** What goes to `spawn`. The terminal's launcher takes its own stderr from 4, for 2 will be the terminal. */
-  stdio(): ('ignore' | number)[] {
+  /**
+   * What goes to `spawn`. The terminal's launcher takes its own stderr from 4, for 2 will be the terminal. `behind`: the
+   * launcher is made by another program; see `ENCLOSED_FDS`.
+   */
+  stdio(behind = false): ('ignore' | number)[] {
     const [stdout = 'ignore', exit = 'ignore', alive = 'ignore', stderr] = this.#opened;
     const last = this.#request.launch.tty === true ? exit : (stderr ?? stdout);
+    if (behind) {
+      const own = ['ignore', 'ignore', exit, alive, last, this.#writer ?? 'ignore', stdout] as const;
+      return this.#reader === undefined ? [...own] : [...own, this.#reader];
+    }
     const plain: ('ignore' | number)[] = [this.#reader ?? 'ignore', stdout, exit, alive, last];
     return this.#writer === undefined ? plain : [...plain, this.#writer];
+  }
+
+  /** By path, where it has nothing beyond plain output; undefined where it has. */
+  plainPaths(): LauncherFiles | undefined {
+    const { instanceDir, stdoutPath, stderrPath, launch } = this.#request;
+    if (this.#reader !== undefined || launch.tty === true) return undefined;
+    const [exit, alive] = [join(instanceDir, FILES.exit), join(instanceDir, FILES.alive)];
+    return { stdout: stdoutPath, exit, alive, stderr: stderrPath };
   }
 
   close(): void {

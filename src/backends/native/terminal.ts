@@ -1,17 +1,14 @@
-import { type ChildProcess, execFile } from 'node:child_process';
-import { readdirSync, readlinkSync } from 'node:fs';
-import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { execFile } from 'node:child_process';
+import { readlinkSync } from 'node:fs';
 import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/result.ts';
 import type { RunId } from '../../core/state.ts';
-import type { AdoptRequest, ProcessIdentity } from '../../ports/backend.ts';
-import { type Begun, parseRecord } from './exit-record.ts';
-import { bootId, isAlive, readProcess } from './identity.ts';
-import { COOKIE, FILES } from './launcher.ts';
-import type { LauncherEnd } from './native-proc.ts';
-import { readProcFile, readText } from './proc-fs.ts';
+import type { ProcessIdentity } from '../../ports/backend.ts';
+import { isAlive } from './identity.ts';
+import { COMING } from './inner-launcher.ts';
+import { COOKIE } from './launcher.ts';
 import { DEFAULT_PATH, type ProgramFinder } from './programs.ts';
+import { quote } from './quote.ts';
 
 /** The programs that a pseudo-terminal takes, by their absolute paths. */
 export interface TerminalTools {
@@ -48,9 +45,6 @@ export function findTerminalTools(
   });
 }
 
-/** In the environment of script(1) alone: tells a later daemon that a launcher is on its way; see `untilBegun`. */
-const TERMINAL_OF = 'SETPOINT_TERMINAL_OF';
-
 interface TerminalCommandOptions {
   readonly tools: TerminalTools;
   readonly run: RunId;
@@ -84,7 +78,7 @@ export function terminalCommand(options: TerminalCommandOptions): TerminalComman
   const { tools, run, launcher, env, uid } = options;
   const text = [
     env['SHELL'] === undefined ? 'unset SHELL' : `SHELL=${quote(env['SHELL'])}`,
-    `unset ${TERMINAL_OF}`,
+    `unset ${COMING}`,
     `${COOKIE}=${quote(run)}`,
     `export ${COOKIE}`,
     `${quote(tools.stty)} rows ${INITIAL_SIZE.rows} cols ${INITIAL_SIZE.columns} echo`,
@@ -98,117 +92,8 @@ export function terminalCommand(options: TerminalCommandOptions): TerminalComman
       process.platform === 'darwin'
         ? ['-q', '/dev/null', '/bin/sh', '-c', text]
         : ['-qefc', text, '/dev/null'],
-    env: { ...others, SHELL: '/bin/sh', [TERMINAL_OF]: run },
+    env: { ...others, SHELL: '/bin/sh', [COMING]: run },
   };
-}
-
-/** One word of a POSIX shell, whatever is in it but NUL. */
-export function quote(word: string): string {
-  return /^[A-Za-z0-9_./=:,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
-}
-
-const BEGIN_MS = 10_000;
-const BEGIN_POLL_MS = 2;
-
-/** What became of a launcher within a terminal. */
-interface TerminalStart {
-  /** Undefined where it never began, is late, or has ended already. */
-  readonly launcher?: ProcessIdentity;
-  readonly begun: boolean;
-  /** Resolves once script(1) has ended. */
-  readonly ended: Promise<LauncherEnd>;
-}
-
-/** Resolves once the launcher within the terminal has said who it is, or never will. */
-export async function followTerminal(
-  child: ChildProcess,
-  instanceDir: string,
-  run: RunId,
-): Promise<TerminalStart> {
-  const script = { over: false };
-  const ended = new Promise<LauncherEnd>((resolve) => {
-    child.once('exit', (code, signal) => {
-      script.over = true;
-      resolve({ status: { code, signal }, otherwise: 'its launcher left no status' });
-    });
-  });
-  const deadline = performance.now() + BEGIN_MS;
-  for (;;) {
-    // What it wrote right before its end is there by the time its end is known.
-    const last = script.over;
-    const begun = begunOf(instanceDir, run);
-    if (begun !== undefined) {
-      const entry = readProcess(begun.launcherPid);
-      const launcher =
-        entry !== undefined && !entry.zombie && entry.ppid === child.pid
-          ? { pid: entry.pid, startTime: entry.startTime, bootId: bootId() }
-          : undefined;
-      return { begun: true, ended, ...(launcher === undefined ? {} : { launcher }) };
-    }
-    if (last || performance.now() > deadline) return { begun: false, ended };
-    await sleep(BEGIN_POLL_MS);
-  }
-}
-
-function begunOf(instanceDir: string, run: RunId): Begun | undefined {
-  return parseRecord(readText(join(instanceDir, FILES.exit)), run).begun;
-}
-
-/**
- * The end of a launcher within a terminal. When script(1) was killed the terminal is gone, which the kernel tells the
- * launcher alone (it outlives the signal): so the service gets its SIGHUP from here, and `untilGone` is asked for the
- * end. The status of script(1) is the launcher's, but 128 + n may as well be a launcher that was killed.
- */
-export async function terminalEnd(
-  { launcher, begun, ended }: TerminalStart,
-  untilGone: (launcher: ProcessIdentity) => Promise<LauncherEnd>,
-): Promise<LauncherEnd> {
-  const end = await ended;
-  if (launcher !== undefined && isAlive(launcher)) {
-    hangUp(launcher.pid);
-    return untilGone(launcher);
-  }
-  if (!begun) return end;
-  const code = end.status?.code;
-  return typeof code === 'number' && code <= 128 ? end : { otherwise: 'its launcher was killed' };
-}
-
-function hangUp(pgid: number): void {
-  try {
-    process.kill(-pgid, 'SIGHUP');
-  } catch {
-    // It ended just now.
-  }
-}
-
-const ADOPT_MS = 5000;
-const ADOPT_POLL_MS = 5;
-
-/**
- * Resolves once the launcher of a run with a terminal has begun, where an earlier daemon died while script(1) was still
- * making the terminal: until then no process carries the run's cookie. At once where there is no such script(1).
- */
-export async function untilBegun({ record, instanceDir }: AdoptRequest): Promise<void> {
-  if (record.tty !== true || record.launcher !== undefined || process.platform !== 'linux') return;
-  const deadline = performance.now() + ADOPT_MS;
-  while (begunOf(instanceDir, record.run) === undefined && performance.now() < deadline) {
-    if (!isTerminalComing(record.run)) return;
-    await sleep(ADOPT_POLL_MS);
-  }
-}
-
-function isTerminalComing(run: RunId): boolean {
-  const mark = `\0${TERMINAL_OF}=${run}\0`;
-  return readdirSync('/proc').some((name) => {
-    if (!/^\d+$/.test(name)) return false;
-    try {
-      const environ = readProcFile(`/proc/${name}/environ`, 2 * 1024 * 1024);
-      return environ !== undefined && `\0${environ.toString('latin1')}`.includes(mark);
-    } catch {
-      // Short of descriptors: to wait is the safe side.
-      return true;
-    }
-  });
 }
 
 const MAX_SIZE = 65_535;
@@ -238,8 +123,9 @@ export async function resizeTerminal(
 async function terminalOf(pid: number): Promise<string | undefined> {
   if (process.platform === 'linux') {
     try {
-      const target = readlinkSync(`/proc/${pid}/fd/0`);
-      return /^\/dev\/(pts\/\d+|tty\w+)$/.test(target) ? target : undefined;
+      // In a sandbox it has a name of its own, which is another terminal's out here: so it is opened by this one.
+      const link = `/proc/${pid}/fd/0`;
+      return /^\/dev\/(pts\/\d+|tty\w+)$/.test(readlinkSync(link)) ? link : undefined;
     } catch {
       return undefined;
     }

@@ -13,6 +13,8 @@ interface Account {
 }
 
 interface UserPlan {
+  /** Who that is; absent where it runs as the user that is there already. */
+  readonly owner?: { readonly uid: number; readonly gid: number };
   /** A command to put before the service's; empty where it runs as the user that is there already. */
   readonly prefix: readonly string[];
   /** Variables to set for that user. */
@@ -52,6 +54,7 @@ export async function planUser(user: string, invoker: Invoker): Promise<Result<U
     return refuse('setpriv(1) is missing, which changes the user', 'install util-linux');
   const groups = account === undefined ? '--clear-groups' : '--init-groups';
   return ok({
+    owner: { uid, gid },
     prefix: [tool.path, `--reuid=${uid}`, `--regid=${gid}`, groups, '--'],
     env:
       account === undefined

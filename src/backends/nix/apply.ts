@@ -9,6 +9,8 @@ export type NixEnvironment =
       readonly variables: Readonly<Record<string, string>>;
       /** Whether it was there already. */
       readonly cached: boolean;
+      /** Whether it is there for the next one; else it is found out anew each time. */
+      readonly kept: boolean;
       /** Link to what is in use of the nix store; a root for its garbage collector. */
       readonly profile: string;
       /** What the shell has that the process does not get; sentences. */
@@ -28,6 +30,8 @@ interface NixLaunch {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   readonly declaredEnv: Readonly<Record<string, string>>;
+  /** What was inherited from. */
+  readonly hostEnv: Readonly<Record<string, string>>;
 }
 
 /** Taken where there is no PATH; as in core/launch.ts. */
@@ -42,14 +46,16 @@ const SET_BY_DEVELOP = ['TMPDIR', 'TMP', 'TEMP', 'TEMPDIR', 'NIX_BUILD_TOP', 'SH
 /**
  * The launch with the environment of the flake's shell: the host's variables give way to the shell's, and those to what
  * is declared for the service. PATH: what `path` and `env_append` put before it, the shell's folders, the host's; so
- * programs are the shell's where it has them. `hostEnv` is what was inherited from.
+ * programs are the shell's where it has them. `requires`: programs that a shell which is entered only at the start has to
+ * have.
  */
 export function applyNix<L extends NixLaunch>(
   launch: L,
   environment: NixEnvironment,
-  hostEnv: Readonly<Record<string, string>>,
+  requires: readonly string[] = [],
 ): L {
-  if (environment.how === 'develop') return throughDevelop(launch, environment.command, hostEnv);
+  const { hostEnv } = launch;
+  if (environment.how === 'develop') return throughDevelop(launch, environment.command, requires);
   const env = new Map(Object.entries(launch.env));
   for (const [name, value] of Object.entries(environment.variables)) {
     if (LISTS.includes(name)) env.set(name, withShell(name, value, launch, hostEnv));
@@ -109,8 +115,9 @@ function joined(parts: readonly string[]): string {
 function throughDevelop<L extends NixLaunch>(
   launch: L,
   command: readonly string[],
-  hostEnv: Readonly<Record<string, string>>,
+  requires: readonly string[],
 ): L {
+  const { hostEnv } = launch;
   const parts = splitAround(launch.env['PATH'] ?? '', [hostEnv['PATH'], DEFAULT_PATH]);
   const declared = Object.keys(launch.env).filter(
     (name) => !(name === 'PATH' && parts !== undefined) && isDeclared(name, launch, hostEnv),
@@ -128,11 +135,16 @@ function throughDevelop<L extends NixLaunch>(
         : `export ${name}="$SETPOINT_KEPT_${i}"; unset SETPOINT_KEPT_${i}`,
     ),
     ...(before === '' ? [] : ['export PATH="$SETPOINT_KEPT_PATH:$PATH"; unset SETPOINT_KEPT_PATH']),
+    'while [ "$1" != -- ]; do',
+    `  command -v "$1" >/dev/null || { echo "setpoint: required program is not on the PATH of the nix shell: $1" >&2; exit 127; }`,
+    '  shift',
+    'done',
+    'shift',
     'exec "$@"',
   ].join('\n');
   return {
     ...launch,
-    argv: [...command, '/bin/sh', '-c', script, 'setpoint', ...launch.argv],
+    argv: [...command, '/bin/sh', '-c', script, 'setpoint', ...requires, '--', ...launch.argv],
     env: {
       ...launch.env,
       ...Object.fromEntries(aliases),

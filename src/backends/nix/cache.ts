@@ -19,6 +19,8 @@ export interface CacheEntry {
   readonly nix: string;
   readonly variables: Readonly<Record<string, string>>;
   readonly notes: readonly string[];
+  /** The key of the flake's state before nix itself wrote its lock file. */
+  readonly before?: string;
 }
 
 /** Of one shell this many environments are kept, and with them what they use of the nix store. */
@@ -93,8 +95,9 @@ function readEntry(path: string): CacheEntry | undefined {
 
 function isEntry(value: unknown): value is CacheEntry {
   if (!isObject(value) || value['version'] !== 1 || typeof value['nix'] !== 'string') return false;
-  const { variables, notes } = value;
+  const { variables, notes, before } = value;
   return (
+    (before === undefined || isText(before)) &&
     isObject(variables) &&
     Object.values(variables).every(isText) &&
     Array.isArray(notes) &&

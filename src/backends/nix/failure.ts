@@ -1,4 +1,4 @@
-import type { StartFailure } from './contract.ts';
+import type { StartFailure } from '../../core/exit.ts';
 
 const MESSAGE_LINES = 6;
 const MESSAGE_LENGTH = 500;

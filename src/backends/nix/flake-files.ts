@@ -145,8 +145,26 @@ function addEntry(hash: Hash, path: string, name: string, stats: Stats | undefin
   else {
     const kind = (stats.mode & 0o100) === 0 ? 'file' : 'program';
     if (stats.size > CONTENT_LIMIT) hash.update(`${kind} ${stats.size} ${stats.mtimeMs} ${stats.ino}\n`);
-    else hash.update(`${kind} ${stats.size}\n`).update(readFileSync(path));
+    else hash.update(`${kind} ${contentDigest(path, stats)}\n`);
   }
+}
+
+/** A file that was changed this shortly before it was read may be changed again within the same tick of its clock. */
+const SETTLED_MS = 2000;
+
+const digests = new Map<string, { readonly mark: string; readonly digest: string }>();
+
+/** Read again only where the file's marks are others, the time of its last change of any kind (ctime) among them. */
+function contentDigest(path: string, { ino, size, mtimeMs, ctimeMs }: Stats): string {
+  const mark = `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+  const known = digests.get(path);
+  if (known?.mark === mark) return known.digest;
+  const readAt = Date.now();
+  const digest = createHash('sha256').update(readFileSync(path)).digest('hex');
+  if (digests.size >= FILE_LIMIT) digests.clear();
+  if (readAt - ctimeMs > SETTLED_MS) digests.set(path, { mark, digest });
+  else digests.delete(path);
+  return digest;
 }
 
 async function addAll(

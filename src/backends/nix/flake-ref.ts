@@ -1,5 +1,5 @@
 import { err, ok, type Result } from '../../core/result.ts';
-import type { NixSpec } from './contract.ts';
+import type { NixSpec } from '../../core/service.ts';
 
 /** Where a flake's files are, as far as that can be told without nix. */
 export type FlakePlace =

@@ -5,7 +5,8 @@ import { err, ok, type Result } from '../../core/result.ts';
 import type { Availability } from '../../ports/backend.ts';
 import type { NixEnvironment } from './apply.ts';
 import { type CacheEntry, EnvironmentCache } from './cache.ts';
-import type { NixSpec, StartFailure } from './contract.ts';
+import type { StartFailure } from '../../core/exit.ts';
+import type { NixSpec } from '../../core/service.ts';
 import { type DevEnv, parseDevEnv } from './dev-env.ts';
 import { findNix, findOnPath, identityOf, nixFacts, nixSystem } from './facts.ts';
 import { nixFailure, plainLine } from './failure.ts';
@@ -36,6 +37,11 @@ export interface Nix {
     progress: Progress,
     signal: AbortSignal,
   ): Promise<Result<NixEnvironment, StartFailure>>;
+  /**
+   * A digest of all that the environment is found out from, without calling nix; undefined where it cannot be told, and
+   * where it may depend on anything. A lock file that nix has written by itself does not change it. Never rejects.
+   */
+  inputs(spec: NixSpec): Promise<string | undefined>;
 }
 
 export function createNix(options: NixOptions): Nix {
@@ -61,6 +67,8 @@ interface Wanted {
   readonly key: string;
   /** Why it is found out anew each time; absent where it need not be. */
   readonly always?: string;
+  /** Its key right before nix wrote its lock file. */
+  readonly before?: string;
 }
 
 type Outcome = Result<NixEnvironment, StartFailure>;
@@ -70,6 +78,7 @@ class NixTool implements Nix {
   readonly #cacheRoot: string;
   readonly #run: NixRunner;
   readonly #jobs = new SharedJobs<Outcome>();
+  readonly #asked = new Map<string, Promise<string | undefined>>();
 
   constructor({ env, cacheRoot, run = runNix }: NixOptions) {
     this.#env = env;
@@ -101,6 +110,25 @@ class NixTool implements Nix {
     } catch (cause) {
       return unexpected(cause);
     }
+  }
+
+  async inputs(spec: NixSpec): Promise<string | undefined> {
+    const name = JSON.stringify(spec);
+    const known = this.#asked.get(name);
+    if (known !== undefined) return known;
+    // Instances of a service ask at the same time.
+    const asking = this.#inputs(spec).catch(() => undefined);
+    this.#asked.set(name, asking);
+    const found = await asking;
+    this.#asked.delete(name);
+    return found;
+  }
+
+  async #inputs(spec: NixSpec): Promise<string | undefined> {
+    const wanted = await this.#want(spec);
+    if (!wanted.ok || wanted.value.always !== undefined) return undefined;
+    const { cache, slot, key } = wanted.value;
+    return digest([slot, cache.find(slot, key, undefined)?.before ?? key]);
   }
 
   async #missing(): Promise<StartFailure> {
@@ -143,7 +171,7 @@ class NixTool implements Nix {
     const onlyLocked =
       before.kind === 'known' && now.kind === 'known' && before.hashWithoutLock === now.hashWithoutLock;
     wanted.cache.forget(wanted.slot, wanted.key);
-    if (onlyLocked) return this.#print(after.value, nix, progress, signal);
+    if (onlyLocked) return this.#print({ ...after.value, before: wanted.key }, nix, progress, signal);
     return err({
       code: 'nix-failed',
       message: `${wanted.spec.flake} was changed while nix was evaluating it`,
@@ -190,11 +218,12 @@ class NixTool implements Nix {
     options: readonly string[],
   ): NixEnvironment {
     if (!env.ok) return develop(wanted, nix, options, env.error);
-    const { cache, slot, key, always, state } = wanted;
+    const { cache, slot, key, always, state, before } = wanted;
     const { variables, hook } = env.value;
     const notes = hook ? [HOOK_NOTE] : [];
     dropGenerations(cache.directory(slot, key));
-    cache.keep(slot, key, { version: 1, nix: identityOf(nix), variables, notes });
+    const entry = { version: 1, nix: identityOf(nix), variables, notes } as const;
+    cache.keep(slot, key, before === undefined ? entry : { ...entry, before });
     const scope = state.kind === 'known' ? `; ${state.scope} tell whether it has changed` : '';
     return {
       how: 'direct',
@@ -202,6 +231,7 @@ class NixTool implements Nix {
       key: environmentKey(variables),
       variables,
       cached: false,
+      kept: always === undefined,
       profile: cache.profile(slot, key),
       notes,
     };
@@ -223,6 +253,7 @@ function kept({ cache, slot, key, state }: Wanted, { variables, notes }: CacheEn
     key: environmentKey(variables),
     variables,
     cached: true,
+    kept: true,
     profile: cache.profile(slot, key),
     notes,
   };

@@ -1,4 +1,4 @@
-import type { SandboxSpec } from './contract.ts';
+import type { SandboxSpec } from '../../core/service.ts';
 import {
   isWithin,
   type LaunchPlace,

@@ -1,7 +1,8 @@
 import { err, ok, type Result } from '../../core/result.ts';
-import type { StartFailure } from './contract.ts';
+import type { StartFailure } from '../../core/exit.ts';
+import type { OwnPlaces } from '../../ports/encloser.ts';
 import { layOut } from './layout.ts';
-import { type LaunchPlace, type Layout, type MachineFacts, type OwnPlaces, type Place } from './place.ts';
+import { type LaunchPlace, type Layout, type MachineFacts, type Place } from './place.ts';
 
 /**
  * What root keeps of its capabilities(7) in the default profile: what a service does to files and users of its own.
@@ -45,13 +46,13 @@ export function bwrapArgs(
   launch: LaunchPlace,
   own: OwnPlaces,
   facts: MachineFacts,
-): Result<readonly string[], StartFailure> {
+): Result<{ readonly args: readonly string[]; readonly layout: Layout }, StartFailure> {
   const layout = layOut(launch, own, facts);
   if (!layout.ok) return layout;
   const failure =
     checkOptions(layout.value, facts) ?? checkNetwork(launch) ?? checkWhere(launch, layout.value);
   if (failure !== undefined) return err(failure);
-  return ok([
+  const args = [
     '--new-session',
     ...isolationArgs(launch, facts),
     ...rootArgs(launch, layout.value),
@@ -60,7 +61,8 @@ export function bwrapArgs(
     ...temporaryArgs(launch, layout.value),
     '--chdir',
     launch.cwd,
-  ]);
+  ];
+  return ok({ args, layout: layout.value });
 }
 
 function isolationArgs({ sandbox, user, tty }: LaunchPlace, facts: MachineFacts): readonly string[] {
@@ -136,7 +138,10 @@ function checkOptions(layout: Layout, { options }: MachineFacts): StartFailure |
   };
 }
 
-function checkNetwork({ sandbox, ports }: LaunchPlace): StartFailure | undefined {
+export function checkNetwork({
+  sandbox,
+  ports,
+}: Pick<LaunchPlace, 'sandbox' | 'ports'>): StartFailure | undefined {
   const [name] = Object.keys(ports);
   if (sandbox === undefined || sandbox.network || name === undefined) return undefined;
   return {

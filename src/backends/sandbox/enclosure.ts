@@ -1,34 +1,26 @@
 import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
-import { err, ok, type Result } from '../../core/result.ts';
+import type { StartFailure } from '../../core/exit.ts';
+import { err, ok } from '../../core/result.ts';
+import type { Encloser } from '../../ports/encloser.ts';
 import { bwrapArgs, needsBwrap } from './bwrap-args.ts';
 import { type BwrapFacts, bwrapFacts } from './bwrap-facts.ts';
-import type { StartFailure } from './contract.ts';
-import type { LaunchPlace, MachineFacts, OwnPlaces, PathFact, RootEntry } from './place.ts';
-
-/** What stands before the program of a launcher, and what comes of it. */
-export interface Enclosure {
-  /** Absolute path of bwrap(1), and its options; more options may follow, then `--` and the launcher's program. */
-  readonly program: string;
-  readonly options: readonly string[];
-  /** Whether the pids that the launcher sees are its own and not the machine's. */
-  readonly ownPids: boolean;
-}
-
-export interface Encloser {
-  /** Undefined where the launch asks for no mounts and no sandbox. Never rejects. */
-  enclose(launch: LaunchPlace, own: OwnPlaces): Promise<Result<Enclosure | undefined, StartFailure>>;
-  /** What bwrap can do here; remembered as long as it is usable. */
-  facts(): Promise<BwrapFacts>;
-}
+import { createExecEncloser } from './exec-enclosure.ts';
+import type { LaunchPlace, MachineFacts, PathFact, RootEntry } from './place.ts';
 
 interface EncloserOptions {
+  /** Where bwrap is looked for is its PATH. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Absolute folders that no sandboxed service sees, such as the one of the daemon's own socket. */
+  /** Absolute folders that no sandboxed service sees, such as those of the daemon's own socket and state. */
   readonly hidden: readonly string[];
+  readonly platform?: string;
 }
 
-/** Encloses launchers by bubblewrap, and refuses the start where it cannot. */
-export function createEncloser({ env, hidden }: EncloserOptions): Encloser {
+/** Encloses launchers as this system can: by bubblewrap, or by sandbox-exec on macOS. Refuses what it cannot do. */
+export function createEncloser({ env, hidden, platform = process.platform }: EncloserOptions): Encloser {
+  return platform === 'darwin' ? createExecEncloser({ hidden }) : createBwrapEncloser(env, hidden);
+}
+
+function createBwrapEncloser(env: EncloserOptions['env'], hidden: readonly string[]): Encloser {
   let usable: BwrapFacts | undefined;
   let asking: Promise<BwrapFacts> | undefined;
   const facts = async (): Promise<BwrapFacts> => {
@@ -41,17 +33,24 @@ export function createEncloser({ env, hidden }: EncloserOptions): Encloser {
     return found;
   };
   return {
-    facts,
-    async enclose(launch, own) {
+    async prepare(launch, own) {
       if (!needsBwrap(launch)) return ok(undefined);
       const bwrap = await facts();
       if (bwrap.kind !== 'usable') return err(unavailable(launch, bwrap));
-      const args = bwrapArgs(launch, own, machineFacts(hidden, bwrap.options));
-      if (!args.ok) return args;
+      const machine = machineFacts(hidden, bwrap.options);
+      const trial = bwrapArgs(launch, own, machine);
+      if (!trial.ok) return trial;
       return ok({
-        program: bwrap.path,
-        options: args.value,
-        ownPids: launch.sandbox !== undefined,
+        outside: trial.value.layout.outside,
+        enclose(places) {
+          const made = bwrapArgs(launch, places, machine);
+          if (!made.ok) return made;
+          return ok({
+            prefix: [bwrap.path, ...made.value.args, '--'],
+            launcher: 'child',
+            ownPids: launch.sandbox !== undefined,
+          });
+        },
       });
     },
   };

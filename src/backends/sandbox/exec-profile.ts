@@ -1,4 +1,4 @@
-import type { SandboxSpec } from './contract.ts';
+import type { SandboxSpec } from '../../core/service.ts';
 
 /** Where a service runs on macOS, and what it may do besides its sandbox's lists; all paths absolute, links resolved. */
 export interface ExecProfilePlace {

@@ -1,13 +1,13 @@
 import { err, ok, type Result } from '../../core/result.ts';
 import { baseOf, NO_BASE, rootPlaces } from './base.ts';
-import type { StartFailure } from './contract.ts';
+import type { StartFailure } from '../../core/exit.ts';
+import type { OwnPlaces } from '../../ports/encloser.ts';
 import {
   isWithin,
   type LaunchPlace,
   type Layout,
   type MachineFacts,
   normalPath,
-  type OwnPlaces,
   type Place,
   realPath,
 } from './place.ts';
@@ -34,17 +34,24 @@ export function layOut(
   const failure = firstOf(chosen, (place) => checkTarget(place, places, built, facts));
   if (failure !== undefined) return err(failure);
   const covering = (path: string): Place | undefined => lastCovering(places, realPath(path, facts));
+  const sees = (path: string): boolean => {
+    if (normalPath(path) === '/') return true;
+    const cover = covering(path);
+    const name = lastCovering(places, normalPath(path));
+    const isThere = (place: Place | undefined): boolean =>
+      place?.kind !== 'tmpfs' || place.target === realPath(path, facts);
+    if (!isThere(cover) || !isThere(name)) return false;
+    return !built || (cover !== undefined && name !== undefined);
+  };
   return ok({
     root: built ? 'built' : 'whole',
     places,
-    sees(path) {
-      if (normalPath(path) === '/') return true;
+    sees,
+    outside(path) {
       const cover = covering(path);
-      const name = lastCovering(places, normalPath(path));
-      const isThere = (place: Place | undefined): boolean =>
-        place?.kind !== 'tmpfs' || place.target === realPath(path, facts);
-      if (!isThere(cover) || !isThere(name)) return false;
-      return !built || (cover !== undefined && name !== undefined);
+      if (!sees(path) || cover?.kind === 'tmpfs') return undefined;
+      const real = realPath(path, facts);
+      return cover?.kind === 'bind' ? normalPath(cover.source + real.slice(cover.target.length)) : real;
     },
     mayWrite(path) {
       const cover = covering(path);

@@ -1,4 +1,4 @@
-import type { Mount, SandboxSpec } from './contract.ts';
+import type { ConcreteLaunch } from '../../core/launch.ts';
 
 /** What is at a path of the machine. */
 export interface PathFact {
@@ -27,25 +27,10 @@ export interface MachineFacts {
 }
 
 /** The part of a launch that says where it runs. */
-export interface LaunchPlace {
-  readonly argv: readonly string[];
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string>>;
-  readonly ports: Readonly<Record<string, number>>;
-  readonly socket?: string;
-  readonly user?: string;
-  readonly tty?: true;
-  readonly mounts: readonly Mount[];
-  readonly sandbox?: SandboxSpec;
-}
-
-/** What the run itself takes besides the launch. */
-export interface OwnPlaces {
-  /** Absolute; seen, not written: the instance's folder, files with its secrets. */
-  readonly read: readonly string[];
-  /** Absolute; files that the launcher writes, such as those of its control groups. */
-  readonly write: readonly string[];
-}
+export type LaunchPlace = Pick<
+  ConcreteLaunch,
+  'argv' | 'cwd' | 'env' | 'ports' | 'socket' | 'user' | 'tty' | 'mounts' | 'sandbox'
+>;
 
 /** One thing at one place. Later ones cover earlier ones; `target` holds no symbolic link. */
 export type Place =
@@ -65,6 +50,8 @@ export interface Layout {
   /** Whether a service in there can open this path, links on the way followed. */
   readonly sees: (path: string) => boolean;
   readonly mayWrite: (path: string) => boolean;
+  /** What on the machine that is; undefined where there is nothing, or nothing that is on disk. */
+  readonly outside: (path: string) => string | undefined;
 }
 
 export function normalPath(path: string): string {

@@ -1,12 +1,13 @@
 import { err, ok, type Result } from '../../core/result.ts';
 import { SHARED } from './base.ts';
-import type { Mount, SandboxSpec, StartFailure } from './contract.ts';
+import type { StartFailure } from '../../core/exit.ts';
+import type { Mount, SandboxSpec } from '../../core/service.ts';
+import type { OwnPlaces } from '../../ports/encloser.ts';
 import {
   isWithin,
   type LaunchPlace,
   type MachineFacts,
   normalPath,
-  type OwnPlaces,
   parentOf,
   type Place,
   realPath,

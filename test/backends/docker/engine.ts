@@ -33,7 +33,7 @@ function describeUnless(lack: string | undefined, what: string, body: () => void
 }
 
 /** Why tests that need an engine cannot run here; undefined where they can. Throws where nothing may lack. */
-function lacksEngine(): string | undefined {
+export function lacksEngine(): string | undefined {
   if (HOST_NAME === undefined) {
     return unavailable(`${HOST} names no Docker engine`);
   }

@@ -5,11 +5,13 @@
  */
 import { execFileSync } from 'node:child_process';
 import { createNativeBackend } from '../../../src/backends/native/native-backend.ts';
+import { createEncloser } from '../../../src/backends/sandbox/enclosure.ts';
 import type { StartRequest } from '../../../src/ports/backend.ts';
 
 const requests = JSON.parse(process.argv[2] ?? '[]') as StartRequest[];
 const mode = process.argv[3];
 const backend = createNativeBackend({
+  encloser: createEncloser({ env: process.env, hidden: [] }),
   failpoint: (at) => {
     if (at === mode) process.kill(process.pid, 'SIGKILL');
     if (mode === 'no-processes' && at === 'before-spawn')

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { copyFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { build } from 'esbuild';
 import type { StartRequest } from '../../../src/ports/backend.ts';
@@ -32,6 +33,13 @@ export class AnotherDaemon {
     return this.#home.close();
   }
 
+  /** Makes a copy of it in a folder, for another user who cannot come to the original; answers with its path. */
+  copyTo(dir: string): string {
+    const copy = join(dir, 'daemon.mjs');
+    copyFileSync(this.#file, copy);
+    return copy;
+  }
+
   /** Has it start these, waits until they have begun, and kills it; answers with the services' pids. */
   async startAndDie(requests: readonly StartRequest[]): Promise<readonly number[]> {
     const daemon: ChildProcess = spawn(process.execPath, [this.#file, JSON.stringify(requests)], {
@@ -57,10 +65,15 @@ export class AnotherDaemon {
 
   /**
    * Has it start one, itself started by way of a command before it, such as setpriv(1); answers with the start failure,
-   * or undefined where there was none. See adopting-daemon.ts for the modes.
+   * or undefined where there was none. See adopting-daemon.ts for the modes. `file`: where to run it from.
    */
-  async failureUnder(prefix: readonly string[], request: StartRequest, mode = 'report'): Promise<unknown> {
-    const argv = [...prefix, process.execPath, this.#file, JSON.stringify([request]), mode];
+  async failureUnder(
+    prefix: readonly string[],
+    request: StartRequest,
+    mode = 'report',
+    file = this.#file,
+  ): Promise<unknown> {
+    const argv = [...prefix, process.execPath, file, JSON.stringify([request]), mode];
     const child = spawn(argv[0] ?? '', argv.slice(1), { stdio: ['ignore', 'pipe', 'inherit'] });
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));

@@ -125,7 +125,7 @@ describe.each(shells)('under %s', (...shell) => {
 });
 
 describe('the record of a run', () => {
-  const begun = { bootId: 'boot', launcherPid: 10, servicePid: 11 };
+  const begun = { bootId: 'boot', ownPids: false, launcherPid: 10, servicePid: 11 };
 
   test('counts only as far as it is complete', () => {
     const text = 'begun r boot 10 11\nended r 37\n';
@@ -134,6 +134,25 @@ describe('the record of a run', () => {
       const whole = end >= text.indexOf('\n') + 1;
       expect(parseRecord(text.slice(0, end), 'r')).toEqual({ noise: '', ...(whole ? { begun } : {}) });
     }
+  });
+
+  test('says whether its pids are those of a namespace of its own', () => {
+    const args = launcherArgs({
+      scriptPath: 's',
+      run: 'r',
+      bootId: 'boot',
+      ownPids: true,
+      umask: '',
+      limits: '',
+      argv: [],
+    });
+    const text = `begun r ${args[2] ?? ''} 1 2\n`;
+    expect(parseRecord(text, 'r').begun).toEqual({
+      bootId: 'boot',
+      ownPids: true,
+      launcherPid: 1,
+      servicePid: 2,
+    });
   });
 
   test('of another run, or damaged, says nothing', () => {
@@ -182,6 +201,15 @@ describe('an end without a record', () => {
       decideExit({ record: none, sent: new Set(), otherwise, launcher: { code, signal: null } });
     expect(ended(3)).toEqual({ kind: 'code', code: 3 });
     expect(ended(143)).toMatchObject({ kind: 'unknown' });
+  });
+
+  test('of an enclosure that could not be made says what bubblewrap said', () => {
+    const record = { noise: "bwrap: Can't mount proc on /newroot/proc: Operation not permitted" };
+    const facts = { record, sent: new Set<string>(), otherwise, launcher: { code: 1, signal: null } };
+    expect(decideExit(facts)).toMatchObject({
+      kind: 'spawn-error',
+      failure: { code: 'sandbox-unavailable', message: expect.stringContaining(record.noise) as unknown },
+    });
   });
 
   test('of a launcher that could not fork is a shortage', () => {

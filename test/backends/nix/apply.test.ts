@@ -1,9 +1,19 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { applyNix, type NixEnvironment } from '../../../src/backends/nix/apply.ts';
+import type { ConcreteLaunch } from '../../../src/core/launch.ts';
 
 function direct(variables: Record<string, string>): NixEnvironment {
-  return { how: 'direct', reason: '', key: 'k', variables, cached: true, profile: '/p', notes: [] };
+  return {
+    how: 'direct',
+    reason: '',
+    key: 'k',
+    variables,
+    cached: true,
+    kept: true,
+    profile: '/p',
+    notes: [],
+  };
 }
 
 const DEVELOP: NixEnvironment = {
@@ -19,8 +29,9 @@ const HOST = { PATH: '/usr/bin:/bin', LANG: 'C', CC: 'hostcc', USER: 'me' };
 function launch(
   env: Record<string, string>,
   declaredEnv: Record<string, string> = {},
-): { argv: string[]; env: Record<string, string>; declaredEnv: Record<string, string>; cwd: string } {
-  return { argv: ['serve'], env: { ...HOST, ...env }, declaredEnv, cwd: '/srv' };
+  hostEnv: Record<string, string> = HOST,
+): Pick<ConcreteLaunch, 'argv' | 'env' | 'declaredEnv' | 'hostEnv' | 'cwd'> {
+  return { argv: ['serve'], env: { ...HOST, ...env }, declaredEnv, hostEnv, cwd: '/srv' };
 }
 
 describe('the environment of a service in a flake', () => {
@@ -28,22 +39,22 @@ describe('the environment of a service in a flake', () => {
     const applied = applyNix(
       launch({ FLAGS: 'mine' }, { FLAGS: 'mine' }),
       direct({ CC: 'gcc', FLAGS: 'shell', NEW: 'n' }),
-      HOST,
     );
     expect(applied).toEqual({
       argv: ['serve'],
       cwd: '/srv',
       declaredEnv: { FLAGS: 'mine' },
+      hostEnv: HOST,
       env: { ...HOST, CC: 'gcc', FLAGS: 'mine', NEW: 'n' },
     });
   });
 
   test('keeps a declared value that is the same as the host has', () => {
-    expect(applyNix(launch({}, { CC: 'hostcc' }), direct({ CC: 'gcc' }), HOST).env['CC']).toBe('hostcc');
+    expect(applyNix(launch({}, { CC: 'hostcc' }), direct({ CC: 'gcc' })).env['CC']).toBe('hostcc');
   });
 
   test('keeps what was made for the instance, such as its port', () => {
-    expect(applyNix(launch({ PORT: '8080' }), direct({ PORT: '1' }), HOST).env['PORT']).toBe('8080');
+    expect(applyNix(launch({ PORT: '8080' }), direct({ PORT: '1' })).env['PORT']).toBe('8080');
   });
 
   test.each([
@@ -58,12 +69,12 @@ describe('the environment of a service in a flake', () => {
     ['a PATH of its own', { PATH: '/only/this' }, '/only/this'],
     ['a PATH that merely looks alike', { PATH: '/x/usr/bin:/bin' }, '/x/usr/bin:/bin'],
   ])('has as PATH, with %s: %s', (_what, env: Record<string, string>, expected) => {
-    expect(applyNix(launch(env), direct({ PATH: '/nix/a' }), HOST).env['PATH']).toBe(expected);
+    expect(applyNix(launch(env), direct({ PATH: '/nix/a' })).env['PATH']).toBe(expected);
   });
 
   test("is the shell's PATH where there is none at all", () => {
-    const bare = { argv: ['x'], env: {}, declaredEnv: {} };
-    expect(applyNix(bare, direct({ PATH: '/nix/a' }), {}).env).toEqual({ PATH: '/nix/a' });
+    const bare = { argv: ['x'], env: {}, declaredEnv: {}, hostEnv: {} };
+    expect(applyNix(bare, direct({ PATH: '/nix/a' })).env).toEqual({ PATH: '/nix/a' });
   });
 
   test('through nix develop, puts the command behind it and brings back what it covers, out of sight', () => {
@@ -71,13 +82,14 @@ describe('the environment of a service in a flake', () => {
     const given = launch(
       { ...host, PATH: `/mine:${host.PATH}`, TOKEN: `s3cret "$x" \`y\``, TMPDIR: '/t' },
       { TOKEN: '', TMPDIR: '' },
+      host,
     );
     // env(1) stands for nix: it puts variables of its own over those it is given.
     const environment = {
       ...DEVELOP,
       command: ['/usr/bin/env', 'TOKEN=shell', 'TMPDIR=/gone', 'TEMP=/gone', `PATH=/nix/a:${host.PATH}`],
     };
-    const applied = applyNix({ ...given, argv: ['/usr/bin/env'] }, environment, host);
+    const applied = applyNix({ ...given, argv: ['/usr/bin/env'] }, environment, ['env']);
     expect(applied.argv.join(' ')).not.toContain('s3cret');
     const [program = '', ...args] = applied.argv;
     const seen = execFileSync(program, args, { env: applied.env, encoding: 'utf8' }).split('\n');
@@ -85,6 +97,12 @@ describe('the environment of a service in a flake', () => {
     expect(seen).toContain('TMPDIR=/t');
     expect(seen).toContain(`PATH=/mine:/nix/a:${host.PATH}`);
     expect(seen.filter((line) => /^(TEMP|SETPOINT_KEPT)/.test(line))).toEqual([]);
+    const lacking = applyNix({ ...given, argv: ['/usr/bin/env'] }, environment, ['env', 'no-such-program']);
+    const { status, stderr } = spawnSync(lacking.argv[0] ?? '', lacking.argv.slice(1), {
+      env: lacking.env,
+      encoding: 'utf8',
+    });
+    expect([status, stderr]).toEqual([127, expect.stringContaining('nix shell: no-such-program')]);
   });
 });
 

@@ -1,8 +1,17 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { findNix } from '../../../src/backends/nix/facts.ts';
+import { lacks } from '../../rig/needs.ts';
 
 /** Folders for one test: a flake, a cache, a home, and a nix that works without root, network and users of its own. */
 export class FlakeRig {
@@ -41,6 +50,16 @@ export class FlakeRig {
     return dir;
   }
 
+  /** Puts a nix that counts its calls before the real one; `env` has it on its PATH. */
+  counting(env: Record<string, string> = this.env): { env: Record<string, string>; calls: () => number } {
+    const log = join(this.dir, 'calls');
+    const bin = join(this.dir, 'counting');
+    // Written once: another file would be another nix.
+    if (!existsSync(bin)) this.program('counting', 'nix', `echo call >>'${log}'\nexec '${realNix()}' "$@"`);
+    const calls = (): number => (existsSync(log) ? readFileSync(log, 'utf8').split('\n').length - 1 : 0);
+    return { env: { ...env, PATH: `${bin}:${env['PATH'] ?? ''}` }, calls };
+  }
+
   /** The same environment with a PATH on which there is no nix. */
   withoutNix(): Record<string, string> {
     const bin = join(this.dir, 'no-nix');
@@ -60,6 +79,10 @@ export class FlakeRig {
   close(): void {
     rmSync(this.dir, { recursive: true, force: true });
   }
+}
+
+export function realNix(): string {
+  return execFileSync('/bin/sh', ['-c', 'command -v nix'], { encoding: 'utf8' }).trim();
 }
 
 /** A flake without inputs whose shell is a bare derivation, so that nothing has to be fetched or built. */
@@ -82,8 +105,14 @@ export function shellFlake(attributes: string, more = ''): string {
 `;
 }
 
+/** Why nothing can be tried with nix here; undefined where it can. Throws where nothing may lack, see rig/needs.ts. */
+export function lacksNix(): string | undefined {
+  const mayLack = process.env['SETPOINT_TEST_REQUIRE_ALL'] === undefined;
+  return lacks('nix') ?? (mayLack && !nixWorks() ? 'nix cannot evaluate here' : undefined);
+}
+
 /** Whether nix can evaluate and build here; it may be installed and yet lack a store that this user may write to. */
-export function nixWorks(): boolean {
+function nixWorks(): boolean {
   const rig = new FlakeRig();
   try {
     const nix = findNix(rig.env);

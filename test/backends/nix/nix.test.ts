@@ -3,17 +3,14 @@ import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, statSync }
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { applyNix, type NixEnvironment } from '../../../src/backends/nix/apply.ts';
-import type { NixSpec } from '../../../src/backends/nix/contract.ts';
+import type { NixSpec } from '../../../src/core/service.ts';
 import { nixFacts } from '../../../src/backends/nix/facts.ts';
 import { createNix, type Nix } from '../../../src/backends/nix/nix.ts';
-import { lacks } from '../../rig/needs.ts';
 import { eventually } from '../../rig/wait.ts';
 import { Rig } from '../native/rig.ts';
-import { FlakeRig, nixWorks, shellFlake } from './flake.ts';
+import { FlakeRig, lacksNix, shellFlake } from './flake.ts';
 
-/** Where nothing may lack the tests run and fail. */
-const MAY_LACK = process.env['SETPOINT_TEST_REQUIRE_ALL'] === undefined;
-const LACK = lacks('nix') ?? (MAY_LACK && !nixWorks() ? 'nix cannot evaluate here' : undefined);
+const LACK = lacksNix();
 
 function needsNix(): void {
   beforeEach((ctx) => {
@@ -156,6 +153,12 @@ describe('the environment of a flake', () => {
       stdio: ['ignore', 'pipe', 'ignore'],
     });
     expect(roots).toContain(dirname(environment.profile));
+    const dead = execFileSync('nix-store', ['--gc', '--print-dead'], {
+      env: rig.env,
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    expect(dead).not.toContain(path);
     expect(statSync(dirname(environment.profile)).mode & 0o777).toBe(0o700);
     rmSync(environment.profile);
     expect(await get(nix)).toMatchObject({ cached: false });
@@ -340,7 +343,8 @@ describe('a service in a flake', () => {
     declaredEnv: Record<string, string> = {},
   ) {
     const hostEnv = native.env();
-    const launch = applyNix({ argv, env: { ...hostEnv, ...declaredEnv }, declaredEnv }, environment, hostEnv);
+    const given = { argv, env: { ...hostEnv, ...declaredEnv }, declaredEnv, hostEnv };
+    const launch = applyNix(given, environment);
     const proc = await native.start(launch.argv, { env: launch.env });
     return { proc, exit: await proc.exited, stdout: native.stdout() };
   }

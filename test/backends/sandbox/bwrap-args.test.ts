@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bwrapArgs, needsBwrap } from '../../../src/backends/sandbox/bwrap-args.ts';
-import type { Mount, SandboxSpec } from '../../../src/backends/sandbox/contract.ts';
+import type { Mount, SandboxSpec } from '../../../src/core/service.ts';
 import { layOut } from '../../../src/backends/sandbox/layout.ts';
 import {
   isWithin,
@@ -82,12 +82,12 @@ function launch(more: Partial<LaunchPlace> = {}): LaunchPlace {
 function args(more: Partial<LaunchPlace>, facts: Partial<MachineFacts> = {}): string {
   const found = bwrapArgs(launch(more), OWN, { ...FACTS, ...facts });
   if (!found.ok) throw new Error(JSON.stringify(found.error));
-  return found.value.join(' ');
+  return found.value.args.join(' ');
 }
 
 function refusal(more: Partial<LaunchPlace>, facts: Partial<MachineFacts> = {}): unknown {
   const found = bwrapArgs(launch(more), OWN, { ...FACTS, ...facts });
-  if (found.ok) throw new Error(`it would run: ${found.value.join(' ')}`);
+  if (found.ok) throw new Error(`it would run: ${found.value.args.join(' ')}`);
   return found.error;
 }
 

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { bwrapFacts, installHint, whyBlocked } from '../../../src/backends/sandbox/bwrap-facts.ts';
 import { createEncloser } from '../../../src/backends/sandbox/enclosure.ts';
+import { launchOf } from '../../rig/launch.ts';
 import { lacks } from '../../rig/needs.ts';
 import { SANDBOX } from './rig.ts';
 
@@ -19,7 +20,7 @@ function fakeBwrap(says: string): { PATH: string } {
   return { PATH: dir };
 }
 
-const LAUNCH = { argv: ['/bin/sh'], cwd: '/', env: {}, ports: {}, mounts: [], sandbox: SANDBOX };
+const LAUNCH = launchOf({ argv: ['/bin/sh'], sandbox: SANDBOX });
 const OWN = { read: [], write: [] };
 
 describe('what bwrap can do here', () => {
@@ -33,7 +34,7 @@ describe('what bwrap can do here', () => {
   });
 
   test('is nothing without it, and the start is refused with what to install', async () => {
-    const refused = await createEncloser({ env: { PATH: dir }, hidden: [] }).enclose(LAUNCH, OWN);
+    const refused = await createEncloser({ env: { PATH: dir }, hidden: [] }).prepare(LAUNCH, OWN);
     expect(refused).toMatchObject({
       ok: false,
       error: {
@@ -49,18 +50,21 @@ describe('what bwrap can do here', () => {
       env: fakeBwrap('bwrap: Creating new namespace failed: Operation not permitted'),
       hidden: [],
     });
-    expect((await encloser.facts()).kind).toBe('blocked');
-    writeFileSync(join(dir, 'bwrap'), '#!/bin/sh\necho "bubblewrap 9.9 --perms"\n', { mode: 0o755 });
-    expect(await encloser.facts()).toMatchObject({
-      kind: 'usable',
-      version: '9.9',
-      options: new Set(['--perms']),
+    expect(await encloser.prepare(LAUNCH, OWN)).toMatchObject({
+      ok: false,
+      error: { message: expect.stringContaining('Operation not permitted') as unknown },
     });
+    writeFileSync(join(dir, 'bwrap'), '#!/bin/sh\necho "bubblewrap 9.9 --perms"\n', { mode: 0o755 });
+    const prepared = await encloser.prepare(LAUNCH, OWN);
+    const enclosure = prepared.ok ? prepared.value?.enclose(OWN) : undefined;
+    expect(enclosure).toMatchObject({ ok: true, value: { launcher: 'child', ownPids: true } });
+    const [program, ...args] = enclosure?.ok === true ? enclosure.value.prefix : [];
+    expect([program, args[0], args.at(-1)]).toEqual([join(dir, 'bwrap'), '--new-session', '--']);
   });
 
   test('a launch without mounts and sandbox does not ask for it', async () => {
     const { sandbox: _sandbox, ...plain } = LAUNCH;
-    expect(await createEncloser({ env: {}, hidden: [] }).enclose(plain, OWN)).toEqual({
+    expect(await createEncloser({ env: {}, hidden: [] }).prepare(plain, OWN)).toEqual({
       ok: true,
       value: undefined,
     });

@@ -3,18 +3,12 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, type TestContext } from 'vitest';
 import { bwrapFacts } from '../../../src/backends/sandbox/bwrap-facts.ts';
-import type { Mount, SandboxSpec } from '../../../src/backends/sandbox/contract.ts';
+import type { Mount, SandboxSpec } from '../../../src/core/service.ts';
 import { lacks, lacksRoot } from '../../rig/needs.ts';
 import { eventually } from '../../rig/wait.ts';
 import { kill, runs } from '../native/rig.ts';
-import {
-  asksForEnclosure,
-  type EnclosedLaunch,
-  enclosingBackend,
-  SANDBOX,
-  SandboxRig,
-  STRICT,
-} from './rig.ts';
+import type { ConcreteLaunch } from '../../../src/core/launch.ts';
+import { bwrapAbove, enclosingBackend, SANDBOX, SandboxRig, STRICT } from './rig.ts';
 
 /** Where nothing may lack the tests run and fail. */
 const MAY_LACK = process.env['SETPOINT_TEST_REQUIRE_ALL'] === undefined;
@@ -22,8 +16,7 @@ const LACK = lacks('bwrap') ?? (MAY_LACK ? await hindrance() : undefined);
 
 async function hindrance(): Promise<string | undefined> {
   const facts = await bwrapFacts({ env: process.env });
-  if (facts.kind !== 'usable') return facts.reason;
-  return (await asksForEnclosure()) ? undefined : 'the native backend asks for no enclosure';
+  return facts.kind === 'usable' ? undefined : facts.reason;
 }
 
 let rig: SandboxRig;
@@ -41,7 +34,7 @@ function bind(source: string, target: string, readOnly = false): Mount {
   return { type: 'bind', source, target, readOnly, optional: false };
 }
 
-const PROFILES: readonly (readonly [string, EnclosedLaunch])[] = [
+const PROFILES: readonly (readonly [string, Partial<ConcreteLaunch>])[] = [
   ['mounts alone', { mounts: [{ type: 'tmpfs', target: '/var/tmp' }] }],
   ['the default sandbox', { sandbox: SANDBOX }],
   ['the strict sandbox', { sandbox: STRICT }],
@@ -325,16 +318,6 @@ describe('a sandbox', () => {
   });
 });
 
-function launchOf(sandbox: SandboxSpec): EnclosedLaunch {
+function launchOf(sandbox: SandboxSpec): Partial<ConcreteLaunch> {
   return { sandbox };
-}
-
-/** The parent outside of what encloses a process. */
-function bwrapAbove(pid: number): number {
-  for (let at = pid; at > 1;) {
-    const stat = readFileSync(`/proc/${at}/stat`, 'latin1');
-    if (stat.includes('(bwrap)')) return at;
-    at = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
-  }
-  return 0;
 }

@@ -1,5 +1,8 @@
 import { describe, expect, test } from 'vitest';
+import { createEncloser } from '../../../src/backends/sandbox/enclosure.ts';
 import { type ExecProfilePlace, sandboxExecProfile } from '../../../src/backends/sandbox/exec-profile.ts';
+import { launchOf } from '../../rig/launch.ts';
+import { SANDBOX } from './rig.ts';
 
 function profile(
   more: Partial<ExecProfilePlace> = {},
@@ -70,5 +73,40 @@ describe('the profile for sandbox-exec', () => {
     expect(profile({ cwd: '/a' }, { write: ['/x") (allow network*) (\\'] })).toContain(
       '(subpath "/x\\") (allow network*) (\\\\")',
     );
+  });
+});
+
+describe('on macOS', () => {
+  const encloser = createEncloser({ env: {}, hidden: ['/state'], platform: 'darwin' });
+  const own = { read: ['/private'], write: [] };
+  const sandbox = { ...SANDBOX, write: ['/usr'] };
+
+  test('the launcher stands behind sandbox-exec, which becomes it, with a profile of its own', async () => {
+    const prepared = await encloser.prepare(launchOf({ argv: ['/bin/sh'], cwd: '/', sandbox }), own);
+    const enclosure = prepared.ok ? prepared.value?.enclose(own) : undefined;
+    if (enclosure?.ok !== true) throw new Error(JSON.stringify([prepared, enclosure]));
+    const { prefix, ...rest } = enclosure.value;
+    expect(rest).toEqual({ launcher: 'same', ownPids: false });
+    expect(prefix.slice(0, 2)).toEqual(['/usr/bin/sandbox-exec', '-p']);
+    expect(prefix[2]).toMatch(/^\(version 1\)\n\(deny default\)/);
+    expect(prefix[2]).toContain('(subpath "/state")');
+    expect(prefix[2]).toMatch(/allow file-read\* file-write\*\n {2}\(subpath "\/usr"\)/);
+    expect(prepared.ok && prepared.value?.outside('/usr/bin')).toBe('/usr/bin');
+  });
+
+  test('mounts, and what is not there, are refused', async () => {
+    const mounts = [{ type: 'tmpfs', target: '/tmp' } as const];
+    expect(await encloser.prepare(launchOf({ mounts }), own)).toMatchObject({
+      ok: false,
+      error: { code: 'sandbox-unavailable', message: expect.stringContaining('macOS') as unknown },
+    });
+    const missing = { ...SANDBOX, read: ['/no/such/folder'] };
+    expect(await encloser.prepare(launchOf({ sandbox: missing }), own)).toMatchObject({
+      ok: false,
+      error: { code: 'mount-missing' },
+    });
+    const cut = launchOf({ sandbox: { ...SANDBOX, network: false }, ports: { http: 80 } });
+    expect(await encloser.prepare(cut, own)).toMatchObject({ ok: false });
+    expect(await encloser.prepare(launchOf({}), own)).toEqual({ ok: true, value: undefined });
   });
 });

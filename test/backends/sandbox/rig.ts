@@ -1,29 +1,18 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { createNativeBackend } from '../../../src/backends/native/native-backend.ts';
-import { createEncloser, type Enclosure } from '../../../src/backends/sandbox/enclosure.ts';
-import type { Mount, SandboxSpec } from '../../../src/backends/sandbox/contract.ts';
-import type { LaunchPlace, OwnPlaces } from '../../../src/backends/sandbox/place.ts';
-import type { StartFailure } from '../../../src/core/exit.ts';
-import type { Result } from '../../../src/core/result.ts';
+import { createEncloser } from '../../../src/backends/sandbox/enclosure.ts';
 import type { ConcreteLaunch } from '../../../src/core/launch.ts';
-import type { Proc } from '../../../src/ports/backend.ts';
-import { Rig } from '../native/rig.ts';
-
-export interface EnclosedLaunch extends Partial<ConcreteLaunch> {
-  readonly mounts?: readonly Mount[];
-  readonly sandbox?: SandboxSpec;
-}
+import type { SandboxSpec } from '../../../src/core/service.ts';
+import type { Backend, Proc } from '../../../src/ports/backend.ts';
+import { readFile, Rig } from '../native/rig.ts';
 
 /** A native backend whose launchers stand behind bubblewrap where the launch asks for it. */
 export function enclosingBackend(
   hidden: readonly string[] = [],
   env: Readonly<Record<string, string | undefined>> = process.env,
-): ReturnType<typeof createNativeBackend> {
-  const encloser = createEncloser({ env, hidden });
-  const enclose = (launch: ConcreteLaunch & Partial<LaunchPlace>, own: OwnPlaces) =>
-    encloser.enclose(launch, own) as Promise<Result<Enclosure | undefined, StartFailure>>;
-  return createNativeBackend(Object.assign({ env: process.env }, { enclose }));
+): Backend {
+  return createNativeBackend({ env: process.env, encloser: createEncloser({ env, hidden }) });
 }
 
 export const SANDBOX: SandboxSpec = { network: true, read: [], write: [], profile: 'default' };
@@ -40,32 +29,31 @@ export class SandboxRig extends Rig {
   }
 
   /** Runs a script of /bin/sh; resolves with the run. */
-  enclosed(script: string, launch: EnclosedLaunch): Promise<Proc> {
+  enclosed(script: string, launch: Partial<ConcreteLaunch>): Promise<Proc> {
     return this.sh(script, launch);
   }
 
   /** Runs it to its end; resolves with what it printed. */
-  async output(script: string, launch: EnclosedLaunch): Promise<string> {
+  async output(script: string, launch: Partial<ConcreteLaunch>): Promise<string> {
     await (
       await this.enclosed(script, launch)
     ).exited;
     return this.stdout();
   }
 
-  refused(launch: EnclosedLaunch): Promise<unknown> {
+  refused(launch: Partial<ConcreteLaunch>): Promise<unknown> {
     return this.failure(['/bin/sh', '-c', 'echo it ran'], launch);
   }
 }
 
-/** Whether the native backend asks for an enclosure; until it does, its runs cannot be put into one. */
-export async function asksForEnclosure(): Promise<boolean> {
-  const rig = new Rig();
-  const refusing = {
-    env: process.env,
-    enclose: () => Promise.resolve({ ok: false, error: { code: 'other', message: 'no' } } as const),
-  };
-  const started = await createNativeBackend(refusing).start(rig.request(['/bin/true']));
-  if (started.ok) await started.value.proc.gone;
-  await rig.close();
-  return !started.ok;
+/** The parent outside of what encloses a process: the outermost bwrap above it; 0 where there is none. */
+export function bwrapAbove(pid: number): number {
+  let found = 0;
+  for (let at = pid; at > 1;) {
+    const stat = readFile(`/proc/${at}/stat`);
+    if (stat === undefined) return found;
+    if (stat.includes('(bwrap)')) found = at;
+    at = Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  }
+  return found;
 }

@@ -1,0 +1,154 @@
+import type { StartFailure } from '../../core/exit.ts';
+import type { ConcreteLaunch } from '../../core/launch.ts';
+import { err, ok, type Result } from '../../core/result.ts';
+import type { LaunchSpec, NixSpec } from '../../core/service.ts';
+import type {
+  AdoptRequest,
+  Availability,
+  Backend,
+  Proc,
+  StartedProc,
+  StartRequest,
+} from '../../ports/backend.ts';
+import type { CommandRunner } from '../../ports/commands.ts';
+import { applyNix, type NixEnvironment } from './apply.ts';
+import { createNix, type Nix } from './nix.ts';
+import type { NixRunner } from './nix-command.ts';
+import { type KnownOfProc, NixProc } from './nix-proc.ts';
+
+interface NixBackendOptions {
+  /** Runs the processes once they have their environment. */
+  readonly native: Backend;
+  /** Runs commands for a unit: probes, hooks while it runs. */
+  readonly commands: CommandRunner;
+  /** What nix is run with, and on whose PATH it is looked for. */
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Absolute; where environments are kept unless a service says otherwise. */
+  readonly cacheRoot: string;
+  /** Absent: by running it. */
+  readonly run?: NixRunner;
+}
+
+/** Runs services as plain processes of this machine, in the environment of a flake's development shell. */
+export function createNixBackend(options: NixBackendOptions): Backend {
+  return new NixBackend(options);
+}
+
+/** An environment that is found out anew each time serves a start that comes this soon after. */
+const FRESH_MS = 60_000;
+
+interface Found {
+  readonly environment: NixEnvironment;
+  readonly at: number;
+}
+
+class NixBackend implements Backend {
+  readonly name = 'nix';
+  readonly #native: Backend;
+  readonly #commands: CommandRunner;
+  readonly #nix: Nix;
+  /** What was last brought about, by flake and shell. */
+  readonly #found = new Map<string, Found>();
+
+  constructor({ native, commands, ...options }: NixBackendOptions) {
+    this.#native = native;
+    this.#commands = commands;
+    this.#nix = createNix(options);
+  }
+
+  available(): Promise<Availability> {
+    return this.#nix.available();
+  }
+
+  async materialise(
+    { nix }: ConcreteLaunch,
+    progress: (text: string) => void,
+    signal: AbortSignal,
+  ): Promise<Result<void, StartFailure>> {
+    if (nix === undefined) return err(NO_FLAKE);
+    const made = await this.#nix.materialise(nix, bounded(progress), signal);
+    if (!made.ok) return made;
+    this.#found.set(JSON.stringify(nix), { environment: made.value, at: performance.now() });
+    // What is not as one would expect is said each time; that all is as before needs no words.
+    if (made.value.how === 'develop') progress(made.value.reason);
+    for (const note of made.value.notes) progress(note);
+    return ok(undefined);
+  }
+
+  async inputs({ nix }: LaunchSpec): Promise<string | undefined> {
+    return nix === undefined ? undefined : this.#nix.inputs(nix);
+  }
+
+  prepare(requests: readonly { readonly instanceDir: string }[]): Promise<void> {
+    return this.#native.prepare(requests);
+  }
+
+  async start(request: StartRequest): Promise<Result<StartedProc, StartFailure>> {
+    const { launch } = request;
+    if (launch.nix === undefined) return err(NO_FLAKE);
+    const environment = await this.#environment(launch.nix);
+    if (!environment.ok) return environment;
+    const within = environment.value.how === 'develop';
+    if (within && launch.sandbox !== undefined) return err(noSandbox(environment.value.reason));
+    const applied = applyNix(launch, environment.value, request.requires);
+    const started = await this.#native.start({
+      ...request,
+      launch: applied,
+      // What a shell has that is entered only at the start, nobody can tell before.
+      requires: within ? [] : request.requires,
+    });
+    if (!started.ok) return started;
+    const known = { cwd: launch.cwd, ...(within ? {} : { env: applied.env }) };
+    return ok({ ...started.value, proc: this.#proc(started.value.proc, known) });
+  }
+
+  async adopt(requests: readonly AdoptRequest[]): Promise<readonly Proc[]> {
+    return (await this.#native.adopt(requests)).map((proc) => this.#proc(proc, {}));
+  }
+
+  close(): void {
+    this.#found.clear();
+  }
+
+  #proc(proc: Proc, known: KnownOfProc): Proc {
+    return new NixProc(proc, this.#commands, known);
+  }
+
+  /** What is kept costs nothing to look up anew. */
+  async #environment(spec: NixSpec): Promise<Result<NixEnvironment, StartFailure>> {
+    const last = this.#found.get(JSON.stringify(spec));
+    const isFresh = last !== undefined && performance.now() - last.at < FRESH_MS;
+    if (isFresh && !isKept(last.environment)) return ok(last.environment);
+    return this.#nix.materialise(spec, () => undefined, new AbortController().signal);
+  }
+}
+
+function isKept(environment: NixEnvironment): boolean {
+  return environment.how === 'direct' && environment.kept;
+}
+
+const NO_FLAKE: StartFailure = {
+  code: 'nix-failed',
+  message: 'the launch names no flake',
+};
+
+function noSandbox(why: string): StartFailure {
+  return {
+    code: 'sandbox-unavailable',
+    message: `\`sandbox\` cannot be had with this flake: ${why}, and nix cannot work in a sandbox`,
+    help: 'leave out `sandbox`, or see why the environment cannot be given to the process directly',
+  };
+}
+
+const PROGRESS_MS = 250;
+
+/** Nix can print thousands of lines a second, of which a person reads a few: of those too close together the first counts. */
+function bounded(progress: (text: string) => void): (text: string) => void {
+  let last = -Infinity;
+  return (text) => {
+    const now = performance.now();
+    if (now - last < PROGRESS_MS) return;
+    last = now;
+    progress(text);
+  };
+}

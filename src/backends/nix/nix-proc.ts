@@ -1,0 +1,101 @@
+import { readFileSync, readlinkSync } from 'node:fs';
+import type { Exit } from '../../core/exit.ts';
+import type { ExecOptions, NotifyFeed, Proc, ProcInput, UnitMember, UnitStats } from '../../ports/backend.ts';
+import type { CommandResult, CommandRunner } from '../../ports/commands.ts';
+
+/** What is known of a unit that was started here; of one of an earlier daemon its process is asked. */
+export interface KnownOfProc {
+  /** The service's working directory. */
+  readonly cwd?: string;
+  /** The whole environment that it was given. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/** Of the run itself: a command that had them would be taken for the service, or speak for it. */
+const OF_THE_RUN = ['SETPOINT_RUN', 'NOTIFY_SOCKET', 'WATCHDOG_USEC'];
+
+/** A unit whose commands run on the machine, but in the environment that its main process was started with: the shell's. */
+export class NixProc implements Proc {
+  readonly run: string;
+  readonly over?: true;
+  readonly notify?: NotifyFeed;
+  readonly input?: ProcInput;
+  readonly #proc: Proc;
+  readonly #commands: CommandRunner;
+  readonly #known: KnownOfProc;
+
+  constructor(proc: Proc, commands: CommandRunner, known: KnownOfProc) {
+    this.#proc = proc;
+    this.#commands = commands;
+    this.#known = known;
+    this.run = proc.run;
+    if (proc.over !== undefined) this.over = proc.over;
+    if (proc.notify !== undefined) this.notify = proc.notify;
+    if (proc.input !== undefined) this.input = proc.input;
+  }
+
+  get exited(): Promise<Exit> {
+    return this.#proc.exited;
+  }
+
+  get gone(): Promise<void> {
+    return this.#proc.gone;
+  }
+
+  pid(): number | undefined {
+    return this.#proc.pid();
+  }
+
+  signal(signal: string, scope: 'unit' | 'main'): Promise<number> {
+    return this.#proc.signal(signal, scope);
+  }
+
+  members(): Promise<readonly UnitMember[]> {
+    return this.#proc.members();
+  }
+
+  stats(): Promise<UnitStats | undefined> {
+    return this.#proc.stats();
+  }
+
+  exec(argv: readonly string[], { env, cwd, timeoutMs, signal }: ExecOptions): Promise<CommandResult> {
+    const pid = this.pid();
+    const own = this.#known.env ?? (pid === undefined ? undefined : environmentOf(pid));
+    const folder = cwd ?? this.#known.cwd ?? (pid === undefined ? undefined : folderOf(pid));
+    if (own === undefined || folder === undefined) {
+      return Promise.resolve({
+        kind: 'not-started',
+        output: 'the environment of its process cannot be read',
+      });
+    }
+    return this.#commands.run({
+      argv,
+      cwd: folder,
+      env: { ...own, ...env },
+      timeoutMs,
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+}
+
+/** What a process was started with (proc_pid_environ(5)). */
+function environmentOf(pid: number): Readonly<Record<string, string>> | undefined {
+  try {
+    const entries = readFileSync(`/proc/${pid}/environ`, 'utf8')
+      .split('\0')
+      .map((entry) => /^([^=]+)=(.*)$/s.exec(entry))
+      .flatMap((match) => (match === null ? [] : [[match[1] ?? '', match[2] ?? ''] as const]))
+      .filter(([name]) => !OF_THE_RUN.includes(name));
+    return entries.length === 0 ? undefined : Object.fromEntries(entries);
+  } catch {
+    return undefined;
+  }
+}
+
+function folderOf(pid: number): string | undefined {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return undefined;
+  }
+}

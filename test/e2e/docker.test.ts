@@ -1,0 +1,290 @@
+import { readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test, type TestContext } from 'vitest';
+import { dockerAt, engineEnv, IMAGE, lacksEngine, provideImage } from '../backends/docker/engine.ts';
+import { freePort } from '../rig/free-port.ts';
+import { newProject, type TestProject } from '../rig/setpoint.ts';
+import { eventually } from '../rig/wait.ts';
+
+const missing = lacksEngine();
+const LABEL = 'dev.setpoint.project';
+
+let counter = 0;
+
+interface OnEngine {
+  readonly project: TestProject;
+  readonly name: string;
+}
+
+/** A project under a name of its own on the engine that tests may use; nothing of it may be left there. */
+async function onEngine(
+  ctx: TestContext,
+  manifest: string,
+  files: Readonly<Record<string, string>> = {},
+): Promise<OnEngine> {
+  if (missing !== undefined) ctx.skip(missing);
+  await provideImage(dockerAt());
+  const name = `e2e-${process.pid}-${(counter += 1)}`;
+  const { DOCKER_HOST } = engineEnv();
+  const all = { ...files, 'setpoint.yaml': `name: ${name}\n${manifest}` };
+  ctx.onTestFinished(async () => {
+    const left = await containersOf(name);
+    for (const { Id } of left) await dockerAt().getContainer(Id).remove({ force: true, v: true });
+    expect(left.map(({ Names }) => Names)).toEqual([]);
+    expect(await networksOf(name)).toEqual([]);
+  });
+  return { project: newProject(ctx, all, { DOCKER_HOST, DOCKER_CONTEXT: undefined }), name };
+}
+
+interface Container {
+  readonly Id: string;
+  readonly Names: readonly string[];
+  readonly State: string;
+}
+
+async function containersOf(name: string): Promise<readonly Container[]> {
+  return dockerAt().listContainers({ all: true, filters: { label: [`${LABEL}=${name}`] } });
+}
+
+async function networksOf(name: string): Promise<readonly string[]> {
+  const found = await dockerAt().listNetworks({ filters: { label: [`${LABEL}=${name}`] } });
+  return found.map((network) => network.Name);
+}
+
+/** A server that answers each request with a fixed text. */
+const SERVER = `while true; do printf 'HTTP/1.0 200 OK\\r\\n\\r\\nhello from the container' | nc -l -p 80; done`;
+
+test('containers and processes in one manifest find each other by reference, in order, and go down together', async (ctx) => {
+  const port = await freePort();
+  const { project, name } = await onEngine(
+    ctx,
+    `services:
+  db:
+    image: ${IMAGE}
+    command: [sh, -c, "${SERVER.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"]
+    ports: { http: "127.0.0.1:${port}:80" }
+    ready: { exec: "wget -q -O /dev/null http://127.0.0.1/" }
+  api:
+    command: 'curl -s http://\${services.db.host}:\${services.db.ports.http}/ > got || node fetch.mjs > got; exec sleep 1000'
+    env: { URL: "http://\${services.db.host}:\${services.db.ports.http}/" }
+    depends_on: { db: ready }
+  peer:
+    image: ${IMAGE}
+    command: 'wget -q -O - http://\${services.db.host}:\${services.db.ports.http}/ && echo; exec sleep 1000'
+    depends_on: { db: ready }
+`,
+    {
+      'fetch.mjs': `const answer = await fetch(process.env.URL); process.stdout.write(await answer.text());`,
+    },
+  );
+  const up = await project.ok('up', '-d', '--wait');
+  expect(up).toContain('3 services are up'.replace('3 services are up', `${name} is up`));
+  await eventually(
+    'the process to have its answer',
+    () => project.read('got').includes('hello') || undefined,
+  );
+  await eventually(
+    'the other container to have its answer',
+    () => project.log('peer.1').includes('hello from the container') || undefined,
+  );
+  const status = await project.ok('status');
+  expect(status).toMatch(new RegExp(`^db +ready .* ${port} +docker`, 'm'));
+  expect(status).toMatch(/^api +running .* native/m);
+  expect(await project.ok('plan')).toContain('Nothing to do.');
+  expect(await project.ok('down')).toContain('nothing of it is left');
+  expect(await containersOf(name)).toEqual([]);
+  expect(await networksOf(name)).toEqual([]);
+});
+
+test('a daemon that is killed leaves containers alone; the next one goes on with their output, byte for byte', async (ctx) => {
+  const { project } = await onEngine(
+    ctx,
+    `services:
+  talker:
+    image: ${IMAGE}
+    restart: never
+    command: 'i=0; while [ ! -e /stop ]; do i=$((i+1)); echo "line $i"; usleep 2000; done; exit 7'
+`,
+  );
+  await project.ok('up', '-d');
+  await eventually('some lines', () => project.log('talker.1').includes('line 100\n') || undefined);
+  await project.killDaemon();
+  await project.ok('status');
+  const before = project.log('talker.1').split('\n').length;
+  await eventually(
+    'more lines',
+    () => project.log('talker.1').split('\n').length > before + 100 || undefined,
+  );
+  await project.killDaemon();
+  await project.ok('exec', '-T', 'talker', '--', 'touch', '/stop');
+  const ended = await eventually('its end to be known', async () => {
+    const one = await project.instance('talker.1');
+    return one?.state.kind === 'failed' ? one : undefined;
+  });
+  expect(ended.state).toMatchObject({ exit: { kind: 'code', code: 7 } });
+  const lines = project.log('talker.1').trimEnd().split('\n');
+  expect(lines).toEqual(lines.map((_, i) => `line ${i + 1}`));
+  await project.ok('down');
+});
+
+test('a container that ended while there was no daemon has its true exit status', async (ctx) => {
+  const { project, name } = await onEngine(
+    ctx,
+    `services:
+  job: { image: "${IMAGE}", restart: never, command: "sleep 1000; true", stop: { grace: 100ms } }
+`,
+  );
+  await project.ok('up', '-d');
+  const [container] = await eventually('the container', async () => {
+    const found = await containersOf(name);
+    return found[0]?.State === 'running' ? found : undefined;
+  });
+  await project.killDaemon();
+  await dockerAt()
+    .getContainer(container?.Id ?? '')
+    .kill({ signal: 'SIGKILL' });
+  const job = await project.run(['status', '--format', 'json']);
+  expect(job.status).toBe(0);
+  const state = (await project.becomes('job.1', 'failed')).state;
+  expect(state).toMatchObject({ exit: { kind: 'signal', signal: 'SIGKILL' } });
+  await project.ok('down');
+});
+
+test('an edit replaces the container with its reason; a new image that cannot be had leaves the old one running', async (ctx) => {
+  const manifest = (image: string, greeting: string): string => `services:
+  web: { image: "${image}", command: "echo $GREETING; exec sleep 1000", env: { GREETING: "${greeting}" }, stop: { grace: 100ms } }
+`;
+  const { project, name } = await onEngine(ctx, manifest(IMAGE, 'one'));
+  await project.ok('up', '-d', '--wait');
+  await eventually('the first word', () => project.log('web.1').includes('one') || undefined);
+  project.write('setpoint.yaml', `name: ${name}\n${manifest(IMAGE, 'two')}`);
+  await eventually('the second word', () => project.log('web.1').includes('two') || undefined);
+  expect(await project.ok('events', 'web')).toMatch(/env\.GREETING "one" -> "two"/);
+  const [now] = await eventually('one container', async () => {
+    const found = await containersOf(name);
+    return found.length === 1 && found[0]?.State === 'running' ? found : undefined;
+  });
+  project.write('setpoint.yaml', `name: ${name}\n${manifest('localhost:1/none/such:9', 'three')}`);
+  await eventually('the failure to be told', async () => {
+    const events = await project.ok('events', 'web');
+    return /none\/such/.test(events) ? true : undefined;
+  });
+  const after = await containersOf(name);
+  expect(after.map(({ Id, State }) => [Id, State])).toEqual([[now?.Id, 'running']]);
+  await project.ok('down');
+});
+
+test('without an engine the native services run, and the reason is shown where the container would be', async (ctx) => {
+  const project = newProject(
+    ctx,
+    {
+      'setpoint.yaml': `services:
+  db: { image: postgres:16 }
+  api: { command: exec sleep 1000 }
+`,
+    },
+    { DOCKER_HOST: `unix:///nowhere/${process.pid}.sock`, DOCKER_CONTEXT: undefined },
+  );
+  await project.ok('up', '-d');
+  await project.pidOf('api.1');
+  const status = await eventually('the reason', async () => {
+    const text = await project.ok('status');
+    return /db .*no Docker engine/.test(text) ? text : undefined;
+  });
+  expect(status).toMatch(/^api +running /m);
+  await project.ok('down');
+});
+
+test('a project without containers asks no engine for anything', async (ctx) => {
+  // An engine that never answers would hold up whoever asks it.
+  const folder = join(ctx.task.id.replaceAll(/\W/g, ''), 'none');
+  const project = newProject(
+    ctx,
+    { 'setpoint.yaml': 'services: {a: {command: exec sleep 1000}}' },
+    { DOCKER_HOST: `unix:///${folder}.sock`, DOCKER_CONTEXT: undefined },
+  );
+  await project.ok('up', '-d');
+  const pid = await project.daemonPid();
+  const maps = readFileSync(`/proc/${pid}/maps`, 'utf8');
+  expect(maps).not.toContain('docker');
+  expect(await project.ok('down')).toContain('nothing of it is left');
+});
+
+test('commands run within the container, with their exit status', async (ctx) => {
+  const { project } = await onEngine(
+    ctx,
+    `services:
+  box: { image: "${IMAGE}", command: exec sleep 1000, env: { COLOUR: green }, stop: { grace: 100ms } }
+`,
+  );
+  await project.ok('up', '-d', '--wait');
+  const said = await project.run(['exec', '-T', 'box', '--', 'sh', '-c', 'echo "$COLOUR $PWD"; exit 5']);
+  expect(said).toMatchObject({ status: 5, stdout: 'green /\n' });
+  const fed = await project.run(['exec', '-T', 'box', '--', 'cat'], { input: 'through and back' });
+  expect(fed).toMatchObject({ status: 0, stdout: 'through and back' });
+  await project.ok('down');
+});
+
+test('the plan as `docker run` lines masks what is secret', async (ctx) => {
+  const { project, name } = await onEngine(
+    ctx,
+    `services:
+  box: { image: "${IMAGE}", command: [sleep, "1000"], env: { DB_PASSWORD: hunter22, MODE: fast } }
+`,
+  );
+  const { stdout } = await project.run(['plan', '--format', 'docker']);
+  expect(stdout).toContain('docker run');
+  expect(stdout).toContain(`--name ${name}-box-1`);
+  expect(stdout).toContain('MODE=fast');
+  expect(stdout).toContain('DB_PASSWORD=');
+  expect(stdout).not.toContain('hunter22');
+  expect(stdout).toMatch(new RegExp(`${IMAGE} sleep 1000$`, 'm'));
+});
+
+test('what no record knows of is shown by the plan and removed by `up`', async (ctx) => {
+  const { project, name } = await onEngine(
+    ctx,
+    `services:
+  box: { image: "${IMAGE}", command: exec sleep 1000, stop: { grace: 100ms } }
+`,
+  );
+  await project.ok('up', '-d', '--wait');
+  await project.killDaemon();
+  // As if the state of an earlier manifest's service had been lost.
+  rmSync(join(project.stateDir(), 'instances', 'box.1', 'run.json'));
+  project.write('setpoint.yaml', `name: ${name}\nservices: { other: { command: exec sleep 1000 } }\n`);
+  const plan = await project.run(['plan']);
+  expect(plan.stdout).toMatch(/box/);
+  await project.ok('up', '-d', '--wait');
+  await eventually('it to be removed', async () => (await containersOf(name)).length === 0 || undefined);
+  await project.ok('down');
+});
+
+test('named volumes outlive `down` and go with `down --volumes`', async (ctx) => {
+  const { project, name } = await onEngine(
+    ctx,
+    `volumes: { data: {} }
+services:
+  box:
+    image: ${IMAGE}
+    command: 'cat /data/mark 2>/dev/null; echo kept > /data/mark; exec sleep 1000'
+    mounts: ["data:/data"]
+    stop: { grace: 100ms }
+`,
+  );
+  const volumes = async (): Promise<readonly string[]> => {
+    const found = await dockerAt().listVolumes({ filters: { label: [`${LABEL}=${name}`] } as never });
+    return found.Volumes.map((volume) => volume.Name);
+  };
+  await project.ok('up', '-d', '--wait');
+  await eventually('the mark', async () => {
+    const { status } = await project.run(['exec', '-T', 'box', '--', 'test', '-e', '/data/mark']);
+    return status === 0 ? true : undefined;
+  });
+  await project.ok('down');
+  expect(await volumes()).toHaveLength(1);
+  await project.ok('up', '-d', '--wait');
+  await eventually('what was kept', () => project.log('box.1').includes('kept') || undefined);
+  await project.ok('down', '--volumes');
+  expect(await volumes()).toEqual([]);
+});
