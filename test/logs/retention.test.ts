@@ -45,7 +45,9 @@ afterEach(async () => {
 });
 
 function open(options: Partial<LogStoreOptions> = {}): LogStore {
-  return createLogStore({ stateDir, onWarning: (message) => warnings.push(message), ...options });
+  // What a store of an earlier test still has to say is no affair of a later one.
+  const told = warnings;
+  return createLogStore({ stateDir, onWarning: (message) => told.push(message), ...options });
 }
 
 const never = new AbortController().signal;
