@@ -58,8 +58,22 @@ export function planText(
       ...more.map((line) => `  ${' '.repeat(head.length)}  ${line}`),
     ];
   });
-  const body = lines.length === 0 ? '' : `${lines.join('\n')}\n\n`;
-  return `${heading}\n\n${body}${summary(steps, nameOf)}\n`;
+  const extra = orphanLines(view, (text) => colour('stop', text));
+  const all = [...lines, ...extra];
+  const body = all.length === 0 ? '' : `${all.join('\n')}\n\n`;
+  return `${heading}\n\n${body}${summary(steps, nameOf, view.orphans?.length ?? 0)}\n`;
+}
+
+function orphanLines(
+  { orphans = [], orphansUnknown }: PlanView,
+  paint: (text: string) => string,
+): readonly string[] {
+  const lines = orphans.map(
+    ({ name }) =>
+      `  ${paint(`- orphan container ${escapeControl(name)}`)}  (from an earlier manifest): remove`,
+  );
+  if (orphansUnknown === undefined) return lines;
+  return [...lines, `  ? whether there are orphans is not known: ${escapeControl(orphansUnknown)}`];
 }
 
 /** It says nothing that the stop has not said. */
@@ -111,11 +125,12 @@ function describe(cause: Cause, backend: string): readonly string[] {
   }
 }
 
-function summary(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string): string {
+function summary(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string, orphans: number): string {
   const counts = COUNTS.flatMap((kind) => {
     const count = steps.filter(({ action }) => action === kind).length;
     return count === 0 ? [] : [`${count} ${KINDS[kind].counted}`];
   });
+  if (orphans > 0) counts.push(`${orphans} ${orphans === 1 ? 'orphan' : 'orphans'} to remove`);
   if (counts.length === 0) return 'Nothing to do.';
   const sequence = order(steps, nameOf);
   return `${counts.join(', ')}.${sequence === '' ? '' : ` Order: ${sequence}`}`;

@@ -18,6 +18,14 @@ export interface PlanStep {
   readonly note?: string;
 }
 
+/** Something of the project that is there although no run on record made it; carrying the plan out removes it. */
+export interface PlanOrphan {
+  readonly id: string;
+  readonly name: string;
+  readonly service: ServiceId;
+  readonly running: boolean;
+}
+
 /** A plan as it travels and is printed. */
 export interface PlanView {
   readonly project: string;
@@ -27,6 +35,10 @@ export interface PlanView {
   readonly steps: readonly PlanStep[];
   /** Batches of step ids that may run at once, in order; `none` steps are left out. */
   readonly order: readonly (readonly string[])[];
+  /** Absent where there are none. */
+  readonly orphans?: readonly PlanOrphan[];
+  /** Why it is not known whether there are any; absent where it is. */
+  readonly orphansUnknown?: string;
   /** Whether anything at all is to be done. */
   readonly drift: boolean;
 }

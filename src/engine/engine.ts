@@ -30,6 +30,7 @@ import { type InstanceRef, isReady, type RunId } from '../core/state.ts';
 import type { ProjectRecord } from '../ports/store.ts';
 import { edgesOf, Fleet, type LoadedProject, redactorOf } from './fleet.ts';
 import { InputsBook } from './inputs-book.ts';
+import { Orphans } from './orphans.ts';
 import { PlanRunner } from './plan-runner.ts';
 import { PortBook } from './port-book.ts';
 import { Publisher } from './publisher.ts';
@@ -81,6 +82,7 @@ export class Engine implements SupervisorHost {
   readonly #fleet: Fleet;
   readonly #inputs: InputsBook;
   readonly #replacements: Replacements;
+  readonly #orphans: Orphans;
   #record: ProjectRecord;
   /** Plans under way. An apply supersedes all of them; what is asked of single services goes on beside them. */
   #runners: readonly PlanRunner[] = [];
@@ -110,6 +112,12 @@ export class Engine implements SupervisorHost {
         this.touched();
         this.#advance();
       },
+    });
+    this.#orphans = new Orphans({
+      backend: ports.backend,
+      clock: ports.clock,
+      tell: (happening) => this.#tell(happening),
+      masked: (text) => this.masked(text),
     });
     this.#inputs = new InputsBook(ports.backend, ports.clock);
     this.#book = new PortBook(record.ports, ports.freePort, () =>
@@ -269,7 +277,15 @@ export class Engine implements SupervisorHost {
     const observed = this.#fleet.all().map((s) => this.#observe(s, context));
     const formerEdges = edgesOf(this.#fleet.specs.values());
     const input = { observed, only, formerEdges, keepFailed: kept?.failed === true };
-    return projectPlan(next.project, context, input, kept?.isDown);
+    const plan = projectPlan(next.project, context, input, kept?.isDown);
+    const isUsed = (this.#record.backends ?? []).length > 0;
+    return isUsed && only.length === 0 ? this.#orphans.addTo(plan, this.#record.name, this.#runs()) : plan;
+  }
+
+  /** All runs that somebody knows of. */
+  #runs(): ReadonlySet<RunId> {
+    const live = this.#fleet.all().flatMap(({ state }) => ('run' in state ? [state.run] : []));
+    return new Set([...live, ...this.#ports.store.readRuns().runs.map(({ run }) => run)]);
   }
 
   /** What `reload` would do. */
@@ -442,9 +458,16 @@ export class Engine implements SupervisorHost {
         })),
     );
     if (this.#shutdown !== undefined) return;
+    await this.#orphans.remove(plan);
+    if (this.#isGoingDown()) return;
     this.#runners = [];
     this.#replacements.giveUpAll();
     this.#carryOut(plan);
+  }
+
+  /** Asked anew after each wait. */
+  #isGoingDown(): boolean {
+    return this.#shutdown !== undefined;
   }
 
   /** The services that a reload leaves down as a whole. */

@@ -43,6 +43,22 @@ const VIEW = planProject({
   ],
 });
 
+it('what no run on record had made is shown, and that nobody can tell', () => {
+  const nothing = { project: 'shop', manifest: 'setpoint.yaml', serviceCount: 1, steps: [], order: [] };
+  const orphans = [{ id: '1', name: 'shop-legacy-1', service: 'legacy', running: true }];
+  expect(planText({ ...nothing, orphans, drift: true })).toBe(
+    `setpoint.yaml against what runs (project shop, 1 service)
+
+  - orphan container shop-legacy-1  (from an earlier manifest): remove
+
+1 orphan to remove.
+`,
+  );
+  expect(planText({ ...nothing, orphansUnknown: 'no engine', drift: false })).toContain(
+    '? whether there are orphans is not known: no engine\n\nNothing to do.',
+  );
+});
+
 describe('planText', () => {
   it('shows every step with its cause, the counts and the order', () => {
     expect(planText(VIEW, { upSince: (id) => (id === 'db.1' ? '3d 4h' : undefined) })).toBe(

@@ -501,3 +501,51 @@ describe('what an image is built from', () => {
     expect((await planned).steps.map(({ action }) => action)).toEqual(['start']);
   });
 });
+
+describe('containers that no run on record made', () => {
+  const stray = {
+    id: '1',
+    name: 'shop-legacy-1',
+    service: 'legacy',
+    instance: 'legacy.1',
+    run: 'gone',
+    running: true,
+  };
+
+  test('count as drift, are shown, and are removed by the next apply', async () => {
+    const rig = new EngineRig();
+    const wanted = project([container('db')]);
+    await rig.apply(wanted);
+    rig.backend.strays.push(stray, { ...stray, id: '2', name: 'shop-db-1', run: rig.backend.of('db.1').run });
+    const plan = await rig.engine.plan(loaded(wanted), []);
+    expect([plan.drift, plan.orphans?.map(({ name }) => name)]).toEqual([true, ['shop-legacy-1']]);
+    await rig.apply(wanted);
+    expect(rig.backend.removed).toEqual(['shop-legacy-1']);
+    expect(rig.store.told.filter(({ type }) => type === 'orphan-removed')).toHaveLength(1);
+    expect((await rig.engine.plan(loaded(wanted), [])).drift).toBe(false);
+  });
+
+  test('are not looked for where the project never ran a container', async () => {
+    const rig = new EngineRig();
+    rig.backend.strays.push(stray);
+    await rig.apply(project([spec('web')]));
+    expect((await rig.engine.plan(loaded(project([spec('web')])), [])).orphans).toBeUndefined();
+    expect(rig.backend.removed).toEqual([]);
+  });
+
+  test('of an engine that cannot be asked hold nothing up', async () => {
+    const rig = new EngineRig();
+    await rig.apply(project([container('db')]));
+    rig.backend.unreachable = 'there is no engine';
+    const wanted = project([container('db'), spec('web')]);
+    expect(await rig.apply(wanted)).toMatchObject({ orphansUnknown: 'there is no engine' });
+    expect(rig.states).toEqual(['db.1 running', 'web.1 running']);
+    rig.backend.orphans = () => new Promise(() => {});
+    const planned = rig.engine.plan(loaded(wanted), []);
+    await rig.clock.pass(3_000);
+    expect(await planned).toMatchObject({
+      drift: false,
+      orphansUnknown: 'the engine has not answered in time',
+    });
+  });
+});

@@ -435,14 +435,28 @@ const planStep = object(
   ['note'],
 );
 
-const plan = object('What is to be done so that what runs matches the manifest', {
-  project: text('Name of the project'),
-  manifest: text('Path of the manifest'),
-  serviceCount: count('Services in the manifest'),
-  steps: list(ref('PlanStep'), 'Sorted by service, then instance number'),
-  order: list(list(text('Id of a step'), 'Steps that may run at once'), 'Batches, in order'),
-  drift: flag('Whether anything at all is to be done'),
-});
+const plan = object(
+  'What is to be done so that what runs matches the manifest',
+  {
+    project: text('Name of the project'),
+    manifest: text('Path of the manifest'),
+    serviceCount: count('Services in the manifest'),
+    steps: list(ref('PlanStep'), 'Sorted by service, then instance number'),
+    order: list(list(text('Id of a step'), 'Steps that may run at once'), 'Batches, in order'),
+    orphans: list(
+      object('Something that no run on record had made, and that is removed', {
+        id: text('As the engine has it'),
+        name: text('Name'),
+        service: serviceId,
+        running: flag('Whether it runs'),
+      }),
+      'Absent where there are none',
+    ),
+    orphansUnknown: text('Why it is not known whether there are any'),
+    drift: flag('Whether anything at all is to be done'),
+  },
+  ['orphans', 'orphansUnknown'],
+);
 
 const place = object(
   'A place in a file; lines and columns start at 1',
