@@ -144,7 +144,16 @@ const CONTESTANTS = {
     },
     down: async () => {
       await inTurns(ids, AT_ONCE, (id) => call('DELETE', `/containers/${container(id)}?force=1&v=1`));
-      await call('DELETE', `/networks/${network}`);
+      for (;;) {
+        // The last containers may not have left it yet, though they are gone.
+        const failure = await call('DELETE', `/networks/${network}`).then(
+          () => undefined,
+          (error) => error,
+        );
+        if (failure === undefined) return;
+        if (failure.status !== 403) throw failure;
+        await new Promise((done) => setTimeout(done, 20));
+      }
     },
   },
 };

@@ -74,7 +74,8 @@ async function walk(folder: string, ignore: IgnoreList, always: ReadonlySet<stri
       const path = join(folder, name);
       const stat = await lstat(path, { bigint: true }).catch(refuse(path));
       const isKept = always.has(name) || !ignore.ignores(name);
-      const mayHoldKept = ignore.mayTakeBackIn(name) || [...always].some((file) => file.startsWith(`${name}/`));
+      const mayHoldKept =
+        ignore.mayTakeBackIn(name) || [...always].some((file) => file.startsWith(`${name}/`));
       if (stat.isDirectory() && (isKept || mayHoldKept)) queue.push(name);
       // Pipes, sockets and devices are nothing an image could hold.
       const isPlain = stat.isDirectory() || stat.isFile() || stat.isSymbolicLink();

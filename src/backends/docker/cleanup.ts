@@ -9,6 +9,7 @@ import { LABELS, type Owner, ownerLabels } from './names.ts';
 
 const GONE = 404;
 const GONE_POLL_MS = 50;
+const LEAVING_MS = 3_000;
 /** The engine may take its time to stop and to remove what a container has written. */
 const REMOVE_MS = 60_000;
 
@@ -133,9 +134,21 @@ async function removeNetworks(
   }
   return removeEach(
     found.value.map(({ Id, Name }) => ({ what: `network ${Name}`, name: Name, id: Id })),
-    async (id) => settled(await engine.request((docker) => docker.getNetwork(id).remove(), REMOVE_MS)),
+    (id) => removeNetwork(engine, id),
     failed,
   );
+}
+
+/** A container that is gone may not have left its network yet. */
+async function removeNetwork(engine: Engine, id: string): Promise<Result<void, EngineFailure>> {
+  const until = performance.now() + LEAVING_MS;
+  for (;;) {
+    const removed = await engine.request((docker) => docker.getNetwork(id).remove(), REMOVE_MS);
+    const isInUse =
+      !removed.ok && removed.error.kind === 'refused' && /active endpoints/i.test(removed.error.reason);
+    if (!isInUse || performance.now() > until) return settled(removed);
+    await sleep(GONE_POLL_MS);
+  }
 }
 
 async function removeVolumes(

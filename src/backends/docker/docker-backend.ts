@@ -24,7 +24,7 @@ import { Engine, type EngineFailure, startFailureOf } from './engine.ts';
 import { lookAtHost } from './facts.ts';
 import { imageName, Images } from './images.ts';
 import { newCursor } from './log-cursor.ts';
-import { isOwned, LABELS, type Owner } from './names.ts';
+import { isOwned, LABELS, networksOf, type Owner, volumesOf } from './names.ts';
 import { ensureResources } from './resources.ts';
 import { RunFile } from './run-file.ts';
 import { dockerRunLine } from './run-line.ts';
@@ -57,6 +57,8 @@ const START_MS = 60_000;
  * one at a time takes twice as long as eight, and twenty no less than eight).
  */
 const STARTS_AT_ONCE = 8;
+/** How long networks and volumes that were there are taken to be there still. */
+const ENSURED_MS = 2_000;
 /** How long adopting waits for what the engine says; after that the procs are there, and nothing is known of them yet. */
 const ADOPT_MS = 3_000;
 /** What a start that was given up had begun may come about after the engine has answered again. */
@@ -77,6 +79,7 @@ class ContainerBackend implements Required<Backend> {
   readonly #closed = new AbortController();
   /** One at a time: an engine that is asked twice at once makes two networks of one name. */
   readonly #resources = new Turns(1);
+  readonly #ensuredAt = new Map<string, number>();
   readonly #starts = new Turns(STARTS_AT_ONCE);
   /** What `materialise` was called for: of that a start need not bring the image again. */
   readonly #materialised = new Set<string>();
@@ -159,6 +162,7 @@ class ContainerBackend implements Required<Backend> {
   }
 
   removeProject(project: string, { volumes }: { readonly volumes: boolean }): Promise<CleanupReport> {
+    this.#ensuredAt.clear();
     return removeProject(this.#engine, this.#owner(project), volumes);
   }
 
@@ -176,6 +180,16 @@ class ContainerBackend implements Required<Backend> {
     for (const proc of this.#procs) proc.close();
     this.#procs.clear();
     this.#engine.close();
+  }
+
+  /** Of many that start at once not each one has to ask anew. */
+  async #ensure(launch: ConcreteLaunch, owner: Owner): Promise<Result<void, StartFailure>> {
+    const key = JSON.stringify([owner, networksOf(launch), volumesOf(launch)]);
+    if (performance.now() - (this.#ensuredAt.get(key) ?? -Infinity) < ENSURED_MS) return ok(undefined);
+    this.#ensuredAt.delete(key);
+    const ensured = await ensureResources(this.#engine, launch, owner);
+    if (ensured.ok) this.#ensuredAt.set(key, performance.now());
+    return ensured;
   }
 
   /** What an engine on another machine cannot have of this one. */
@@ -202,7 +216,7 @@ class ContainerBackend implements Required<Backend> {
     const image = await (isMaterialised ? this.#images.atHand(launch) : this.#images.bring(launch));
     if (!image.ok) return image;
     const owner = this.#owner(launch.project);
-    const ensured = await this.#resources.take(() => ensureResources(this.#engine, launch, owner));
+    const ensured = await this.#resources.take(() => this.#ensure(launch, owner));
     if (!ensured.ok) return ensured;
     // By its name where it has one, so that `docker ps` tells; what a build left may have lost its name since.
     const named = launch.docker?.image ?? image.value;

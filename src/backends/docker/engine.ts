@@ -329,7 +329,13 @@ function clientOptions(endpoint: Endpoint, env: EngineOptions['env']): DockerOpt
     }
     case 'ssh': {
       const address = { host: 'docker', port: 80, ...{ pathPrefix: '/' } };
-      return { ...none, key: undefined, ...address, protocol: 'http', ...{ agent: opaque(sshAgent(endpoint, env)) } };
+      return {
+        ...none,
+        key: undefined,
+        ...address,
+        protocol: 'http',
+        ...{ agent: opaque(sshAgent(endpoint, env)) },
+      };
     }
   }
 }
