@@ -25,6 +25,7 @@ import {
 import {
   ATTACH_HELP,
   COMPLETION_HELP,
+  EXEC_HELP,
   DAEMON_HELP,
   EXPLAIN_HELP,
   LOGS_HELP,
@@ -36,6 +37,7 @@ import {
 } from './help-texts.ts';
 import type { InitOptions } from './init.ts';
 import type { AttachOptions } from './attach.ts';
+import type { ExecOptions } from './exec.ts';
 import type { DaemonAction } from './daemon.ts';
 import type { LogsOptions } from './logs.ts';
 import type { PlanOptions } from './plan.ts';
@@ -77,6 +79,7 @@ const READING_NAMES: readonly string[] = [
   'top',
   'logs',
   'attach',
+  'exec',
   'tui',
   'explain',
   'events',
@@ -317,6 +320,25 @@ function addReading(define: Define, dispatch: Dispatch, context: CliContext): vo
     .action((name: string, _: unknown, command: Command) =>
       dispatch(command, async (common) =>
         (await import('./attach.ts')).attach(common, name, command.opts<AttachOptions>()),
+      ),
+    );
+  define(READING, 'exec', 'run a command where a service runs')
+    .argument('<service>', 'a service or an instance')
+    .argument('<command...>', 'program and arguments')
+    .option('-T, --no-tty', 'no terminal for it, even where this is one')
+    .option('-w, --workdir <folder>', "instead of the service's own")
+    .option('-e, --env <key=value>', 'set this besides its environment; may be repeated', keyValue, {})
+    .option('-u, --user <user>', 'in a container: run it as this user')
+    .passThroughOptions()
+    .addHelpText('after', EXEC_HELP)
+    .action((name: string, argv: string[], _: unknown, command: Command) =>
+      dispatch(command, async (common) =>
+        (await import('./exec.ts')).exec(
+          common,
+          name,
+          argv[0] === '--' ? argv.slice(1) : argv,
+          command.opts<ExecOptions>(),
+        ),
       ),
     );
   addLoading(define(READING, 'tui', 'show the running project on the whole terminal')).action(

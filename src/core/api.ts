@@ -1,6 +1,7 @@
 /** What travels between the daemon and its clients under /v1. The OpenAPI document describes the same shapes. */
 import type { Diagnostic } from './diagnostic.ts';
 import type { Happening, InstanceSnapshot } from './event.ts';
+import type { Exit } from './exit.ts';
 import type { PlanView } from './plan-view.ts';
 import type { LoadRequest, ServiceId } from './service.ts';
 
@@ -175,6 +176,28 @@ export interface DownRequest {
   /** Also remove the volumes that the project made, with what is in them. */
   readonly volumes?: boolean;
 }
+
+/** A command to be run beside a running instance, where that runs, with somebody in front of it. */
+export interface ExecCommand {
+  readonly argv: readonly string[];
+  /** Under a terminal of its own. */
+  readonly tty: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+  /** Set besides the instance's own environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Absent: the instance's working directory. */
+  readonly cwd?: string;
+  /** Only in containers. Absent: the instance's user. */
+  readonly user?: string;
+}
+
+/** What `POST /v1/instances/{id}/exec` streams: its id first, then what the command writes, and how it ended last. */
+export type ExecItem =
+  | { readonly type: 'begun'; readonly id: string }
+  /** `data`: base64. */
+  | { readonly type: 'output'; readonly stream: 'stdout' | 'stderr'; readonly data: string }
+  | { readonly type: 'ended'; readonly exit: Exit };
 
 export interface Leftover {
   readonly instance: string;

@@ -7,6 +7,7 @@ import type {
   DaemonInfo,
   DownRequest,
   DownResponse,
+  ExecCommand,
   ExplainResponse,
   LogLine,
   LogQuery,
@@ -33,7 +34,7 @@ import type { FileWatcher } from '../ports/file-watcher.ts';
 import type { LogStore, LogTarget } from '../ports/logs.ts';
 import type { Store } from '../ports/store.ts';
 import { timeline } from '../core/timeline.ts';
-import type { Proc, ProcInput } from '../ports/backend.ts';
+import type { ExecSession, Proc, ProcInput } from '../ports/backend.ts';
 import type { FileLook } from './file-marks.ts';
 import { growingMerge } from './growing-merge.ts';
 import { type Loaded, Reloader } from './reloader.ts';
@@ -275,6 +276,14 @@ export class ProjectControl implements Control {
     const { engine, logs } = this.#parts;
     if (engine.instance(instance) === undefined) return err(this.#unknownInstance(instance));
     return ok(logs.output(instance, backlogBytes, signal));
+  }
+
+  async exec(instance: InstanceId, command: ExecCommand): ControlResult<ExecSession> {
+    const supervisor = this.#parts.engine.instance(instance);
+    if (supervisor === undefined) return err(this.#unknownInstance(instance));
+    // Few ever ask for it.
+    const { execBeside } = await import('./exec.ts');
+    return execBeside(supervisor, command, process.env['PATH']);
   }
 
   handOver(reason: string): void {

@@ -1,4 +1,11 @@
-import type { ActionRequest, ApplyRequest, DownRequest, ReloadRequest, Selector } from '../../core/api.ts';
+import type {
+  ActionRequest,
+  ApplyRequest,
+  DownRequest,
+  ExecCommand,
+  ReloadRequest,
+  Selector,
+} from '../../core/api.ts';
 import type { LoadRequest } from '../../core/service.ts';
 import {
   choice,
@@ -85,6 +92,16 @@ const MOST_CELLS = 10_000;
 export const resizeRequest: Shape<ResizeRequest> = object<ResizeRequest>({
   columns: required(integer(1, MOST_CELLS)),
   rows: required(integer(1, MOST_CELLS)),
+});
+
+export const execRequest: Shape<ExecCommand> = object<ExecCommand>({
+  argv: required(listOf(text)),
+  tty: required(flag),
+  columns: optional(integer(1, MOST_CELLS)),
+  rows: optional(integer(1, MOST_CELLS)),
+  env: required(mapOf(text)),
+  cwd: optional(name(4096)),
+  user: optional(name(LONGEST_ID)),
 });
 
 interface HandOverRequest {
