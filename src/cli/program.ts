@@ -394,7 +394,7 @@ function addManifest(define: Define, dispatch: Dispatch): void {
   addLoading(
     define(MANIFEST, 'plan', 'show what `up` would do, and why')
       .argument('[services...]', 'only these and what they depend on')
-      .addOption(formatOption()),
+      .addOption(formatOption(['text', 'json', 'docker'])),
   )
     .addHelpText('after', '\nExit status: 0 nothing to do, 2 something to do, 1 error.')
     .action((names: string[], _: unknown, command: Command) =>

@@ -118,6 +118,8 @@ export interface ApplyRequest {
   readonly watch?: boolean;
   /** True: later changes of the manifest are held until a reload is confirmed. */
   readonly review?: boolean;
+  /** Of a plan: also tell how a person would start each instance by hand, where there is a command for it. */
+  readonly commandLines?: boolean;
 }
 
 export interface ReloadRequest {
@@ -144,6 +146,8 @@ export interface ApplyResponse {
 export interface PlanResponse {
   readonly diagnostics: readonly Diagnostic[];
   readonly plan?: PlanView;
+  /** Only where they were asked for: shell command lines, secrets masked, by instance. */
+  readonly commandLines?: readonly { readonly instance: string; readonly line: string }[];
 }
 
 /** Which instances an action is for. Both empty: all. `names` holds service ids and instance ids. */

@@ -121,7 +121,10 @@ export class ProjectControl implements Control {
     if (!loaded.ok) return loaded;
     const { diagnostics, next } = loaded.value;
     if (next === undefined) return ok({ diagnostics });
-    return ok({ diagnostics, plan: await this.#parts.engine.plan(next, request.services) });
+    const { engine } = this.#parts;
+    const plan = await engine.plan(next, request.services);
+    if (request.commandLines !== true) return ok({ diagnostics, plan });
+    return ok({ diagnostics, plan, commandLines: await engine.commandLines(next, plan) });
   }
 
   apply(request: ApplyRequest): ControlResult<ApplyResponse> {

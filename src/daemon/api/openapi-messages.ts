@@ -39,8 +39,9 @@ const applyRequest = strictObject(
     services: { ...names, description: 'Only these services and what they depend on; empty: all' },
     watch: flag('Whether the manifest is taken up again by itself when it is edited; absent: yes'),
     review: flag('Whether what was edited is held until a reload is confirmed; absent: no'),
+    commandLines: flag('Of a plan: also tell how each instance would be started by hand; absent: no'),
   },
-  ['watch', 'review'],
+  ['watch', 'review', 'commandLines'],
 );
 
 const reloadRequest = strictObject('How the manifest is taken up again', {
@@ -278,8 +279,15 @@ export const messageSchemas: Readonly<Record<string, Schema>> = {
     {
       diagnostics: list(ref('Diagnostic'), 'Problems of the manifest'),
       plan: ref('Plan'),
+      commandLines: list(
+        object('How an instance would be started by hand', {
+          instance: text('Name of the instance'),
+          line: text('A shell command line, secrets masked'),
+        }),
+        'Only where they were asked for, and of instances for which there is one',
+      ),
     },
-    ['plan'],
+    ['plan', 'commandLines'],
   ),
   ApplyAnswer: object(
     'What was begun; without `plan`, errors kept the manifest from being applied',

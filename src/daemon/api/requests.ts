@@ -46,6 +46,7 @@ export const applyRequest: Shape<ApplyRequest> = object<ApplyRequest>({
   services: required(names),
   watch: optional(flag),
   review: optional(flag),
+  commandLines: optional(flag),
 });
 
 export const reloadRequest: Shape<ReloadRequest> = object<ReloadRequest>({ confirm: required(flag) });
