@@ -50,6 +50,22 @@ function findTarget(
   name: string,
   readOnly: boolean,
 ): Target | ExitStatus {
+  const target = findRunning(context, snapshot, name);
+  if (typeof target === 'number') return target;
+  if (target.service.input === undefined && !readOnly) {
+    const message = `${target.name} has no standard input to type into`;
+    const next = 'give the service `stdin: pipe` or `tty: true`; --read-only just watches what it writes';
+    return fail(context, { message, next }, EXIT.usage);
+  }
+  return target;
+}
+
+/** The one running instance that a name stands for; says why there is none. */
+export function findRunning(
+  context: CliContext,
+  snapshot: ProjectSnapshot,
+  name: string,
+): Target | ExitStatus {
   const problem = unknownName(snapshot, [name]);
   if (problem !== undefined) return fail(context, problem, EXIT.usage);
   const all = shownInstances(snapshot).filter(
@@ -72,11 +88,6 @@ function findTarget(
     const message = `${shown.name} does not run: ${describeState(instance, snapshot.now)}`;
     const next = `\`setpoint start ${shown.name}\` starts it; \`setpoint explain ${service.id}\` tells more`;
     return fail(context, { message, next }, EXIT.failure);
-  }
-  if (service.input === undefined && !readOnly) {
-    const message = `${shown.name} has no standard input to type into`;
-    const next = 'give the service `stdin: pipe` or `tty: true`; --read-only just watches what it writes';
-    return fail(context, { message, next }, EXIT.usage);
   }
   return { ...shown, run: instance.state.run };
 }

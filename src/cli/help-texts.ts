@@ -24,6 +24,11 @@ One with \`stdin: pipe\` gets whole lines; Ctrl-C or Ctrl-D leaves it. Without a
 standard input is copied until its end, and that is the end. Only standard output is shown: \`setpoint logs\`
 has both streams. Ends with the service's own run, with its exit status (128 + n for signal n).`;
 
+export const EXEC_HELP = `
+Options come before the service: \`setpoint exec -T web ls -l\`. In a container the command runs there; else on
+this machine with the service's environment, folder and user. What is in a sandbox cannot be entered. On a
+terminal it gets every key, Ctrl-C too, and this terminal's size. Ends with the status of the command.`;
+
 export const EXPLAIN_HELP = `
 The timeline shows for each instance what it waited for (dots) and how long it took until it was ready
 (blocks). What everything together had to wait for is marked with *: to be up sooner, make that faster.`;

@@ -17,10 +17,12 @@ import { EXIT, type ExitStatus } from './exit-status.ts';
 import { palette } from './output/colour.ts';
 import { diagnosticsText, hasErrors, tally } from './output/diagnostics.ts';
 import type { Location } from './services.ts';
+import { oneLine } from './output/text.ts';
 import { nearest } from './suggest.ts';
 
 export interface PlanOptions extends LoadOptions {
-  readonly format: Format;
+  /** `docker`: the equal `docker run` lines. */
+  readonly format: Format | 'docker';
 }
 
 /** Shows what `up` would do, and changes nothing. 0: nothing; 2: something; 1: the plan cannot be made. */
@@ -36,6 +38,7 @@ export async function plan(
   if (!asked.ok) return fail(context, asked.error, EXIT.failure);
   const { response, snapshot } = asked.value;
   if (options.format === 'json') writeJson(context, response);
+  else if (options.format === 'docker') printCommandLines(context, response);
   else print(context, response, snapshot);
   if (hasErrors(response.diagnostics) || response.plan === undefined) return EXIT.failure;
   return response.plan.drift ? EXIT.drift : EXIT.ok;
@@ -47,11 +50,17 @@ async function ask(
   names: readonly string[],
   options: PlanOptions,
 ): Promise<Result<{ readonly response: PlanResponse; readonly snapshot?: ProjectSnapshot }, Problem>> {
-  const client = await reach(common, location);
+  const isForDocker = options.format === 'docker';
+  // What a backend would do only a daemon can tell; one that nobody needs ends by itself.
+  const client =
+    (await reach(common, location)) ??
+    (isForDocker ? (await common.services.ensureDaemon(location)).client : undefined);
   if (client !== undefined) {
     return closing(client, async () => {
       const snapshot = await client.snapshot();
-      return ok({ response: await client.plan(applyRequest(common, location, options, names)), snapshot });
+      const request = applyRequest(common, location, options, names);
+      const asked = isForDocker ? { ...request, commandLines: true } : request;
+      return ok({ response: await client.plan(asked), snapshot });
     });
   }
   const loaded = await common.services.loadManifest(loadRequest(common, location, options, names));
@@ -64,6 +73,15 @@ async function ask(
   }
   const view = loaded.planAgainstNothing?.(names);
   return ok({ response: { diagnostics: loaded.diagnostics, ...(view === undefined ? {} : { plan: view }) } });
+}
+
+/** Each behind its instance's name as a comment, so that the whole is a script. */
+function printCommandLines(context: CliContext, { diagnostics, commandLines = [] }: PlanResponse): void {
+  if (diagnostics.length > 0) {
+    context.stderr.write(`${diagnosticsText(diagnostics, context)}\n${tally(diagnostics) ?? ''}.\n`);
+  }
+  const parts = commandLines.map(({ instance, line }) => `# ${oneLine(instance)}\n${line}\n`);
+  context.stdout.write(parts.join('\n'));
 }
 
 function print(context: CliContext, response: PlanResponse, snapshot: ProjectSnapshot | undefined): void {

@@ -25,6 +25,7 @@ import {
 import {
   ATTACH_HELP,
   COMPLETION_HELP,
+  EXEC_HELP,
   DAEMON_HELP,
   EXPLAIN_HELP,
   LOGS_HELP,
@@ -37,6 +38,7 @@ import {
 } from './help-texts.ts';
 import type { InitOptions } from './init.ts';
 import type { AttachOptions } from './attach.ts';
+import type { ExecOptions } from './exec.ts';
 import type { DaemonAction } from './daemon.ts';
 import type { LogsOptions } from './logs.ts';
 import type { PlanOptions } from './plan.ts';
@@ -78,6 +80,7 @@ const READING_NAMES: readonly string[] = [
   'top',
   'logs',
   'attach',
+  'exec',
   'tui',
   'explain',
   'events',
@@ -322,6 +325,25 @@ function addReading(define: Define, dispatch: Dispatch, context: CliContext): vo
         (await import('./attach.ts')).attach(common, name, command.opts<AttachOptions>()),
       ),
     );
+  define(READING, 'exec', 'run a command where a service runs')
+    .argument('<service>', 'a service or an instance')
+    .argument('<command...>', 'program and arguments')
+    .option('-T, --no-tty', 'no terminal for it, even where this is one')
+    .option('-w, --workdir <folder>', "instead of the service's own")
+    .option('-e, --env <key=value>', 'set this besides its environment; may be repeated', keyValue, {})
+    .option('-u, --user <user>', 'in a container: run it as this user')
+    .passThroughOptions()
+    .addHelpText('after', EXEC_HELP)
+    .action((name: string, argv: string[], _: unknown, command: Command) =>
+      dispatch(command, async (common) =>
+        (await import('./exec.ts')).exec(
+          common,
+          name,
+          argv[0] === '--' ? argv.slice(1) : argv,
+          command.opts<ExecOptions>(),
+        ),
+      ),
+    );
   addLoading(define(READING, 'tui', 'show the running project on the whole terminal')).action(
     (_: unknown, command: Command) =>
       dispatch(command, async (common) =>
@@ -375,7 +397,7 @@ function addManifest(define: Define, dispatch: Dispatch): void {
   addLoading(
     define(MANIFEST, 'plan', 'show what `up` would do, and why')
       .argument('[services...]', 'only these and what they depend on')
-      .addOption(formatOption()),
+      .addOption(formatOption(['text', 'json', 'docker'])),
   )
     .addHelpText('after', '\nExit status: 0 nothing to do, 2 something to do, 1 error.')
     .action((names: string[], _: unknown, command: Command) =>

@@ -6,6 +6,8 @@ import type {
   DaemonInfo,
   DownRequest,
   DownResponse,
+  ExecCommand,
+  ExecItem,
   ExplainResponse,
   LogLine,
   LogQuery,
@@ -23,7 +25,7 @@ import { ClientError, daemonGone } from './client-error.ts';
 import { dial, Exchange, type Request } from './exchange.ts';
 import { jsonLines } from './json-lines.ts';
 import { abortable, failureIn, linesOf } from './streams.ts';
-import type { DaemonClient, EventQuery, Lease } from './types.ts';
+import type { DaemonClient, EventQuery, ExecChannel, Lease } from './types.ts';
 
 export interface ClientOptions {
   /** How long the daemon may take to answer what it can answer at once. */
@@ -187,6 +189,62 @@ class SocketClient implements DaemonClient {
     return abortable((ends) => this.#received(path, 'fails', ends, (body) => body), signal);
   }
 
+  async exec(instance: InstanceId, command: ExecCommand): Promise<ExecChannel> {
+    const exchange = await this.#exchange();
+    try {
+      const path = `${pathOf(instance)}/exec`;
+      await this.#head(exchange, {
+        method: 'POST',
+        path,
+        body: command,
+        answerWithinMs: this.#promptMs * PATIENT_FACTOR,
+      });
+      const items = linesOf<ExecItem>(exchange.body());
+      const first = await items.next();
+      if (first.done === true) throw daemonGone();
+      if (first.value.type !== 'begun')
+        throw new ClientError('bad-answer', 'the daemon does not say what it has begun');
+      return this.#channel(exchange, items, first.value.id);
+    } catch (error) {
+      this.#release(exchange);
+      throw this.#isClosed() ? clientClosed() : error;
+    }
+  }
+
+  #channel(exchange: Exchange, items: AsyncGenerator<ExecItem, void>, id: string): ExecChannel {
+    const path = `/v1/execs/${encodeURIComponent(id)}`;
+    const release = (): void => this.#release(exchange);
+    const order = { last: Promise.resolve() };
+    const inTurn = (act: () => Promise<void>): Promise<void> => {
+      const turn = order.last.then(act);
+      order.last = turn.catch(() => undefined);
+      return turn;
+    };
+    async function* rest(): AsyncGenerator<Exclude<ExecItem, { type: 'begun' }>, void> {
+      let ended = false;
+      try {
+        for await (const item of items) {
+          if (item.type === 'begun') continue;
+          ended ||= item.type === 'ended';
+          yield item;
+        }
+      } finally {
+        release();
+      }
+      if (!ended) throw daemonGone();
+    }
+    return {
+      items: rest(),
+      write: (data) => {
+        const copy = Uint8Array.from(data);
+        return inTurn(() => this.#writeTo(`${path}/input`, copy));
+      },
+      endInput: () => inTurn(() => this.#post(`${path}/end-input`, {})),
+      resize: (columns, rows) => this.#post(`${path}/resize`, { columns, rows }),
+      close: release,
+    };
+  }
+
   async handOver(reason: string): Promise<void> {
     await this.#post('/v1/daemon/hand-over', { reason });
   }
@@ -258,8 +316,11 @@ class SocketClient implements DaemonClient {
   }
 
   /** In pieces that the daemon takes, one after another: each has a connection of its own, and order counts. */
-  async #write(instance: InstanceId, data: Uint8Array): Promise<void> {
-    const path = `${pathOf(instance)}/input`;
+  #write(instance: InstanceId, data: Uint8Array): Promise<void> {
+    return this.#writeTo(`${pathOf(instance)}/input`, data);
+  }
+
+  async #writeTo(path: string, data: Uint8Array): Promise<void> {
     for (let start = 0; start < data.length; start += INPUT_PIECE_BYTES) {
       await this.#json({ method: 'POST', path, body: data.subarray(start, start + INPUT_PIECE_BYTES) });
     }

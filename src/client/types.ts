@@ -6,6 +6,8 @@ import type {
   DaemonInfo,
   DownRequest,
   DownResponse,
+  ExecCommand,
+  ExecItem,
   ExplainResponse,
   LogLine,
   LogQuery,
@@ -54,10 +56,24 @@ export interface DaemonClient {
    * are already there. Ends when `signal` aborts or the daemon ends in an orderly way, fails when it vanishes.
    */
   output(instance: InstanceId, backlogBytes: number, signal?: AbortSignal): AsyncIterable<Uint8Array>;
+  /** Runs a command beside an instance. It ends with the session, whoever closes it. */
+  exec(instance: InstanceId, command: ExecCommand): Promise<ExecChannel>;
   /** Resolves once the daemon is about to end; services go on running, for another daemon to take over. */
   handOver(reason: string): Promise<void>;
   /** Undefined when another attached `up` holds the lease. */
   lease(): Promise<Lease | undefined>;
+  close(): void;
+}
+
+/** A command that was begun, as its client has it. */
+export interface ExecChannel {
+  /** What it writes, and how it ended last. Fails when the daemon vanishes. To be gone through once. */
+  readonly items: AsyncIterable<Exclude<ExecItem, { type: 'begun' }>>;
+  /** In the order of the calls. */
+  write(data: Uint8Array): Promise<void>;
+  endInput(): Promise<void>;
+  resize(columns: number, rows: number): Promise<void>;
+  /** Ends the command, where it still runs. */
   close(): void;
 }
 

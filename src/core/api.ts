@@ -1,6 +1,7 @@
 /** What travels between the daemon and its clients under /v1. The OpenAPI document describes the same shapes. */
 import type { Diagnostic } from './diagnostic.ts';
 import type { Happening, InstanceSnapshot } from './event.ts';
+import type { Exit } from './exit.ts';
 import type { PlanView } from './plan-view.ts';
 import type { LoadRequest, ServiceId } from './service.ts';
 
@@ -119,6 +120,8 @@ export interface ApplyRequest {
   readonly watch?: boolean;
   /** True: later changes of the manifest are held until a reload is confirmed. */
   readonly review?: boolean;
+  /** Of a plan: also tell how a person would start each instance by hand, where there is a command for it. */
+  readonly commandLines?: boolean;
 }
 
 export interface ReloadRequest {
@@ -150,6 +153,8 @@ export interface ApplyResponse {
 export interface PlanResponse {
   readonly diagnostics: readonly Diagnostic[];
   readonly plan?: PlanView;
+  /** Only where they were asked for: shell command lines, secrets masked, by instance. */
+  readonly commandLines?: readonly { readonly instance: string; readonly line: string }[];
 }
 
 /** Which instances an action is for. Both empty: all. `names` holds service ids and instance ids. */
@@ -182,6 +187,28 @@ export interface DownRequest {
   /** Also remove the volumes that the project made, with what is in them. */
   readonly volumes?: boolean;
 }
+
+/** A command to be run beside a running instance, where that runs, with somebody in front of it. */
+export interface ExecCommand {
+  readonly argv: readonly string[];
+  /** Under a terminal of its own. */
+  readonly tty: boolean;
+  readonly columns?: number;
+  readonly rows?: number;
+  /** Set besides the instance's own environment. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Absent: the instance's working directory. */
+  readonly cwd?: string;
+  /** Only in containers. Absent: the instance's user. */
+  readonly user?: string;
+}
+
+/** What `POST /v1/instances/{id}/exec` streams: its id first, then what the command writes, and how it ended last. */
+export type ExecItem =
+  | { readonly type: 'begun'; readonly id: string }
+  /** `data`: base64. */
+  | { readonly type: 'output'; readonly stream: 'stdout' | 'stderr'; readonly data: string }
+  | { readonly type: 'ended'; readonly exit: Exit };
 
 export interface Leftover {
   readonly instance: string;

@@ -7,6 +7,7 @@ import type {
   DaemonInfo,
   DownRequest,
   DownResponse,
+  ExecCommand,
   ExplainResponse,
   InstanceDetails,
   LogLine,
@@ -36,7 +37,7 @@ import type { FileWatcher } from '../ports/file-watcher.ts';
 import type { LogStore, LogTarget } from '../ports/logs.ts';
 import type { Store } from '../ports/store.ts';
 import { timeline } from '../core/timeline.ts';
-import type { Proc, ProcInput } from '../ports/backend.ts';
+import type { ExecSession, Proc, ProcInput } from '../ports/backend.ts';
 import type { FileLook } from './file-marks.ts';
 import { growingMerge } from './growing-merge.ts';
 import { type Loaded, Reloader } from './reloader.ts';
@@ -127,7 +128,10 @@ export class ProjectControl implements Control {
     if (!loaded.ok) return loaded;
     const { diagnostics, next } = loaded.value;
     if (next === undefined) return ok({ diagnostics });
-    return ok({ diagnostics, plan: await this.#parts.engine.plan(next, request.services) });
+    const { engine } = this.#parts;
+    const plan = await engine.plan(next, request.services);
+    if (request.commandLines !== true) return ok({ diagnostics, plan });
+    return ok({ diagnostics, plan, commandLines: await engine.commandLines(next, plan) });
   }
 
   apply(request: ApplyRequest): ControlResult<ApplyResponse> {
@@ -295,6 +299,14 @@ export class ProjectControl implements Control {
     const { engine, logs } = this.#parts;
     if (engine.instance(instance) === undefined) return err(this.#unknownInstance(instance));
     return ok(logs.output(instance, backlogBytes, signal));
+  }
+
+  async exec(instance: InstanceId, command: ExecCommand): ControlResult<ExecSession> {
+    const supervisor = this.#parts.engine.instance(instance);
+    if (supervisor === undefined) return err(this.#unknownInstance(instance));
+    // Few ever ask for it.
+    const { execBeside } = await import('./exec.ts');
+    return execBeside(supervisor, command, process.env['PATH']);
   }
 
   handOver(reason: string): void {

@@ -29,6 +29,7 @@ import {
 import { type InstanceRef, isReady, type RunId } from '../core/state.ts';
 import type { ProjectRecord } from '../ports/store.ts';
 import { edgesOf, Fleet, type LoadedProject, redactorOf } from './fleet.ts';
+import { commandLinesOf } from './command-lines.ts';
 import { InputsBook } from './inputs-book.ts';
 import { Orphans } from './orphans.ts';
 import { PlanRunner } from './plan-runner.ts';
@@ -286,6 +287,11 @@ export class Engine implements SupervisorHost {
   #runs(): ReadonlySet<RunId> {
     const live = this.#fleet.all().flatMap(({ state }) => ('run' in state ? [state.run] : []));
     return new Set([...live, ...this.#ports.store.readRuns().runs.map(({ run }) => run)]);
+  }
+
+  /** How the instances of such a plan would be started by hand. */
+  commandLines(next: LoadedProject, plan: PlanView): ReturnType<typeof commandLinesOf> {
+    return commandLinesOf(this.#ports.backend, next.project, plan, this.#contextOf(next));
   }
 
   /** What `reload` would do. */

@@ -7,6 +7,7 @@ import type {
   DaemonInfo,
   DownRequest,
   DownResponse,
+  ExecCommand,
   ExplainResponse,
   LogLine,
   LogQuery,
@@ -22,6 +23,7 @@ import type {
 import type { Happening } from '../core/event.ts';
 import type { Result } from '../core/result.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
+import type { ExecSession } from './backend.ts';
 
 export type ControlResult<T> = Promise<Result<T, ApiError['error']>>;
 
@@ -58,6 +60,8 @@ export interface Control {
     backlogBytes: number,
     signal: AbortSignal,
   ): Result<AsyncIterable<Uint8Array>, ApiError['error']>;
+  /** Runs a command beside an instance. Whoever asks closes the session. */
+  exec(instance: InstanceId, command: ExecCommand): ControlResult<ExecSession>;
   /** Ends the daemon and leaves everything running, for another one to take over. */
   handOver(reason: string): void;
   /** Takes the lease if it is free; `release(false)` brings the project down, `release(true)` leaves it running. */

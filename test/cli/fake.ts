@@ -274,6 +274,7 @@ export class FakeDaemon {
       return Promise.reject(new ClientError('unknown-route', 'there is no such route'));
     },
     timeline: () => Promise.resolve(this.timeline),
+    exec: () => Promise.reject(new ClientError('not-begun', 'not scripted')),
     input: async (id, data) => {
       await this.takeInput();
       this.asked.push(`input ${id}`);

@@ -133,7 +133,7 @@ describe('the grammar of the command line', () => {
     const { out } = await run(['help']);
     const names = [...out.matchAll(/^ {2}([a-z]+)(?:\||\s)/gm)].map(([, name]) => name ?? '');
     expect(names).toEqual(
-      'up down reload start restart stop scale kill status top logs attach tui explain events wait plan check config init doctor daemon reap version completion help'.split(
+      'up down reload start restart stop scale kill status top logs attach exec tui explain events wait plan check config init doctor daemon reap version completion help'.split(
         ' ',
       ),
     );

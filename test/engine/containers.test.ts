@@ -549,3 +549,13 @@ describe('containers that no run on record made', () => {
     });
   });
 });
+
+test('a plan tells how its containers would be started by hand', async () => {
+  const rig = new EngineRig();
+  const wanted = loaded(project([container('db', { replicas: 2 }), spec('web')]));
+  const plan = await rig.engine.plan(wanted, []);
+  expect(await rig.engine.commandLines(wanted, plan)).toEqual([
+    { instance: 'db.1', line: 'docker run db.1 db' },
+    { instance: 'db.2', line: 'docker run db.2 db' },
+  ]);
+});

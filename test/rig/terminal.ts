@@ -49,6 +49,11 @@ export class Terminal {
     this.#tmux('send-keys', key);
   }
 
+  /** As when its window is drawn larger or smaller. */
+  resize(columns: number, rows: number): void {
+    this.#tmux('resize-window', '-x', String(columns), '-y', String(rows));
+  }
+
   screen(): string {
     return this.#tmux('capture-pane', '-p');
   }

@@ -39,8 +39,9 @@ const applyRequest = strictObject(
     services: { ...names, description: 'Only these services and what they depend on; empty: all' },
     watch: flag('Whether the manifest is taken up again by itself when it is edited; absent: yes'),
     review: flag('Whether what was edited is held until a reload is confirmed; absent: no'),
+    commandLines: flag('Of a plan: also tell how each instance would be started by hand; absent: no'),
   },
-  ['watch', 'review'],
+  ['watch', 'review', 'commandLines'],
 );
 
 const reloadRequest = strictObject('How the manifest is taken up again', {
@@ -273,6 +274,31 @@ export const messageSchemas: Readonly<Record<string, Schema>> = {
     columns: { ...cells, description: 'Its width' },
     rows: { ...cells, description: 'Its height' },
   }),
+  ExecRequest: strictObject(
+    'A command to be run beside a running instance, where that runs',
+    {
+      argv: list(text('Word'), 'Program and arguments'),
+      tty: flag('Under a terminal of its own'),
+      columns: { ...cells, description: 'Width of the terminal to begin with' },
+      rows: { ...cells, description: 'Its height' },
+      env: map(text('Value'), "Set besides the instance's own environment"),
+      cwd: text('Folder; absent: that of the instance', { minLength: 1, maxLength: 4096 }),
+      user: { ...id, description: 'Only in containers; absent: that of the instance' },
+    },
+    ['columns', 'rows', 'cwd', 'user'],
+  ),
+  ExecItem: oneOf('Its id first, then what it writes, and how it ended last', [
+    object('The command was begun', {
+      type: constant('begun'),
+      id: text('What the routes of /v1/execs take'),
+    }),
+    object('Something it wrote', {
+      type: constant('output'),
+      stream: text('Where', { enum: ['stdout', 'stderr'] }),
+      data: text('Base64'),
+    }),
+    object('It has ended; the answer ends', { type: constant('ended'), exit: ref('Exit') }),
+  ]),
   HandOverRequest: strictObject('Why the daemon is to end', {
     reason: text('Kept in the journal', { minLength: 1, maxLength: 500 }),
   }),
@@ -281,8 +307,15 @@ export const messageSchemas: Readonly<Record<string, Schema>> = {
     {
       diagnostics: list(ref('Diagnostic'), 'Problems of the manifest'),
       plan: ref('Plan'),
+      commandLines: list(
+        object('How an instance would be started by hand', {
+          instance: text('Name of the instance'),
+          line: text('A shell command line, secrets masked'),
+        }),
+        'Only where they were asked for, and of instances for which there is one',
+      ),
     },
-    ['plan'],
+    ['plan', 'commandLines'],
   ),
   ApplyAnswer: object(
     'What was begun; without `plan`, errors kept the manifest from being applied',

@@ -220,6 +220,53 @@ const terminal = {
   ),
 };
 
+const ofExec = { ...ofInstance, description: 'As it was told when the command was begun' };
+const NO_EXEC = 'There is no such command; it may have ended';
+
+const exec = {
+  begin: operation(
+    'exec',
+    'Run a command beside an instance, where that runs; it ends with this answer, whoever closes that',
+    { description: 'What it writes, and how it ended', schema: 'ExecItem', type: 'application/x-ndjson' },
+    { ...BODY_FAILURES, 404: UNKNOWN, 409: 'The instance does not run, or cannot be entered' },
+    { parameters: [ofInstance], ...body('ExecRequest') },
+  ),
+  input: operation(
+    'writeExecInput',
+    'Write to the standard input of a command; answers once it is handed over',
+    { description: 'It was written', schema: 'Nothing' },
+    {
+      400: BAD,
+      404: NO_EXEC,
+      409: 'The command reads no input any more',
+      413: 'The body is larger than 64 KiB',
+      415: 'The body is not said to be `application/octet-stream`',
+    },
+    {
+      parameters: [ofExec],
+      requestBody: {
+        required: true,
+        description: '1 byte to 64 KiB, taken as they are',
+        content: { 'application/octet-stream': {} },
+      },
+    },
+  ),
+  endInput: operation(
+    'endExecInput',
+    'End the standard input of a command',
+    { description: 'It has ended', schema: 'Nothing' },
+    { ...BODY_FAILURES, 404: NO_EXEC },
+    { parameters: [ofExec] },
+  ),
+  resize: operation(
+    'resizeExec',
+    'Set the size of the terminal of a command',
+    { description: 'It was set', schema: 'Nothing' },
+    { ...BODY_FAILURES, 404: NO_EXEC, 409: 'The command has no terminal' },
+    { parameters: [ofExec], ...body('ResizeRequest') },
+  ),
+};
+
 const act = {
   plan: operation(
     'plan',
@@ -321,6 +368,10 @@ export const openApi = {
     '/v1/instances/{id}/output': { get: terminal.output },
     '/v1/instances/{id}/input': { post: terminal.input },
     '/v1/instances/{id}/resize': { post: terminal.resize },
+    '/v1/instances/{id}/exec': { post: exec.begin },
+    '/v1/execs/{id}/input': { post: exec.input },
+    '/v1/execs/{id}/end-input': { post: exec.endInput },
+    '/v1/execs/{id}/resize': { post: exec.resize },
     '/v1/plan': { post: act.plan },
     '/v1/apply': { post: act.apply },
     '/v1/reload': { post: act.reload },

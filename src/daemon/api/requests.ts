@@ -4,6 +4,8 @@ import type {
   DownRequest,
   ReloadRequest,
   ReviewRequest,
+  ExecCommand,
+  ReloadRequest,
   Selector,
 } from '../../core/api.ts';
 import type { LoadRequest } from '../../core/service.ts';
@@ -46,6 +48,7 @@ export const applyRequest: Shape<ApplyRequest> = object<ApplyRequest>({
   services: required(names),
   watch: optional(flag),
   review: optional(flag),
+  commandLines: optional(flag),
 });
 
 export const reloadRequest: Shape<ReloadRequest> = object<ReloadRequest>({ confirm: required(flag) });
@@ -94,6 +97,16 @@ const MOST_CELLS = 10_000;
 export const resizeRequest: Shape<ResizeRequest> = object<ResizeRequest>({
   columns: required(integer(1, MOST_CELLS)),
   rows: required(integer(1, MOST_CELLS)),
+});
+
+export const execRequest: Shape<ExecCommand> = object<ExecCommand>({
+  argv: required(listOf(text)),
+  tty: required(flag),
+  columns: optional(integer(1, MOST_CELLS)),
+  rows: optional(integer(1, MOST_CELLS)),
+  env: required(mapOf(text)),
+  cwd: optional(name(4096)),
+  user: optional(name(LONGEST_ID)),
 });
 
 interface HandOverRequest {

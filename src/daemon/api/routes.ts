@@ -4,6 +4,7 @@ import type { Control } from '../../ports/control.ts';
 import { renderMetrics } from '../metrics.ts';
 import type { Failure } from './failure.ts';
 import { sendBytes, sendEvents, sendLogs, sendWatch } from './follow.ts';
+import type { Execs } from './execs.ts';
 import type { Inputs } from './inputs.ts';
 import type { Leases } from './leases.ts';
 import type { ByteStream, LineStream } from './line-stream.ts';
@@ -14,6 +15,7 @@ import {
   applyRequest,
   detachRequest,
   downRequest,
+  execRequest,
   handOverRequest,
   reloadRequest,
   resizeRequest,
@@ -28,6 +30,7 @@ export interface Served {
   readonly hub: WatchHub;
   readonly leases: Leases;
   readonly inputs: Inputs;
+  readonly execs: Execs;
 }
 
 export type Reply =
@@ -134,6 +137,33 @@ export const routes: readonly Route[] = [
     body: resizeRequest,
     handle: ({ control }, { params, body }) =>
       done(control.resize(params['id'] ?? '', body.columns, body.rows)),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/instances/{id}/exec',
+    body: execRequest,
+    handle: async ({ control, execs }, { params, body }) => {
+      const session = await control.exec(params['id'] ?? '', body);
+      if (!session.ok) return session;
+      return streaming((stream) => execs.show(session.value, stream));
+    },
+  }),
+  route<unknown, Buffer>({
+    method: 'POST',
+    path: '/v1/execs/{id}/input',
+    octets: INPUT_LIMIT_BYTES,
+    handle: ({ execs }, { params, body }) => done(execs.write(params['id'] ?? '', body)),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/execs/{id}/end-input',
+    handle: ({ execs }, { params }) => done(execs.endInput(params['id'] ?? '')),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/execs/{id}/resize',
+    body: resizeRequest,
+    handle: ({ execs }, { params, body }) => done(execs.resize(params['id'] ?? '', body.columns, body.rows)),
   }),
   route({
     method: 'POST',

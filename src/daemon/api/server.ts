@@ -6,6 +6,7 @@ import type { Control } from '../../ports/control.ts';
 import { failureAnswer, jsonAnswer, rawAnswer, send } from './answer.ts';
 import { discard, readJson, readOctets, type BodyFailure } from './body.ts';
 import { ConnectionLimit } from './connection-limit.ts';
+import { Execs } from './execs.ts';
 import { badRequest, INTERNAL, type Failure } from './failure.ts';
 import { refusedOrigin } from './guard.ts';
 import { Inputs } from './inputs.ts';
@@ -85,6 +86,7 @@ class HttpApiServer implements ApiServer {
       hub: new WatchHub(control),
       leases: new Leases(control),
       inputs: new Inputs(control),
+      execs: new Execs(),
     };
     this.#streams = new OpenStreams(options.heartbeatMs ?? 15_000);
     this.#limit = new ConnectionLimit(maxConnections);

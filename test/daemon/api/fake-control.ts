@@ -3,6 +3,7 @@ import type {
   ApplyRequest,
   DaemonInfo,
   DownRequest,
+  ExecCommand,
   LogLine,
   LogQuery,
   ProjectSnapshot,
@@ -13,7 +14,9 @@ import type {
   WatchItem,
 } from '../../../src/core/api.ts';
 import type { Happening, HappeningBody } from '../../../src/core/event.ts';
+import type { Exit } from '../../../src/core/exit.ts';
 import { err, ok, type Result } from '../../../src/core/result.ts';
+import type { ExecOutput, ExecSession } from '../../../src/ports/backend.ts';
 import type { Control, ControlResult, LeaseHold } from '../../../src/ports/control.ts';
 
 export const INFO: DaemonInfo = {
@@ -85,6 +88,67 @@ export const TIMELINE: TimelineResponse = {
   now: 1_700_000_001_000,
 };
 
+/** A command that does as the test says. */
+export class FakeSession implements ExecSession {
+  readonly written: string[] = [];
+  readonly sizes: (readonly [number, number])[] = [];
+  inputEnded = false;
+  closed = false;
+  readonly exited: Promise<Exit>;
+  end: (exit: Exit) => void = () => {};
+  readonly #waiting: ExecOutput[] = [];
+  #over = false;
+  #wake: () => void = () => {};
+
+  constructor() {
+    this.exited = new Promise((resolve) => {
+      this.end = (exit) => {
+        this.#over = true;
+        this.#wake();
+        resolve(exit);
+      };
+    });
+  }
+
+  get output(): AsyncIterable<ExecOutput> {
+    return this.#read();
+  }
+
+  say(text: string, stream: ExecOutput['stream'] = 'stdout'): void {
+    this.#waiting.push({ stream, data: Buffer.from(text) });
+    this.#wake();
+  }
+
+  write(data: Uint8Array): Promise<void> {
+    if (this.#over) return Promise.reject(new Error('the command has ended'));
+    this.written.push(Buffer.from(data).toString());
+    return Promise.resolve();
+  }
+
+  endInput(): void {
+    this.inputEnded = true;
+  }
+
+  resize(columns: number, rows: number): Promise<boolean> {
+    this.sizes.push([columns, rows]);
+    return Promise.resolve(columns < 1_000);
+  }
+
+  close(): void {
+    this.closed = true;
+    this.end({ kind: 'unknown', why: 'closed' });
+  }
+
+  async *#read(): AsyncGenerator<ExecOutput> {
+    for (;;) {
+      const next = this.#waiting.shift();
+      if (next !== undefined) yield next;
+      else if (this.#over) return;
+      else await new Promise<void>((resolve) => (this.#wake = resolve));
+    }
+  }
+}
+
 /** A project that does as the test says and notes what it was asked. */
 export class FakeControl implements Control {
   readonly asked: unknown[] = [];
@@ -103,7 +167,14 @@ export class FakeControl implements Control {
   gate: Promise<void> = Promise.resolve();
   lines: (query: LogQuery, signal: AbortSignal) => AsyncIterable<LogLine> = () => linesOf([]);
 
+  /** What the next command is. */
+  session: ExecSession = new FakeSession();
+
   pieces: (signal: AbortSignal) => AsyncIterable<Uint8Array> = () => bytesOf([]);
+
+  exec(instance: string, command: ExecCommand): ControlResult<ExecSession> {
+    return this.#answer(['exec', instance, command], this.session);
+  }
 
   info(): DaemonInfo {
     return INFO;
