@@ -2,7 +2,6 @@ import type {
   ActionRequest,
   ApplyRequest,
   DownRequest,
-  ReloadRequest,
   ReviewRequest,
   ExecCommand,
   ReloadRequest,
