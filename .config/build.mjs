@@ -2,7 +2,7 @@
 // command reads and compiles one or two files and looks no module up, and those that only talk to the daemon load
 // neither the YAML parser nor the engine. CommonJS, because the loader of ES modules costs more at start than it brings.
 import { createHash } from 'node:crypto';
-import { chmodSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
@@ -101,3 +101,5 @@ await build({
   define: { BUILD_ID: JSON.stringify(digest.digest('hex').slice(0, 16)) },
 });
 chmodSync(`${outdir}/setpoint.cjs`, 0o755);
+// Read by dockerode, beside itself, when an image is built.
+cpSync(`${root}node_modules/dockerode/lib/proto`, `${outdir}/proto`, { recursive: true });

@@ -92,6 +92,8 @@ function readIfOurs(path: string): Buffer | undefined {
 function removeOldBuilds(): void {
   const all = dirname(cacheDir);
   for (const entry of readdirSync(all)) {
+    // Other things are kept here as well, such as the environments of Nix shells.
+    if (!/-v\d/.test(entry)) continue;
     const folder = join(all, entry);
     if (folder !== cacheDir && Date.now() - statSync(folder).mtimeMs > OLD_MS)
       rmSync(folder, { recursive: true });

@@ -49,14 +49,18 @@ export async function locate(common: Common, manifestFirst: boolean): Promise<Re
 
 /**
  * The daemon of a project that runs or is meant to run: where the daemon is gone and the project was up, it is brought
- * back and takes over what still runs. Undefined where the project is down.
+ * back and takes over what still runs, which is told unless `how` is `silent`. Undefined where the project is down.
  */
-export async function reach(common: Common, location: Location): Promise<DaemonClient | undefined> {
+export async function reach(
+  common: Common,
+  location: Location,
+  how: 'telling' | 'silent' = 'telling',
+): Promise<DaemonClient | undefined> {
   const client = await common.services.connect(location);
   if (client !== undefined) return client;
   if ((await common.services.recordedPhase(location)) !== 'up') return undefined;
   const { client: back, started } = await common.services.ensureDaemon(location);
-  if (started) {
+  if (started && how === 'telling') {
     common.context.stderr.write(
       `The daemon of ${location.name} was gone; it is back and took over what still runs.\n`,
     );

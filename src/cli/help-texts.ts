@@ -1,5 +1,10 @@
 /** What the help of a command says below its options. */
 
+export const UP_HELP = `
+On a terminal it shows the TUI: q or Ctrl-C stops the project (again: skips the grace periods, a third time
+kills), d leaves it running, ? lists the keys. Elsewhere, and with --plain, what services write is streamed.
+The end of \`up\`, however it comes, ends what it has started; what ran before it goes on.`;
+
 export const STATUS_HELP = `
 What has a \`ready\` probe is "ready" or "running (not ready)"; what has none is "running".
 CPU is a share of one CPU since somebody last looked, and \`-\` for the first; \`setpoint top\` goes on looking.`;

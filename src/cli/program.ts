@@ -33,6 +33,7 @@ import {
   RELOAD_HELP,
   STATUS_HELP,
   TOP_HELP,
+  UP_HELP,
   WAIT_HELP,
 } from './help-texts.ts';
 import type { InitOptions } from './init.ts';
@@ -172,7 +173,7 @@ function addLifecycle(define: Define, dispatch: Dispatch): void {
         '1m',
       ),
     )
-    .option('--plain', 'plain lines instead of a display that is redrawn', false)
+    .option('--plain', 'stream what services write, in plain lines, instead of the TUI', false)
     .addOption(
       new Option('--foreground', 'do the work of the daemon in this process')
         .default(false)
@@ -184,11 +185,13 @@ function addLifecycle(define: Define, dispatch: Dispatch): void {
         .default(false)
         .conflicts(['watch']),
     );
-  addLoading(up).action((names: string[], _: unknown, command: Command) =>
-    dispatch(command, async (common) =>
-      (await import('./up.ts')).up(common, names, command.opts<UpOptions>()),
-    ),
-  );
+  addLoading(up)
+    .addHelpText('after', UP_HELP)
+    .action((names: string[], _: unknown, command: Command) =>
+      dispatch(command, async (common) =>
+        (await import('./up.ts')).up(common, names, command.opts<UpOptions>()),
+      ),
+    );
   define(LIFECYCLE, 'down', 'stop everything, in order, and check that nothing is left')
     .addOption(durationOption('--timeout <duration>', 'kill what is left after this long'))
     .option('--reason <text>', 'why, for the journal')

@@ -3,6 +3,8 @@ import { applyRequest, type Common, type LoadOptions, notRunning, reach, withDae
 import { fail } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { reportDown } from './stopping.ts';
+import { keepsRunningText } from './up-tui.ts';
+import { stoppedText } from './view.ts';
 
 /** Shows a project that runs on the whole terminal, until it is left. */
 export async function tui(common: Common, options: LoadOptions): Promise<ExitStatus> {
@@ -14,17 +16,23 @@ export async function tui(common: Common, options: LoadOptions): Promise<ExitSta
   return withDaemon(common, async (client, location) => {
     const end = await services.tui({
       client,
-      reconnect: () => reach(common, location),
+      reconnect: () => reach(common, location, 'silent'),
       request: applyRequest(common, location, options, []),
       manifest: location.manifest,
       cwd: dirname(location.manifest),
     });
     switch (end.kind) {
       case 'quit':
+        context.stdout.write(`${stoppedText(location.name, end.response, end.tookMs)}\n`);
         return reportDown(context, location, end.response);
       case 'daemon-ended':
-        return end.last === undefined ? notRunning(context, location) : EXIT.ok;
+        if (end.last === undefined) return notRunning(context, location);
+        context.stdout.write(
+          `${location.name} was brought down: ${end.last.shutdown?.reason ?? 'asked for elsewhere'}\n`,
+        );
+        return EXIT.ok;
       case 'detached':
+        if (end.last !== undefined) context.stdout.write(`${keepsRunningText(end.last)}\n`);
         return EXIT.ok;
       case 'signal':
         // Without a lease, the end of this process is the end of nothing else.

@@ -3,7 +3,6 @@ import type { ProjectSnapshot } from '../core/api.ts';
 import type { PlanStep, PlanView } from '../core/plan-view.ts';
 import { describeCause } from '../core/cause.ts';
 import { applyRequest, closing, locate, type Common, type LoadOptions } from './common.ts';
-import type { CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { LogCursor } from './log-cursor.ts';
 import { diagnosticsText, hasErrors, tally } from './output/diagnostics.ts';
@@ -11,6 +10,7 @@ import { isGone } from './monitor.ts';
 import { downToTheEnd } from './stopping.ts';
 import { attached } from './up-attached.ts';
 import { daemonGone, detached } from './up-detached.ts';
+import { upOnTerminal } from './up-tui.ts';
 import { whatKeepsRunning } from './view.ts';
 
 export interface UpOptions extends LoadOptions {
@@ -18,6 +18,7 @@ export interface UpOptions extends LoadOptions {
   readonly wait: boolean;
   /** Ms. */
   readonly timeout: number;
+  /** On a terminal, stream what services write instead of showing the TUI. */
   readonly plain: boolean;
   readonly foreground: boolean;
   /** False: later changes of the manifest count only for `reload`. Default true. */
@@ -63,7 +64,10 @@ export async function up(common: Common, names: readonly string[], options: UpOp
         await downToTheEnd(daemon, { reason: 'the manifest has errors', level: 0 });
       return EXIT.usage;
     }
-    printCauses(context, plan);
+    const changes = causeLines(plan);
+    for (const line of changes) context.stdout.write(`${line}\n`);
+    if (!stays && !options.foreground && !options.plain && context.isTTY && context.stdin.isTTY)
+      return upOnTerminal({ common, location, client: daemon, lease, request, snapshot, changes });
     const run = { common, context, client: daemon, names, before, snapshot };
     if (stays) {
       const changed = plan.steps.some(({ action }) => action !== 'none');
@@ -166,8 +170,4 @@ export function causeLines(plan: PlanView): string[] {
     const all = new Set(plan.steps.filter((step) => step.service === service).map((step) => step.instance));
     return `${all.size === instances.length ? service : instances.join(', ')}: ${said}`;
   });
-}
-
-function printCauses(context: CliContext, plan: PlanView): void {
-  for (const line of causeLines(plan)) context.stdout.write(`${line}\n`);
 }

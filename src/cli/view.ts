@@ -1,4 +1,5 @@
-import type { ProjectSnapshot, ServiceSnapshot } from '../core/api.ts';
+import type { DownResponse, ProjectSnapshot, ServiceSnapshot } from '../core/api.ts';
+import { formatSpan } from '../core/duration.ts';
 import type { InstanceSnapshot } from '../core/event.ts';
 import { isLive } from '../core/state.ts';
 import { STATE_ORDER, stateWord, type StateWord } from '../core/status-text.ts';
@@ -107,6 +108,12 @@ export function whatKeepsRunning(snapshot: ProjectSnapshot): string | undefined 
   ).length;
   if (live === 0) return undefined;
   return live === 1 ? '1 service keeps running' : `${count(live, 'service')} keep running`;
+}
+
+/** "Stopped shop: 3 instances in 0.4 s". */
+export function stoppedText(project: string, { stopped }: DownResponse, tookMs: number | undefined): string {
+  const time = tookMs === undefined ? '' : ` in ${formatSpan(tookMs)}`;
+  return `Stopped ${project}: ${stopped === 0 ? 'nothing was running' : `${count(stopped, 'instance')}${time}`}`;
 }
 
 /** `8081`, or `http 8081, admin 9090`. */

@@ -117,6 +117,10 @@ class SocketClient implements DaemonClient {
     return this.#post('/v1/reload', request);
   }
 
+  async review(hold: boolean): Promise<void> {
+    await this.#post('/v1/review', { hold });
+  }
+
   act(request: ActionRequest): Promise<ActionResponse> {
     return this.#post('/v1/actions', request);
   }

@@ -30,6 +30,8 @@ export interface DaemonClient {
   apply(request: ApplyRequest): Promise<ApplyResponse>;
   /** Has the daemon take the manifest up again as it was applied last. */
   reload(request: ReloadRequest): Promise<ReloadResponse>;
+  /** Whether later changes of the manifest are held until a reload confirms them. */
+  review(hold: boolean): Promise<void>;
   act(request: ActionRequest): Promise<ActionResponse>;
   /** Resolves once the project is down; may take as long as its shutdown does. */
   down(request: DownRequest): Promise<DownResponse>;

@@ -80,6 +80,8 @@ export interface ManifestStatus {
   readonly state: 'in-sync' | 'invalid' | 'pending';
   /** Whether the daemon sees changes by itself. */
   readonly watched: boolean;
+  /** Only where true: what is edited is held until a reload confirms it. */
+  readonly review?: boolean;
   /** How many errors it has; 0 unless `invalid`. */
   readonly errors: number;
   /** Of `invalid`: the first ones. `Place.file` is absolute. */
@@ -125,6 +127,11 @@ export interface ApplyRequest {
 export interface ReloadRequest {
   /** Also carries out what is held for review. */
   readonly confirm: boolean;
+}
+
+export interface ReviewRequest {
+  /** Whether what is edited from now on is held until a reload confirms it. What is held already stays held. */
+  readonly hold: boolean;
 }
 
 export interface ReloadResponse {
@@ -338,6 +345,22 @@ export interface TimelineResponse {
   readonly now: number;
 }
 
+export interface InstanceDetails {
+  readonly instance: string;
+  /** Field by field (`command`, `cwd`, `env.PORT`, ...) as shown to people: texts in quotes, secrets masked. */
+  readonly launch: Readonly<Record<string, string>>;
+  /** By pid. */
+  readonly processes: readonly ProcessView[];
+}
+
+export interface ProcessView {
+  readonly pid: number;
+  /** Of the same instance; absent for one whose parent is not. */
+  readonly parent?: number;
+  /** Masked. */
+  readonly command: string;
+}
+
 export interface ExplainResponse {
   readonly service: ServiceSnapshot;
   /** Per instance: what it does and why, and what comes next, in one sentence. */
@@ -349,6 +372,10 @@ export interface ExplainResponse {
     readonly now: string;
   }[];
   readonly dependents: readonly ServiceId[];
+  /** What its live instances were launched with, and what runs of them; absent from older daemons. */
+  readonly instances?: readonly InstanceDetails[];
+  /** How its last runs ended, oldest first. */
+  readonly ends?: readonly Happening[];
   readonly next: readonly string[];
 }
 

@@ -341,6 +341,11 @@ function unseenChange(before: string | undefined, after: string | undefined): st
   return after === '~' && before === '~' ? CHANGED_FURTHER_ON : SECRET_CHANGED;
 }
 
+/** The fields without their digests. */
+export function displayedFields(fields: Fields): Fields {
+  return Object.fromEntries(Object.entries(fields).map(([field, value]) => [field, unmarked(value).shown]));
+}
+
 function unmarked(value: string | undefined): { readonly shown: string; readonly mark?: string } {
   const { shown, mark } = MARKED.exec(value ?? '')?.groups ?? {};
   return shown === undefined || mark === undefined ? { shown: value ?? '' } : { shown, mark };

@@ -258,7 +258,9 @@ function machineEnv(
   const { docker: _inside, ...launch } = spec.launch;
   const outside = { ...spec, launch: { ...launch, inheritEnv: true } };
   const { onMachine, ...rest } = context;
-  const there = { ...rest, ...onMachine };
+  // What is not published has no number there: that of the inside is better than no hook at all.
+  const ports: LaunchContext['ports'] = (...port) => onMachine?.ports?.(...port) ?? rest.ports?.(...port);
+  const there = { ...rest, ...onMachine, ports };
   const view = declaredView(outside, there);
   return view.ok ? ok(wholeEnv(outside, view.value, there)) : view;
 }

@@ -9,18 +9,21 @@ import type {
   DownResponse,
   ExecCommand,
   ExplainResponse,
+  InstanceDetails,
   LogLine,
   LogQuery,
   PlanResponse,
   ProjectSnapshot,
   ReloadRequest,
   ReloadResponse,
+  ReviewRequest,
   StatsResponse,
   TimelineResponse,
   WatchItem,
 } from '../core/api.ts';
 import type { Diagnostic } from '../core/diagnostic.ts';
 import type { Happening } from '../core/event.ts';
+import { displayedFields } from '../core/fingerprint.ts';
 import { createRedactor } from '../core/redact.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import type { InstanceId, LoadRequest, ServiceId } from '../core/service.ts';
@@ -38,6 +41,7 @@ import type { ExecSession, Proc, ProcInput } from '../ports/backend.ts';
 import type { FileLook } from './file-marks.ts';
 import { growingMerge } from './growing-merge.ts';
 import { type Loaded, Reloader } from './reloader.ts';
+import { processTree } from './process-tree.ts';
 import { createStatsSampler } from './stats-sampler.ts';
 
 export interface ControlParts {
@@ -58,6 +62,9 @@ export interface ControlParts {
 type Failure = ApiError['error'];
 
 const HISTORY = 15;
+/** Happenings of a service among which its last ends are looked for, and how many of these are told. */
+const ENDS_HISTORY = 500;
+const MOST_ENDS = 8;
 /** Happenings among which the last start of the project is looked for. */
 const TIMELINE_HISTORY = 20_000;
 
@@ -136,6 +143,10 @@ export class ProjectControl implements Control {
     return reloaded.ok ? ok({ ...reloaded.value, snapshot: this.snapshot() }) : reloaded;
   }
 
+  review({ hold }: ReviewRequest): ControlResult<void> {
+    return this.#inTurn(() => Promise.resolve(this.#reloader.setReview(hold)));
+  }
+
   /** To be called when this daemon has taken over what an earlier one had applied. */
   resumed(request: ApplyRequest, loaded: Loaded): Promise<void> {
     return this.#reloader.resumed(request, loaded);
@@ -188,6 +199,7 @@ export class ProjectControl implements Control {
     }
     const instances = found.instances.filter((i) => found.id === service || i.id === service);
     const now = clock.wall();
+    const details = await Promise.all(instances.map(({ id }) => this.#detailsOf(id)));
     return Promise.resolve(
       ok({
         service: found,
@@ -202,6 +214,14 @@ export class ProjectControl implements Control {
               .join(', ') ?? 'not there',
         })),
         dependents: all.filter((s) => s.dependsOn.some((d) => d.service === found.id)).map((s) => s.id),
+        instances: details.filter((one) => one !== undefined),
+        ends: store
+          .happenings(ENDS_HISTORY, found.id)
+          .filter(
+            ({ type, instance }) =>
+              type === 'instance-exited' && (found.id === service || instance === service),
+          )
+          .slice(-MOST_ENDS),
         next: nextSteps(
           found.id,
           instances.map((i) => i.state.kind),
@@ -307,6 +327,17 @@ export class ProjectControl implements Control {
         if (!detach && !this.#handingOver) void this.down({ reason: 'the attached `up` ended', level: 0 });
       },
     };
+  }
+
+  /** Undefined where nothing was launched. */
+  async #detailsOf(id: InstanceId): Promise<InstanceDetails | undefined> {
+    const { engine } = this.#parts;
+    const supervisor = engine.instance(id);
+    const { fields } = supervisor?.launched ?? {};
+    if (fields === undefined) return undefined;
+    const members = (await supervisor?.proc?.members()) ?? [];
+    const processes = processTree(members, (text) => engine.redactor.text(text));
+    return { instance: id, launch: displayedFields(fields), processes };
   }
 
   #inTurn<T>(act: () => Promise<T>): Promise<T> {

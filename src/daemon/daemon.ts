@@ -138,11 +138,18 @@ async function compose(
   const failpoint = failpointOf(process.env['SETPOINT_FAILPOINT']);
   const oomCounter = createOomCounter();
   const commands = createCommandRunner(callersUmask);
+  const warn = (message: string): void => {
+    store.append({ type: 'warning', message }, {});
+  };
   const native = createNativeBackend({
     umask: callersUmask,
     oomCounter,
     fence,
-    encloser: createEncloser({ env: process.env, hidden: [dirname(paths.socketPath)] }),
+    // Nobody in a sandbox commands a daemon, or reads what one keeps of other services: all of them have these folders.
+    encloser: createEncloser({
+      env: process.env,
+      hidden: [dirname(paths.socketPath), dirname(paths.stateDir)],
+    }),
     ...(failpoint === undefined ? {} : { failpoint }),
   });
   const backend = createBackends({
@@ -152,18 +159,19 @@ async function compose(
       return createDockerBackend({
         env: options.env,
         stateDir: paths.stateDir,
-        onWarning: (message) => store.append({ type: 'warning', message }, {}),
+        onWarning: warn,
       });
     },
     nix: async () => {
       const { createNixBackend } = await import('../backends/nix/nix-backend.ts');
-      return createNixBackend({ native, commands, env: options.env, cacheRoot: cacheFolder(options.env) });
+      const cacheRoot = cacheFolder(options.env);
+      return createNixBackend({ native, commands, env: options.env, cacheRoot, onWarning: warn });
     },
     used: () => engine.record.backends ?? [],
   });
   const logs = createLogStore({
     stateDir: paths.stateDir,
-    onWarning: (message) => store.append({ type: 'warning', message }, {}),
+    onWarning: warn,
   });
   const engine: Engine = new Engine(
     {

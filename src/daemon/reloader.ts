@@ -22,7 +22,7 @@ export interface Loaded {
 
 /** Of the engine. */
 export interface ReloadEngine
-  extends TrialEngine, Pick<Engine, 'planReload' | 'reload' | 'record' | 'notReplaced'> {}
+  extends TrialEngine, Pick<Engine, 'planReload' | 'reload' | 'record' | 'keepReload' | 'notReplaced'> {}
 
 export interface ReloaderParts {
   readonly engine: ReloadEngine;
@@ -92,6 +92,7 @@ export class Reloader {
     return {
       state: standing.state,
       watched: this.#watch.watching,
+      ...(this.#basis.review === true ? { review: true } : {}),
       errors: errors.length,
       ...(standing.state === 'invalid'
         ? { diagnostics: standing.diagnostics.slice(0, MOST_DIAGNOSTICS) }
@@ -150,6 +151,17 @@ export class Reloader {
   /** Takes the manifest up now, whether it was edited or not. */
   reload(confirm: boolean): Promise<Result<Reloaded, ApiError['error']>> {
     return this.#parts.inTurn(() => this.#reloadNow({ confirm, forced: true }));
+  }
+
+  /** Whether what is edited from now on is held. What is held already stays so until it is confirmed. */
+  setReview(hold: boolean): Result<void, ApiError['error']> {
+    const { engine } = this.#parts;
+    if (engine.shutdown !== undefined) return err(SHUTTING_DOWN);
+    if (this.#basis === undefined || engine.record.phase !== 'up') return err(NOT_UP);
+    this.#basis = { ...this.#basis, review: hold };
+    const { watch = true, digest = '' } = engine.record.reload ?? {};
+    engine.keepReload({ watch, digest, review: hold });
+    return ok(undefined);
   }
 
   /** Looks whether the manifest was edited without a word. */

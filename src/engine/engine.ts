@@ -320,6 +320,12 @@ export class Engine implements SupervisorHost {
     return plan;
   }
 
+  /** Keeps how changes of the manifest are taken up, for a later daemon. */
+  keepReload(how: NonNullable<ProjectRecord['reload']>): void {
+    this.#remember({ reload: how });
+    this.touched();
+  }
+
   /** Has a service run by another specification than the manifest's until the next `apply` or `reload`. */
   async substitute(spec: ServiceSpec, cause: Cause): Promise<void> {
     const { project } = this.#fleet.loaded;

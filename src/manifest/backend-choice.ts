@@ -66,7 +66,7 @@ function byOrder(
     if (lack === undefined && available.available) {
       const reason =
         passed.length > 0
-          ? `backend_order: ${passed.join('; ')}; so ${backend}`
+          ? `backend_order: ${passed.join(', ')}, so ${backend}`
           : `backend_order: ${backend} comes first, and ${available.reason}`;
       return { backend, reason, ordered: true };
     }

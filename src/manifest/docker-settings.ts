@@ -1,14 +1,16 @@
 import { join } from 'node:path';
-import type { ContainerPort, DockerSpec, HealthcheckSpec, Text } from '../core/service.ts';
+import type { ContainerPort, DockerSpec, Text } from '../core/service.ts';
 import { buildOf } from './docker-build.ts';
 import { capability, extraHost, imageProblem, parseExtraHost } from './docker-forms.ts';
+import { healthcheckOf } from './docker-healthcheck.ts';
 import type { Facts } from './facts.ts';
-import type { Docker, Healthcheck, Service } from './manifest-types.ts';
+import type { Docker, Service } from './manifest-types.ts';
 import type { Node } from './node.ts';
 import { labelsOf } from './pairs.ts';
 import { child, itemsOf } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { ProjectResources } from './resources.ts';
+import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
 import { kindAt } from './source.ts';
 import type { ManifestIo } from './source.ts';
@@ -120,7 +122,10 @@ function workdirOf({ service, reader }: DockerScope): string | undefined {
   const message = `\`cwd\` of service \`${service.id}\` is relative, but it is a folder inside the container`;
   reader.report.error('bad-cwd', node.place, message, {
     note: 'expected an absolute path',
-    help: 'leave it out where the folder of the image is meant; `docker: {workspace: .}` mounts a folder and works in it',
+    help:
+      statedAt(service, 'cwd') === undefined
+        ? `it comes from \`defaults\`; \`cwd: !reset null\` in \`${service.id}\` takes it back`
+        : 'leave it out where the folder of the image is meant; `docker: {workspace: .}` mounts a folder and works in it',
     same: '',
   });
   return undefined;
@@ -168,7 +173,9 @@ function networksOf({ service, facts, resources, reader }: DockerScope): readonl
     const message = `unknown network \`${name}\` in \`docker.networks\` of service \`${service.id}\``;
     reader.report.error('unknown-network', item.place, message, {
       note:
-        didYouMean(name, [...resources.networks.keys(), DEFAULT_NETWORK]) ??
+        (reader.report.full
+          ? undefined
+          : didYouMean(name, [...resources.networks.keys(), DEFAULT_NETWORK])) ??
         `expected \`networks: {${name}: }\` at the top level`,
       same: '',
     });
@@ -219,62 +226,6 @@ function extraHostsOf(
   return hosts;
 }
 
-/** Undefined where the image's own counts. */
-function healthcheckOf(
-  node: Node | undefined,
-  { id }: RawService,
-  reader: Reader,
-): HealthcheckSpec | undefined {
-  if (node?.kind !== 'map') return undefined;
-  const test = child<Healthcheck>(node, 'test');
-  const disabled = reader.boolean(child<Healthcheck>(node, 'disable')) === true;
-  const what = `\`docker.healthcheck\` of service \`${id}\``;
-  if (disabled) {
-    const beside = [...node.entries.values()].find(({ key }) => key !== 'disable');
-    if (beside !== undefined) {
-      reader.report.error(
-        'conflicting-keys',
-        beside.keyPlace,
-        `${what} is disabled, so \`${beside.key}\` has no effect`,
-        {
-          same: '',
-        },
-      );
-    }
-    return { test: ['NONE'] };
-  }
-  const intervalMs = reader.durationMs(child<Healthcheck>(node, 'interval'), '1ms');
-  const timeoutMs = reader.durationMs(child<Healthcheck>(node, 'timeout'), '1ms');
-  const startPeriodMs = reader.durationMs(child<Healthcheck>(node, 'start_period'));
-  const retries = reader.number(child<Healthcheck>(node, 'retries'));
-  if (node.entries.size === 0) return undefined;
-  return {
-    test: testOf(test, what, reader),
-    ...(intervalMs === undefined ? {} : { intervalMs }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    ...(startPeriodMs === undefined ? {} : { startPeriodMs }),
-    ...(retries === undefined ? {} : { retries }),
-  };
-}
-
-/** Empty: the image's. */
-function testOf(node: Node | undefined, what: string, reader: Reader): readonly string[] {
-  if (node === undefined) return [];
-  if (node.kind !== 'list') {
-    const script = reader.string(node);
-    return script === undefined ? [] : ['CMD-SHELL', script];
-  }
-  const words = reader.strings(node);
-  const [first] = words;
-  if (first === 'NONE' && words.length === 1) return words;
-  if ((first === 'CMD' && words.length > 1) || (first === 'CMD-SHELL' && words.length === 2)) return words;
-  reader.report.error('bad-value', node.place, `\`test\` of ${what} is not in the engine's form`, {
-    note: 'expected `[CMD, PROGRAM, ARGUMENT, ...]`, `[CMD-SHELL, SCRIPT]`, or a string',
-    same: '',
-  });
-  return [];
-}
-
 /** Folders and files of the machine that have their places in the container. */
 function hostFiles(
   docker: Node | undefined,
@@ -303,7 +254,8 @@ function hostFiles(
 function warnOfWideOpen(docker: Node | undefined, { service: { id }, reader }: DockerScope): void {
   const warn = (key: 'privileged' | 'pid', message: string, note: string): void => {
     const node = child<Docker>(docker, key);
-    if (node === undefined || reader.boolean(node) === false) return;
+    const asked = key === 'pid' ? reader.string(node) === 'host' : reader.boolean(node) === true;
+    if (node === undefined || !asked) return;
     reader.report.warning('wide-open', node.place, message, { note, same: '' });
   };
   warn(

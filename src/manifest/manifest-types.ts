@@ -20,8 +20,10 @@ export type Image = string;
 export type Build = Path | BuildEntry;
 export type Text = string;
 export type Command = string | [Scalar, ...Scalar[]];
+export type MountItem = Text | Mount;
 export type Size = string | number;
 export type Mode = string | number;
+export type SecretItem = Text | SecretUse;
 export type VariableName = string;
 export type Ports =
   | {
@@ -179,8 +181,150 @@ export interface Service {
    * Backends in the order of preference: the first one that the service is written for and that is available on this machine runs it. The choice and its reason are shown by `plan`.
    *
    * @minItems 1
+   * @maxItems 16
    */
-  backend_order?: [ConcreteBackend, ...ConcreteBackend[]];
+  backend_order?:
+    | [ConcreteBackend]
+    | [ConcreteBackend, ConcreteBackend]
+    | [ConcreteBackend, ConcreteBackend, ConcreteBackend]
+    | [ConcreteBackend, ConcreteBackend, ConcreteBackend, ConcreteBackend]
+    | [ConcreteBackend, ConcreteBackend, ConcreteBackend, ConcreteBackend, ConcreteBackend]
+    | [ConcreteBackend, ConcreteBackend, ConcreteBackend, ConcreteBackend, ConcreteBackend, ConcreteBackend]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ]
+    | [
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+        ConcreteBackend,
+      ];
   /**
    * The image of the container. The service runs on the backend docker, unless `backend` says otherwise.
    */
@@ -234,11 +378,11 @@ export interface Service {
   /**
    * What the service sees at other places of its file system: `SOURCE:TARGET`, `SOURCE:TARGET:ro`, or a map. A source with a slash, `.` or `~` in front is a path of the machine; a plain name is a volume of the container engine.
    */
-  mounts?: (Text | Mount)[];
+  mounts?: MountItem[];
   /**
    * Secrets of the top level that the service gets: by name as a file in the folder SETPOINT_SECRETS_DIR, or as a variable by `{source, env}`.
    */
-  secrets?: (Text | SecretUse)[];
+  secrets?: SecretItem[];
   /**
    * The ports the service listens on, by name; `auto` picks a free one. The first is exported as PORT, each as NAME_PORT. Instance n of a service with a fixed port gets that port + n - 1. Of a container also `8080:80` (80 inside, 8080 on the machine), `127.0.0.1:8080:80`, `auto:80`, `53:53/udp`, or a map. A list of ports is understood, too.
    */

@@ -2,6 +2,7 @@ import { normalize } from 'node:path';
 import type { Place } from '../core/diagnostic.ts';
 import type { BackendName, Mount } from '../core/service.ts';
 import type * as Manifest from './manifest-types.ts';
+import { isText } from './node.ts';
 import type { Node } from './node.ts';
 import { absolutePath } from './paths.ts';
 import { child } from './reader.ts';
@@ -52,7 +53,7 @@ export function mountsOf(scope: MountScope): readonly Mount[] {
 }
 
 function shortMount(item: Node, { service, io: { homeDir }, reader }: MountScope): Written | undefined {
-  const text = reader.string(item);
+  const text = isText(item) ? reader.string(item) : undefined;
   if (text === undefined || text === '') return undefined;
   const { place } = item;
   const refuse = (message: string, note: string): Written | undefined => {
@@ -262,7 +263,7 @@ function checkVolume(
       `unknown volume \`${source}\` in \`mounts\` of service \`${id}\``,
       {
         note:
-          didYouMean(source, resources.volumes.keys()) ??
+          (reader.report.full ? undefined : didYouMean(source, resources.volumes.keys())) ??
           `expected \`volumes: {${source}: }\` at the top level`,
         help: `write \`./${source}\` where a folder beside this file is meant`,
         same: '',

@@ -33,6 +33,7 @@ import type { Reader } from './reader.ts';
 import type { ProjectResources } from './resources.ts';
 import { sandboxOf } from './sandbox.ts';
 import { scheduleOf } from './schedule.ts';
+import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
 import type { ManifestIo } from './source.ts';
 import { closest } from './suggest.ts';
@@ -142,11 +143,12 @@ function machineryOf(
 
 /** Undefined where there is none or it is wrong, which is reported. */
 function commandOf(
-  { id, node, place }: RawService,
+  service: RawService,
   { choice }: Facts,
   shell: readonly string[],
   reader: Reader,
 ): LaunchCommand | undefined {
+  const { id, node, place } = service;
   const command = reader.command(child<Service>(node, 'command'), shell);
   const isContainer = choice.backend === 'docker';
   if (isContainer && imageKey(node) === undefined) {
@@ -161,8 +163,10 @@ function commandOf(
   }
   if (command !== undefined || node.entries.has('command')) return command;
   if (isContainer) return { kind: 'image' };
-  // Where a key is there that makes a container, what is wrong is that it does not run as one.
-  if (imageKey(node) !== undefined || [...node.entries.keys()].some(isMeantAsCommand)) return undefined;
+  // Where the service itself asks for a container, what is wrong is that it does not run as one.
+  const asksForContainer = ['image', 'build', 'docker'].some((key) => statedAt(service, key) !== undefined);
+  if (asksForContainer && imageKey(node) !== undefined && !choice.ordered) return undefined;
+  if ([...node.entries.keys()].some(isMeantAsCommand)) return undefined;
   const note =
     choice.backend === 'native' && choice.reason !== 'the manifest says so'
       ? 'expected a `command` below this, or an `image` or a `build`'

@@ -3,7 +3,7 @@ import type { Place } from '../core/diagnostic.ts';
 import type { BackendName } from '../core/service.ts';
 import type { PortEntry, Service } from './manifest-types.ts';
 import type { Node } from './node.ts';
-import { honourPort, parsePort } from './port-forms.ts';
+import { honourPort, parsePort, portsIn } from './port-forms.ts';
 import type { HonouredPort, PortForm } from './port-forms.ts';
 import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
@@ -14,6 +14,9 @@ import { subject } from './words.ts';
 export interface PortFact extends HonouredPort {
   readonly place: Place;
 }
+
+/** Ports that one service may have, and entries that are looked at. */
+export const MAX_PORTS = 1_000;
 
 interface Written {
   readonly form: PortForm;
@@ -29,48 +32,56 @@ export function portsOf(
   reader: Reader,
 ): Map<string, PortFact> {
   const ports = new Map<string, PortFact>();
-  const add = (name: string, form: PortForm, item: Node, at: string | number): void => {
-    const honoured = honourPort(form, backend, networkMode);
-    if (honoured.ok) {
-      ports.set(name, { ...honoured.value, place: item.place });
-      return;
+  const add = (item: Node, at: string | number, forms: Iterable<Written>, nameFor: Naming): void => {
+    for (const written of forms) {
+      const honoured = honourPort(written.form, backend, networkMode);
+      if (!honoured.ok) {
+        const { code, message, note } = honoured.error;
+        const what = subject(['services', id, 'ports', at]);
+        reader.report.error(code, item.place, `${what} ${message}`, { note, same: '' });
+        return;
+      }
+      ports.set(nameFor(written, ports), { ...honoured.value, place: item.place });
     }
-    const { code, message, note } = honoured.error;
-    const what = subject(['services', id, 'ports', at]);
-    reader.report.error(code, item.place, `${what} ${message}`, { note, same: '' });
   };
-  const value = child<Service>(node, 'ports');
-  if (value?.kind === 'map') {
-    for (const { key, value: item } of value.entries.values()) {
-      for (const { form } of formsOf(item, 'named', reader)) add(key, form, item, key);
-    }
+  const items = itemsIn(child<Service>(node, 'ports'));
+  for (const { at, item } of items.slice(0, MAX_PORTS)) {
+    if (ports.size >= MAX_PORTS) break;
+    if (typeof at === 'string') add(item, at, formsOf(item, 'named', reader), () => at);
+    else add(item, at, formsOf(item, 'listed', reader), nameOf);
   }
-  for (const [index, item] of value?.kind === 'list' ? value.items.entries() : []) {
-    for (const { form, name } of formsOf(item, 'listed', reader)) {
-      add(unused(name ?? nameOf(form), ports), form, item, index);
-    }
+  const beyond = items[MAX_PORTS]?.item ?? (ports.size > MAX_PORTS ? node : undefined);
+  if (beyond !== undefined) {
+    const message = `service \`${id}\` has more than ${MAX_PORTS} ports`;
+    reader.report.error('too-many-ports', beyond.place, message);
   }
   return ports;
 }
 
-/** A port in a list is known by the number inside, the second of the same number by that and `-2`. */
-function nameOf(form: PortForm): string {
-  if (form.kind === 'given') return 'auto';
-  return form.protocol === 'udp' ? `${form.target}-udp` : String(form.target);
+type Naming = (written: Written, ports: ReadonlyMap<string, unknown>) => string;
+
+/** With their names, or their positions in the list. */
+function itemsIn(value: Node | undefined): readonly { readonly at: string | number; readonly item: Node }[] {
+  if (value?.kind === 'map')
+    return [...value.entries.values()].map(({ key, value: item }) => ({ at: key, item }));
+  return value?.kind === 'list' ? value.items.map((item, at) => ({ at, item })) : [];
 }
 
-function unused(name: string, ports: ReadonlyMap<string, unknown>): string {
-  let free = name;
-  for (let next = 2; ports.has(free); next += 1) free = `${name}-${next}`;
+/** A port in a list is known by the number inside, the second of the same number by that and `-2`. */
+function nameOf({ form, name }: Written, ports: ReadonlyMap<string, unknown>): string {
+  const target = form.kind === 'given' ? 'auto' : String(form.target);
+  const wanted = name ?? (form.kind === 'number' && form.protocol === 'udp' ? `${target}-udp` : target);
+  let free = wanted;
+  for (let next = 2; ports.has(free); next += 1) free = `${wanted}-${next}`;
   return free;
 }
 
 /** What is wrong in itself is reported by the check of the file. */
-function formsOf(item: Node, as: 'named' | 'listed', reader: Reader): readonly Written[] {
-  if (item.kind === 'map') return entryForm(item, as, reader);
-  if (item.kind === 'list') return [];
+function* formsOf(item: Node, as: 'named' | 'listed', reader: Reader): Generator<Written> {
+  if (item.kind === 'map') yield* entryForm(item, as, reader);
+  if (item.kind !== 'scalar') return;
   const parsed = parsePort(reader.string(item) ?? '', as);
-  return parsed.ok ? parsed.value.map((form) => ({ form })) : [];
+  if (parsed.ok) for (const form of portsIn(parsed.value)) yield { form };
 }
 
 function entryForm(item: Node, as: 'named' | 'listed', reader: Reader): readonly Written[] {

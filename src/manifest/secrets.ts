@@ -49,7 +49,8 @@ export function secretsOf({ id, node }: RawService, scope: SecretScope): GivenSe
     if (!known.has(name)) {
       reader.report.error('unknown-secret', place, `unknown secret \`${name}\` in service \`${id}\``, {
         note:
-          didYouMean(name, known.keys()) ?? `expected \`secrets: {${name}: {file: ...}}\` at the top level`,
+          (reader.report.full ? undefined : didYouMean(name, known.keys())) ??
+          'there is none of that name under `secrets` at the top level',
         same: '',
       });
     }

@@ -4,6 +4,7 @@ import { resolveShape, shape as manifestShape } from './generated/validator.js';
 import type { Shape } from './generated/validator.js';
 import type { ListNode, MapNode, Node, ScalarNode } from './node.ts';
 import { parsePort } from './port-forms.ts';
+import { MAX_PORTS } from './ports.ts';
 import { parseStatus } from './probe-forms.ts';
 import type { Report } from './report.ts';
 import { shapeBelow } from './shape.ts';
@@ -33,8 +34,7 @@ const CHECKS: Readonly<Record<string, Check>> = {
   statuses: STATUS,
   mode: {
     code: 'bad-mode',
-    why: (text) =>
-      /^[0-7]{3,4}$/.test(text) ? undefined : 'expected three or four octal digits such as 1777',
+    why: (text) => (/^[0-7]{3,4}$/.test(text) ? undefined : 'it is no mode'),
   },
 };
 
@@ -157,7 +157,9 @@ function checkPorts(node: MapNode, path: Path, report: Report): void {
 }
 
 function checkPortList(node: ListNode, path: Path, report: Report): void {
-  for (const [index, item] of node.items.entries()) checkPort(item, 'listed', [...path, index], report);
+  for (const [index, item] of node.items.slice(0, MAX_PORTS).entries()) {
+    checkPort(item, 'listed', [...path, index], report);
+  }
 }
 
 /** Whether it is a port at all; what a backend makes of it is looked at once that is chosen. */

@@ -15,6 +15,7 @@ import type {
   ProjectSnapshot,
   ReloadRequest,
   ReloadResponse,
+  ReviewRequest,
   StatsResponse,
   TimelineResponse,
   WatchItem,
@@ -37,6 +38,8 @@ export interface Control {
   apply(request: ApplyRequest): ControlResult<ApplyResponse>;
   /** Takes the manifest up again as the last apply did; resolves once that is begun, or held for review. */
   reload(request: ReloadRequest): ControlResult<ReloadResponse>;
+  /** Has later changes of the manifest held until they are confirmed, or not. */
+  review(request: ReviewRequest): ControlResult<void>;
   act(request: ActionRequest): ControlResult<ActionResponse>;
   /** Resolves once nothing is left or all that could be done was done. A second call with a higher level escalates. */
   down(request: DownRequest): ControlResult<DownResponse>;

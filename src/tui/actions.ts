@@ -97,7 +97,10 @@ export function perform(state: State, action: Action): Step<State> {
     case 'older':
       return past(state, action);
     case 'details':
-      return explaining({ ...show(state, toggled(state, 'details')), focus: state.focus });
+      return explaining({
+        ...show(state, toggled(state, 'details')),
+        focus: state.zoom ? 'main' : state.focus,
+      });
     case 'plan':
       return doing(show(state, toggled(state, 'plan')), { type: 'plan' });
     case 'timeline':
@@ -108,7 +111,14 @@ export function perform(state: State, action: Action): Step<State> {
     case 'help':
       return only(show(state, toggled(state, action)));
     case 'apply':
-      return doing(noticed(state, 'info', 'applying the manifest'), { type: 'apply' });
+      return doing(
+        noticed(state, 'info', 'applying the manifest'),
+        state.snapshot?.manifest?.state === 'pending' ? { type: 'reload', confirm: true } : { type: 'apply' },
+      );
+    case 'reload':
+      return doing(noticed(state, 'info', 'reloading the manifest'), { type: 'reload', confirm: false });
+    case 'review':
+      return doing(state, { type: 'review', hold: state.snapshot?.manifest?.review !== true });
     case 'edit':
       return doing(state, { type: 'edit' });
     case 'mouse':
@@ -181,7 +191,7 @@ function move(state: State, action: 'up' | 'down' | 'page-up' | 'page-down' | 't
     return only(extend(state, by));
   if (action === 'top') return only(toTop(state, height));
   if (action === 'bottom') return only({ ...state, logs: withoutBottom(state.logs) });
-  return only(scrolled(state, by));
+  return only(scrolled(state, by, height));
 }
 
 function moveSelection(state: State, by: number): Step<State> {

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DaemonClient, Lease } from '../client/types.ts';
-import type { DownResponse } from '../core/api.ts';
+import type { ApplyRequest, DownResponse, ProjectSnapshot } from '../core/api.ts';
 import { Attachment } from './attachment.ts';
 import { Asker } from './asker.ts';
 import { editFile } from './editor.ts';
@@ -47,6 +47,9 @@ export class App {
   #frameTimer: NodeJS.Timeout | undefined;
   #tickTimer: NodeJS.Timeout | undefined;
   #lastFrameAt = 0;
+  /** When a shutdown was first asked for here, and what there was before it. */
+  #down: { readonly at: number; readonly before: ProjectSnapshot | undefined } | undefined;
+  #downAnswer: Promise<DownResponse> | undefined;
   #end: (end: TuiEnd) => void = () => undefined;
   #fail: (error: unknown) => void = () => undefined;
 
@@ -84,6 +87,8 @@ export class App {
           level: 'error',
           text: `${this.#options.settingsPath}: ${problems.join('; ')}`,
         });
+      else if (this.#options.opening !== undefined)
+        this.#send({ type: 'notice', level: 'info', text: this.#options.opening });
       this.#tick();
       void this.#follow();
       return await ended;
@@ -134,13 +139,23 @@ export class App {
     };
     stdin.on('data', data).on('end', hangUp).on('error', hangUp);
     stdout.on('resize', resize).on('error', hangUp);
-    process.on('SIGTERM', terminate).on('SIGHUP', hangUp).on('SIGINT', interrupt).on('SIGCONT', goOn);
+    process
+      .on('SIGTERM', terminate)
+      .on('SIGQUIT', terminate)
+      .on('SIGHUP', hangUp)
+      .on('SIGINT', interrupt)
+      .on('SIGCONT', goOn);
     // Before anything is said of a crash, so that it can be read.
     process.on('exit', restore).on('uncaughtExceptionMonitor', restore);
     return () => {
       stdin.off('data', data).off('end', hangUp).off('error', hangUp);
       stdout.off('resize', resize).off('error', hangUp);
-      process.off('SIGTERM', terminate).off('SIGHUP', hangUp).off('SIGINT', interrupt).off('SIGCONT', goOn);
+      process
+        .off('SIGTERM', terminate)
+        .off('SIGQUIT', terminate)
+        .off('SIGHUP', hangUp)
+        .off('SIGINT', interrupt)
+        .off('SIGCONT', goOn);
       process.off('exit', restore).off('uncaughtExceptionMonitor', restore);
       restore();
       stdin.pause();
@@ -165,7 +180,7 @@ export class App {
       if (client === undefined) {
         if (!hasAborted(signal) && this.#state.quits === 0)
           this.#end({ kind: 'daemon-ended', last: this.#state.snapshot });
-        else this.#end(this.#quit({ stopped: 0, leftovers: [] }));
+        else this.#end(this.#quit(await this.#answerToDown()));
         return;
       }
       if (this.#client !== this.#options.client) this.#client.close();
@@ -176,7 +191,8 @@ export class App {
         level: 'info',
         text: 'the daemon was gone; it is back and took over what still runs',
       });
-      if (this.#state.quits > 0) this.#down(this.#state.quits === 1 ? 0 : this.#state.quits === 2 ? 1 : 2);
+      if (this.#state.quits > 0)
+        this.#bringDown(this.#state.quits === 1 ? 0 : this.#state.quits === 2 ? 1 : 2);
     }
   }
 
@@ -198,7 +214,14 @@ export class App {
   }
 
   #quit(response: DownResponse): TuiEnd {
-    return { kind: 'quit', response, last: this.#state.snapshot };
+    const { at, before } = this.#down ?? {};
+    return {
+      kind: 'quit',
+      response,
+      ...(before === undefined ? {} : { before }),
+      ...(at === undefined ? {} : { tookMs: performance.now() - at }),
+      last: this.#state.snapshot,
+    };
   }
 
   #send(message: Message, urgent = false): void {
@@ -244,7 +267,11 @@ export class App {
       const lines = this.#session.takeLines();
       const now = Date.now();
       if (lines.length > 0) this.#state = update(this.#state, { type: 'logs', lines }).state;
-      if (this.#state.now !== now) this.#state = update(this.#state, { type: 'tick', now }).state;
+      if (this.#state.now !== now) {
+        const { state, effects } = update(this.#state, { type: 'tick', now });
+        this.#state = state;
+        for (const effect of effects) this.#carryOut(effect);
+      }
       const indexed = this.#index();
       this.#screen?.paint(frame(this.#state));
       this.#lastFrameAt = performance.now();
@@ -277,7 +304,7 @@ export class App {
         return;
       }
       case 'down': {
-        this.#down(effect.level);
+        this.#bringDown(effect.level);
         return;
       }
       case 'plan': {
@@ -286,8 +313,23 @@ export class App {
       }
       case 'apply': {
         this.#asker.ask('apply', async () => {
-          const response = await client.apply(request);
+          const response = await client.apply(this.#asBefore(request));
           return { type: 'planned', response, applied: true };
+        });
+        return;
+      }
+      case 'reload': {
+        this.#asker.ask('reload', async () => {
+          const response = await client.reload({ confirm: effect.confirm });
+          return { type: 'reloaded', response };
+        });
+        return;
+      }
+      case 'review': {
+        this.#asker.call(async () => {
+          await client.review(effect.hold);
+          const text = effect.hold ? 'edits are held for review from now on' : 'edits are taken up at once';
+          return { type: 'notice', level: 'info', text };
         });
         return;
       }
@@ -338,13 +380,20 @@ export class App {
     }
   }
 
+  /** What was decided of later edits stays so. */
+  #asBefore(request: ApplyRequest): ApplyRequest {
+    const { watched = true, review = false } = this.#state.snapshot?.manifest ?? {};
+    return { ...request, ...(watched ? {} : { watch: false }), ...(review ? { review } : {}) };
+  }
+
   async #plan(): Promise<Message> {
     return { type: 'planned', response: await this.#client.plan(this.#options.request), applied: false };
   }
 
   /** The answer to the first request is the end; where more is asked for, that is answered by the same one. */
-  #down(level: 0 | 1 | 2): void {
+  #bringDown(level: 0 | 1 | 2): void {
     const client = this.#client;
+    this.#down ??= { at: performance.now(), before: this.#state.snapshot };
     const asked = client.down({
       reason: level === 0 ? 'asked for in the TUI' : 'asked for again in the TUI',
       level,
@@ -353,6 +402,7 @@ export class App {
       asked.catch(() => undefined);
       return;
     }
+    this.#downAnswer = asked;
     asked.then(
       (response) => {
         this.#send({ type: 'down', response }, true);
@@ -360,6 +410,15 @@ export class App {
       },
       () => undefined,
     );
+  }
+
+  /** The daemon may be seen to end before its last answer is read. */
+  async #answerToDown(): Promise<DownResponse> {
+    const none: DownResponse = { stopped: 0, leftovers: [] };
+    return Promise.race([
+      this.#downAnswer?.catch(() => none) ?? none,
+      delay(LAST_MOMENT_MS, none, { ref: false }),
+    ]);
   }
 
   /** Whoever looks at the project afterwards shall find it not running, so the daemon's end is waited for. */

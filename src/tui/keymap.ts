@@ -63,7 +63,9 @@ const TABLE = {
   palette: { title: 'all commands by name', keys: [':', 'ctrl-p'], group: 'Views', short: 'commands' },
   help: { title: 'this list', keys: ['?', 'f1'], group: 'Views', short: 'help' },
 
-  apply: { title: 'apply the manifest', keys: ['A'], group: 'Project' },
+  apply: { title: 'apply the manifest, or what is held for review', keys: ['A'], group: 'Project' },
+  reload: { title: 'take the manifest up again now', keys: ['R'], group: 'Project' },
+  review: { title: 'hold edits for review, or not', keys: ['H'], group: 'Project' },
   edit: { title: 'edit the manifest in $EDITOR', keys: ['ctrl-e'], group: 'Project' },
   mouse: { title: 'mouse on or off', keys: ['M'], group: 'Project' },
   redraw: { title: 'draw everything anew', keys: ['ctrl-l'], group: 'Project' },
@@ -107,6 +109,12 @@ export function isKeyName(name: string): boolean {
 
 export function keysOf(keymap: Keymap, action: Action): readonly string[] {
   return [...keymap].flatMap(([key, of]) => (of === action ? [key] : []));
+}
+
+/** What an action is called in a hint: its first key, or its name where it has none. */
+export function keyOf({ keymap }: { readonly keymap: Keymap }, action: Action): string {
+  const key = keysOf(keymap, action)[0];
+  return key === undefined ? `:${action}` : keyText(key);
 }
 
 const ARROWS: Readonly<Record<string, string>> = {

@@ -40,13 +40,17 @@ export function bottomOf(lines: Lines, { bottom }: LogView): number {
   return Math.min(lines.count - 1, lines.below(bottom + 1) - 1 < 0 ? 0 : lines.below(bottom + 1) - 1);
 }
 
-/** Moves the view; at the very end it follows again. */
-export function scrolled(state: State, by: number): State {
+/**
+ * Moves the view; at the very end it follows again. It stops where the first line stands at the top of `fits` lines; a
+ * line that is wrapped takes several, so then it goes on to the very first one.
+ */
+export function scrolled(state: State, by: number, fits: number): State {
   const lines = shownLines(state);
   if (lines.count === 0) return state;
   const target = bottomOf(lines, state.logs) + by;
   if (target >= lines.count - 1 && by > 0) return { ...state, logs: withoutBottom(state.logs) };
-  const position = Math.max(0, Math.min(lines.count - 1, target));
+  const least = state.logs.wrap ? 0 : Math.min(lines.count - 1, fits - 1);
+  const position = Math.max(least, Math.min(lines.count - 1, target));
   return { ...state, logs: { ...state.logs, bottom: lines.number(position) } };
 }
 

@@ -6,6 +6,7 @@ import type {
   LogQuery,
   PlanResponse,
   ProjectSnapshot,
+  ReloadResponse,
   StatsResponse,
   TimelineResponse,
 } from '../core/api.ts';
@@ -41,6 +42,7 @@ export type Message =
   | { readonly type: 'stats'; readonly stats: StatsResponse }
   | { readonly type: 'lost' }
   | { readonly type: 'planned'; readonly response: PlanResponse; readonly applied: boolean }
+  | { readonly type: 'reloaded'; readonly response: ReloadResponse }
   | { readonly type: 'explained'; readonly service: ServiceId; readonly answer: ExplainResponse }
   | { readonly type: 'timeline'; readonly timeline: TimelineResponse }
   | { readonly type: 'down'; readonly response: DownResponse }
@@ -53,6 +55,8 @@ export type Effect =
   | { readonly type: 'down'; readonly level: 0 | 1 | 2 }
   | { readonly type: 'plan' }
   | { readonly type: 'apply' }
+  | { readonly type: 'reload'; readonly confirm: boolean }
+  | { readonly type: 'review'; readonly hold: boolean }
   | { readonly type: 'explain'; readonly service: ServiceId }
   | { readonly type: 'timeline' }
   | { readonly type: 'history'; readonly into: LogBuffer; readonly query: LogQuery; readonly most: number }

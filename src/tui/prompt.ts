@@ -91,7 +91,7 @@ function submitted(state: State, prompt: Exclude<Prompt, { kind: 'confirm' }>): 
       // Whatever the buffer holds can be looked through in no time; a pattern that is slow goes on in the background.
       let looked = 0;
       next.logs.search?.index.advance(() => (looked += 1) > SEARCHED_AT_ONCE);
-      return only(toMatch(next, 'older') ?? next);
+      return only(toMatch(next, 'older') ?? toMatch(next, 'newer') ?? next);
     }
     case 'scale': {
       const replicas = Number(text);

@@ -87,8 +87,15 @@ export class Screen {
 
   #pass(tokens: readonly Token[]): void {
     for (const token of tokens) {
+      const [, alt] = token.kind === 'key' ? (/^\u001b([^\u001b])$/u.exec(token.data) ?? []) : [];
       if (token.kind === 'paste') this.#hear({ type: 'paste', text: token.text });
-      else if (
+      else if (alt !== undefined && alt >= ' ' && alt !== '\u007f')
+        this.#hear({ type: 'key', key: `alt-${alt}`, text: alt });
+      else if (alt !== undefined) {
+        // No terminal sends a control character with Alt on purpose: an Escape came just before it.
+        this.#input.emit('data', Buffer.from('\u001b'));
+        this.#input.emit('data', Buffer.from(alt));
+      } else if (
         token.kind === 'key' &&
         (token.data.codePointAt(0) ?? 0) > 0x7e &&
         !token.data.startsWith('\u007f')

@@ -109,6 +109,8 @@ export interface State {
   readonly plan?: PlanResponse;
   readonly explained?: { readonly service: ServiceId; readonly answer: ExplainResponse };
   readonly timeline?: TimelineResponse;
+  /** Our clock, epoch ms: when what the view shows was last asked for because it grows old. */
+  readonly refreshedAt: number;
   readonly down?: DownMemory;
   /** How often it was asked to stop the project: 0 to 3. */
   readonly quits: number;
@@ -169,6 +171,7 @@ export function initialState(options: StateOptions): State {
     merged: newBuffer('merged'),
     buffers: new Map(),
     unfinished: new Set(),
+    refreshedAt: now,
     quits: 0,
   };
 }

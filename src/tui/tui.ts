@@ -21,14 +21,24 @@ export interface TuiOptions {
   readonly cwd: string;
   /** Absolute path of the settings file, which need not exist. */
   readonly settingsPath: string;
+  /** What is said first, on the last row. */
+  readonly opening?: string;
 }
 
 /** How it ended; the terminal is as it was before. `last` is what was last seen of the project. */
 export type TuiEnd =
   /** The project runs on; a lease that was given has been given up. */
   | { readonly kind: 'detached'; readonly last: ProjectSnapshot | undefined }
-  /** The project was brought down from here. */
-  | { readonly kind: 'quit'; readonly response: DownResponse; readonly last: ProjectSnapshot | undefined }
+  /**
+   * The project was brought down from here. `before`: as it was before that began; `tookMs`: from when it was asked for.
+   */
+  | {
+      readonly kind: 'quit';
+      readonly response: DownResponse;
+      readonly before?: ProjectSnapshot;
+      readonly tookMs?: number;
+      readonly last: ProjectSnapshot | undefined;
+    }
   /** The project was brought down by someone else. */
   | { readonly kind: 'daemon-ended'; readonly last: ProjectSnapshot | undefined }
   /** A lease that was given is still held: the end of this process is the end of the project. */

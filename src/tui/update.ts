@@ -1,12 +1,14 @@
-import type { LogLine } from '../core/api.ts';
+import type { LogLine, ReloadResponse } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
+import { changeLines } from '../core/reload.ts';
 import { perform } from './actions.ts';
+import { keyOf } from './keymap.ts';
 import { layout, type Rect } from './layout.ts';
 import { pushLine, reindexed, scrolled } from './log-view.ts';
 import type { Effect, Message, Step } from './message.ts';
 import { promptKey, promptPaste } from './prompt.ts';
 import { listRows, selectable } from './rows.ts';
-import { beginDown, hearStop, seeDown, tellBriefly } from './shared.ts';
+import { beginDown, count, hearStop, seeDown, tellBriefly } from './shared.ts';
 import { bufferOf, MAX_HAPPENINGS, withSnapshot, type State, type Usage } from './state.ts';
 import { listTop } from './views/services.ts';
 
@@ -26,7 +28,7 @@ export function update(state: State, message: Message): Step<State> {
     case 'resize':
       return only({ ...state, columns: message.columns, rows: message.rows });
     case 'tick':
-      return only(ticked(state, message.now));
+      return refreshed(ticked(state, message.now));
     case 'snapshot':
       return snapshot(state, message);
     case 'happening':
@@ -42,6 +44,8 @@ export function update(state: State, message: Message): Step<State> {
       return only({ ...state, connection: 'lost' });
     case 'planned':
       return only(planned(state, message));
+    case 'reloaded':
+      return only(reloaded(state, message.response));
     case 'explained':
       return only({ ...state, explained: { service: message.service, answer: message.answer } });
     case 'timeline':
@@ -62,6 +66,12 @@ export function noticed(state: State, level: 'info' | 'error', text: string): St
 }
 
 function key(state: State, name: string, text: string | undefined): Step<State> {
+  if (name.startsWith('alt-') && (state.prompt !== undefined || !state.keymap.has(name))) {
+    // To a terminal this is what an Escape and a key in quick succession are, too.
+    const escaped = key(state, 'escape', undefined);
+    const typed = key(escaped.state, text === ' ' ? 'space' : (text ?? ''), text);
+    return { state: typed.state, effects: [...escaped.effects, ...typed.effects] };
+  }
   if (state.prompt !== undefined) return promptKey(state, state.prompt, name, text);
   const action = state.keymap.get(name);
   return action === undefined ? only(state) : perform(state, action);
@@ -70,6 +80,17 @@ function key(state: State, name: string, text: string | undefined): Step<State> 
 function ticked(state: State, now: number): State {
   const { notice, ...rest } = state;
   return notice !== undefined && notice.until > now ? { ...state, now } : { ...rest, now };
+}
+
+/** What a view shows of the daemon's answers is asked for again while it is looked at. */
+const REFRESH_MS = 2_000;
+
+function refreshed(state: State): Step<State> {
+  if (state.now - state.refreshedAt < REFRESH_MS || state.connection !== 'connected') return only(state);
+  const next = { ...state, refreshedAt: state.now };
+  if (state.view === 'plan') return { state: next, effects: [{ type: 'plan' }] };
+  if (state.view === 'timeline') return { state: next, effects: [{ type: 'timeline' }] };
+  return explaining(next);
 }
 
 function mouse(state: State, message: Extract<Message, { type: 'mouse' }>): Step<State> {
@@ -93,7 +114,9 @@ function mouse(state: State, message: Extract<Message, { type: 'mouse' }>): Step
   if (message.kind === 'click') return only({ ...state, focus: 'main' });
   const lines = message.kind === 'up' ? -WHEEL_LINES : WHEEL_LINES;
   return only(
-    state.view === 'logs' ? scrolled(state, lines) : { ...state, top: Math.max(0, state.top + lines) },
+    state.view === 'logs'
+      ? scrolled(state, lines, main.height - 2)
+      : { ...state, top: Math.max(0, state.top + lines) },
   );
 }
 
@@ -186,10 +209,44 @@ function happened(state: State, happening: Happening, dropped: number, past: boo
     });
   }
   const effects: Effect[] = [];
-  if (happening.type === 'manifest-applied' || happening.type === 'manifest-rejected')
-    effects.push({ type: 'plan' });
-  if (happening.service === serviceOf(next, next.selected)) effects.push(...explaining(next).effects);
-  return { state: next, effects };
+  if (PLAN_CHANGES.has(happening.type)) effects.push({ type: 'plan' });
+  if (happening.service !== undefined && happening.service === serviceOf(next, next.selected))
+    effects.push(...explaining(next).effects);
+  return { state: aboutTheManifest(next, happening), effects };
+}
+
+const PLAN_CHANGES: ReadonlySet<Happening['type']> = new Set([
+  'manifest-applied',
+  'manifest-rejected',
+  'manifest-reloaded',
+  'manifest-held',
+  'change-failed',
+]);
+
+/** What has come of an edit is said, whoever made it. */
+function aboutTheManifest(state: State, happening: Happening): State {
+  const { type } = happening;
+  if (type === 'manifest-reloaded') {
+    const { changes, summary } = happening;
+    return noticed(
+      state,
+      'info',
+      `manifest reloaded: ${changes.length === 0 ? summary : changes.join('; ')}`,
+    );
+  }
+  if (type === 'manifest-held') {
+    const keys = `${keyOf(state, 'plan')} shows, ${keyOf(state, 'apply')} carries out`;
+    return noticed(state, 'info', `held for review (${keys}): ${happening.changes.join('; ')}`);
+  }
+  if (type === 'manifest-rejected') {
+    const errors = `${count(happening.errors, 'error')}, nothing was changed`;
+    return noticed(state, 'error', `${errors} (${keyOf(state, 'diagnostics')} shows): ${happening.first}`);
+  }
+  if (type === 'change-failed') {
+    const what = happening.rolledBack ? 'was rolled back' : 'failed';
+    return noticed(state, 'error', `${happening.service ?? ''}: the change ${what}: ${happening.reason}`);
+  }
+  return state;
 }
 
 function takeLine(state: State, line: LogLine): void {
@@ -219,6 +276,27 @@ function withStats(state: State, stats: NonNullable<State['stats']>): State {
     usage.set(one.instance, { cpu, memory: [...before.memory, one.memoryBytes].slice(-SAMPLES) });
   }
   return { ...state, stats, usage };
+}
+
+function reloaded(state: State, response: ReloadResponse): State {
+  const { diagnostics, plan } = response;
+  const next: State = { ...state, plan: { diagnostics, ...(plan === undefined ? {} : { plan }) } };
+  switch (response.outcome) {
+    case 'invalid':
+      return noticed({ ...next, view: 'diagnostics', top: 0 }, 'error', 'not reloaded');
+    case 'held':
+      return noticed(
+        { ...next, view: 'plan', top: 0 },
+        'info',
+        `held: ${keyOf(state, 'apply')} carries it out`,
+      );
+    case 'unchanged':
+      return noticed(next, 'info', 'nothing to do: all is as the manifest says');
+    case 'applied': {
+      const { plan: _plan, ...rest } = next;
+      return noticed(rest, 'info', plan === undefined ? 'applied' : changeLines(plan).join('; '));
+    }
+  }
 }
 
 function planned(state: State, { response, applied }: Extract<Message, { type: 'planned' }>): State {

@@ -237,6 +237,10 @@ export class FakeDaemon {
       const { snapshot, reloaded } = this;
       return Promise.resolve({ ...(reloaded ?? { outcome: 'unchanged', diagnostics: [] }), snapshot });
     },
+    review: (hold) => {
+      this.asked.push(hold ? 'review' : 'no review');
+      return Promise.resolve();
+    },
     act: (request) => {
       this.asked.push(request.action);
       if (this.acted === undefined) return Promise.reject(new ClientError('conflict', 'not scripted'));

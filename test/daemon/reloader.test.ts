@@ -440,3 +440,38 @@ describe('a daemon that takes over', () => {
     expect(envOf(it)).toBe('1');
   });
 });
+
+describe('review', () => {
+  test('turned on holds edits, turned off leaves what is held until it is confirmed', async () => {
+    const it = await rig(web('1'));
+    expect(it.reloader.setReview(true).ok).toBe(true);
+    expect(it.reloader.status).toMatchObject({ state: 'in-sync', review: true });
+    expect(it.engines.engine.record.reload).toMatchObject({ watch: true, review: true });
+    await it.save([web('2')]);
+    expect([it.standing, envOf(it)]).toEqual(['pending', '1']);
+    it.reloader.setReview(false);
+    await it.clock.pass(1_000);
+    expect([it.standing, envOf(it)]).toEqual(['pending', '1']);
+    expect(it.reloader.status).not.toHaveProperty('review');
+    await it.reloader.reload(true);
+    await it.clock.pass(1_000);
+    expect([it.standing, envOf(it)]).toEqual(['in-sync', '2']);
+    await it.save([web('3')]);
+    await it.clock.pass(1_000);
+    expect(envOf(it)).toBe('3');
+  });
+
+  test('outlives the daemon', async () => {
+    const it = await rig(web('1'));
+    it.reloader.setReview(true);
+    it.manifest = project([web('2')]);
+    it.content += 1;
+    await it.reloader.resumed(it.request(), it.loaded());
+    await settled();
+    expect([it.standing, envOf(it)]).toEqual(['pending', '1']);
+  });
+
+  test('is refused where nothing is up', () => {
+    expect(new Rig().reloader.setReview(true)).toMatchObject({ ok: false, error: { code: 'not-up' } });
+  });
+});

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { newProject } from '../rig/setpoint.ts';
 import { Terminal } from '../rig/terminal.ts';
+import { eventually } from '../rig/wait.ts';
 
 const LONG = 'a-service-with-a-name-as-long-as-a-name-can-be-which-is-63-char';
 const WORDS = 'a very long complaint '.repeat(20);
@@ -65,7 +66,7 @@ services:
   expect(said(status)).toHaveLength(5);
 });
 
-test('an attached up streams what services write, and Ctrl-C stops them with a display that ends clean', async (ctx) => {
+test('up --plain streams what services write, and Ctrl-C stops them, telling of each', async (ctx) => {
   const project = newProject(ctx, {
     'setpoint.yaml': `
 services:
@@ -74,15 +75,15 @@ services:
 `,
   });
   const terminal = new Terminal(ctx, project, 80, 24);
-  terminal.type('setpoint up');
+  terminal.type('setpoint up --plain');
   const streaming = await terminal.shows(/web +\| hello from the web/);
   expect(streaming).toMatch(/Ctrl-C stops it/);
   await terminal.shows(/db +\| hello from the db/);
   terminal.press('C-c');
   const end = await terminal.shows(/^status=\d+$/m);
   expect(end).toMatch(/^status=0$/m);
-  expect(end).toMatch(/✔ web +stopped/);
-  expect(end).toMatch(/✔ db +stopped/);
+  expect(end).toMatch(/^web: stopped/m);
+  expect(end).toMatch(/^db: stopped/m);
   expect(end).not.toMatch(SPINNER);
   await terminal.run('true');
   terminal.close();
@@ -98,9 +99,9 @@ services:
 `,
   });
   const terminal = new Terminal(ctx, project, 80, 24);
-  terminal.type('setpoint up');
-  await terminal.shows(/mule +\| ready/);
-  terminal.press('C-c');
+  await project.ok('up', '-d', '--wait');
+  await eventually('its handler to stand', () => project.log('mule.1').includes('ready'));
+  terminal.type('setpoint down');
   await terminal.shows(/mule +SIGTERM sent, \d+ s left +pid \d+/);
   await terminal.shows(/db +waits for mule/);
   terminal.press('C-c');

@@ -199,6 +199,44 @@ services:
     limits: {core_size: 0, cpu_time: 10s}
 `;
 
+describe('many things at once take no time', () => {
+  const many = (count: number, item: (at: number) => string) =>
+    Array.from({ length: count }, (_, at) => item(at)).join(', ');
+
+  test.each([
+    ['ranges of ports', `services: {a: {image: x, ports: [${many(60_000, () => '"1-1000"')}]}}`],
+    [
+      'ranges of ports of a process',
+      `services: {a: {command: x, ports: [${many(60_000, () => '"1-1000"')}]}}`,
+    ],
+    [
+      'unknown networks',
+      `services: {a: {image: x, docker: {networks: [${many(40_000, (at) => `n${at}`)}]}}}`,
+    ],
+    [
+      'unknown secrets',
+      `secrets: {${many(5_000, (at) => `s${at}: {file: x}`)}}\nservices: {a: {image: x, secrets: [${many(40_000, (at) => `t${at}`)}]}}`,
+    ],
+    [
+      'unknown volumes',
+      `volumes: {${many(5_000, (at) => `s${at}: `)}}\nservices: {a: {image: x, mounts: [${many(30_000, (at) => `"t${at}:/${at}"`)}]}}`,
+    ],
+    ['backends by preference', `services: {a: {command: x, backend_order: [${many(90_000, () => 'nix')}]}}`],
+    [
+      'containers in a row',
+      `services: {${many(4_000, (at) => `s${at}: {image: x, docker: {network_mode: "service:s${at + 1}"}, ports: {p: {target: 1, published: false}}, env: {A: "\${services.s${at + 1}.ports.p}"}}`)}}`,
+    ],
+  ])(
+    '%s',
+    (_name, text) => {
+      const { diagnostics } = load(text);
+      expect(diagnostics.length).toBeLessThan(600);
+      expect(diagnostics.some(({ severity }) => severity === 'error')).toBe(true);
+    },
+    20_000,
+  );
+});
+
 describe('whatever is fed in', () => {
   const answer = (content: string | Buffer) => {
     const io = memoryIo({ '/p/setpoint.yaml': content, '/p': null });
@@ -209,6 +247,8 @@ describe('whatever is fed in', () => {
       expect(message).not.toBe('');
       for (const { place } of labels) expect(Math.min(place.line, place.column)).toBeGreaterThan(0);
     }
+    if (result.project !== undefined) expect(result.resolved).toBeDefined();
+    return result;
   };
 
   test('the valid manifest is valid', () => {
@@ -217,7 +257,7 @@ describe('whatever is fed in', () => {
 
   test('bytes are answered', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => answer(Buffer.from(bytes))),
+      fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => void answer(Buffer.from(bytes))),
       { numRuns: 300 },
     );
   });
@@ -277,7 +317,10 @@ describe('whatever is fed in', () => {
       ],
     );
     const text = fc.array(token, { maxLength: 60 }).map((tokens) => tokens.join(''));
-    fc.assert(fc.property(text, answer), { numRuns: 1_000 });
+    fc.assert(
+      fc.property(text, (content) => void answer(content)),
+      { numRuns: 1_000 },
+    );
   });
 
   test('damaged manifests are answered', () => {
@@ -294,7 +337,10 @@ describe('whatever is fed in', () => {
           VALID,
         ),
       );
-    fc.assert(fc.property(text, answer), { numRuns: 500 });
+    fc.assert(
+      fc.property(text, (content) => void answer(content)),
+      { numRuns: 500 },
+    );
   });
 
   test('any value under any key of a probe, a schedule and the like is answered', () => {
@@ -340,7 +386,100 @@ describe('whatever is fed in', () => {
         services: { web: { command: 'x', ...web }, db: { command: 'y', ...db } },
       }),
     );
-    fc.assert(fc.property(text, answer), { numRuns: 300 });
+    fc.assert(
+      fc.property(text, (content) => void answer(content)),
+      { numRuns: 300 },
+    );
+  });
+
+  test('any value under any key of a container, a mount, a secret and the like is answered', () => {
+    const value = fc.oneof(
+      fc.jsonValue({ maxDepth: 1 }),
+      fc.constantFrom(
+        '',
+        ':',
+        '::',
+        'auto:80',
+        '127.0.0.1:80:80',
+        '1-5:1-5',
+        './x:/x',
+        'data:/x:ro',
+        '/x',
+        '~/x',
+        'service:web',
+        'host',
+        'healthcheck',
+        'a:1.2.3.4',
+        'A=b',
+        'CMD',
+        'github:a/b',
+        '__proto__',
+        'constructor',
+        '${services.web.ports.a}',
+        '${services.db.ports.http}',
+        '${instance.number}',
+        '${NONE}',
+      ),
+    );
+    const inner = fc.constantFrom(
+      'context',
+      'args',
+      'source',
+      'target',
+      'published',
+      'test',
+      'interval',
+      'env',
+      'a',
+    );
+    const part = fc.oneof(
+      value,
+      fc.dictionary(inner, value, { maxKeys: 4 }),
+      fc.array(fc.oneof(value, fc.dictionary(inner, value, { maxKeys: 3 })), { maxLength: 3 }),
+    );
+    const under = (...keys: string[]) => fc.oneof(value, part, fc.dictionary(fc.constantFrom(...keys), part));
+    const docker = [
+      ['image', 'build', 'entrypoint', 'pull', 'labels', 'cap_add', 'user', 'networks', 'network_mode'],
+      ['extra_hosts', 'workspace', 'netrc', 'healthcheck', 'privileged', 'pid', 'shm_size', 'platform'],
+    ].flat();
+    const service = fc.record(
+      {
+        backend: fc.oneof(value, fc.constantFrom('native', 'docker', 'nix')),
+        backend_order: fc.oneof(value, fc.subarray(['native', 'docker', 'nix'])),
+        command: value,
+        image: value,
+        build: under('context', 'dockerfile', 'args', 'tags', 'labels'),
+        entrypoint: part,
+        docker: under(...docker),
+        nix: under('flake', 'shell', 'cache_dir', 'impure'),
+        mounts: part,
+        sandbox: under('network', 'read', 'write', 'profile'),
+        secrets: part,
+        ports: fc.oneof(part, fc.dictionary(fc.constantFrom('http', 'a', '__proto__'), part)),
+        ready: fc.oneof(value, fc.dictionary(fc.constantFrom('healthcheck', 'tcp', 'http', 'notify'), part)),
+        live: value,
+        nice: value,
+        cwd: value,
+        env_append: fc.dictionary(fc.constantFrom('PATH', 'A'), part),
+        inherit_env: part,
+        user: value,
+        replicas: fc.oneof(value, fc.nat(3)),
+      },
+      { requiredKeys: [] },
+    );
+    const top = fc.oneof(value, fc.dictionary(fc.constantFrom('a', 'data', '__proto__'), part));
+    const text = fc
+      .record(
+        { defaults: service, web: service, db: service, secrets: top, volumes: top, networks: top },
+        { requiredKeys: [] },
+      )
+      .map(({ web, db, ...more }) => JSON.stringify({ ...more, services: { web, db } }));
+    const whole = (content: string): void => {
+      const { project } = answer(content);
+      // Whatever could not be made of it was told: no service is left out without a word.
+      if (project !== undefined) expect(project.services).toHaveLength(2);
+    };
+    fc.assert(fc.property(text, whole), { numRuns: 600 });
   });
 
   test('any value under any key is answered', () => {
@@ -374,13 +513,27 @@ describe('whatever is fed in', () => {
       'tty',
       'stdin',
       'log',
+      'image',
+      'build',
+      'entrypoint',
+      'docker',
+      'nix',
+      'mounts',
+      'sandbox',
+      'secrets',
+      'backend',
+      'backend_order',
+      'nice',
+      'rollback',
     ];
     const service = fc.dictionary(fc.constantFrom(...keys, ...more), fc.jsonValue({ maxDepth: 3 }), {
       maxKeys: 4,
     });
     fc.assert(
-      fc.property(service, service, (web, defaults) =>
-        answer(JSON.stringify({ services: { web }, defaults })),
+      fc.property(
+        service,
+        service,
+        (web, defaults) => void answer(JSON.stringify({ services: { web }, defaults })),
       ),
       { numRuns: 500 },
     );

@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../../src/core/diagnostic.ts';
-import type { LoadRequest } from '../../src/core/service.ts';
+import type { BackendName, LoadRequest } from '../../src/core/service.ts';
 import { loadProject } from '../../src/manifest/load.ts';
 import type { LoadResult, ManifestIo } from '../../src/manifest/load.ts';
 
@@ -35,12 +35,27 @@ export function requestFor(more: Partial<LoadRequest> = {}): LoadRequest {
 interface Around extends Omit<Partial<LoadRequest>, 'files'> {
   readonly files?: Files;
   readonly hostEnv?: Readonly<Record<string, string>>;
+  /** What is found of the backends, by what the reason says; those that are not named are available. */
+  readonly missing?: Partial<Readonly<Record<BackendName, string>>>;
 }
 
 /** Loads `/p/setpoint.yaml` with this text, beside other files. */
-export function load(text: string, { files = {}, hostEnv = {}, ...more }: Around = {}): LoadResult {
+export function load(text: string, { files = {}, hostEnv = {}, missing, ...more }: Around = {}): LoadResult {
   const io = memoryIo({ '/p/setpoint.yaml': text, '/p': null, ...files }, hostEnv);
-  return loadProject(requestFor(more), io);
+  const backendAvailable = (name: BackendName) => ({
+    available: missing?.[name] === undefined,
+    reason: missing?.[name] ?? `${name} was found`,
+  });
+  return loadProject(requestFor(more), missing === undefined ? io : { ...io, backendAvailable });
+}
+
+/** Each as one line: `error code line:column: message (note)`, and what helps behind it. */
+export function toldBy(diagnostics: readonly Diagnostic[]): string[] {
+  return diagnostics.map(({ severity, code, message, help, labels: [label] }) => {
+    const at = label === undefined ? '' : ` ${label.place.line}:${label.place.column}`;
+    const note = label?.note === undefined ? '' : ` (${label.note})`;
+    return `${severity} ${code}${at}: ${message}${note}${help === undefined ? '' : ` [${help}]`}`;
+  });
 }
 
 /** `code line:column` of each, in order. */

@@ -259,6 +259,124 @@ describe('rules for the keys of a service', () => {
       { mounts: [{ type: 'tmpfs', target: '/data' }, './b:/conf:ro', './c:/new'] },
     ],
     [
+      'mounts at one target with and without a slash are one',
+      { mounts: ['./a:/data/'] },
+      { mounts: ['./b:/data'] },
+      { mounts: ['./b:/data'] },
+    ],
+    [
+      'secrets unite by name and variable',
+      { secrets: ['a', { source: 'a', env: 'A' }] },
+      { secrets: [{ source: 'a' }, { source: 'a', env: 'B' }, { source: 'a', env: 'A' }] },
+      { secrets: [{ source: 'a' }, { source: 'a', env: 'A' }, { source: 'a', env: 'B' }] },
+    ],
+    [
+      'docker merges deep, its lists append what is new',
+      { docker: { cap_add: ['A'], networks: ['n'], labels: { a: '1' }, pull: 'always', entrypoint: ['a'] } },
+      { docker: { cap_add: ['B', 'A'], networks: ['m'], labels: ['a=2'], init: true, entrypoint: ['b'] } },
+      {
+        docker: {
+          cap_add: ['A', 'B'],
+          networks: ['n', 'm'],
+          labels: { a: '2' },
+          pull: 'always',
+          entrypoint: ['b'],
+          init: true,
+        },
+      },
+    ],
+    [
+      'extra hosts merge by name in both forms',
+      { docker: { extra_hosts: ['a:1.1.1.1', 'b=2.2.2.2'] } },
+      { docker: { extra_hosts: { a: '3.3.3.3', c: 'host-gateway' } } },
+      { docker: { extra_hosts: { a: '3.3.3.3', b: '2.2.2.2', c: 'host-gateway' } } },
+    ],
+    [
+      'extra hosts in lists merge by name',
+      { docker: { extra_hosts: ['a:1.1.1.1', 'b:2.2.2.2'] } },
+      { docker: { extra_hosts: ['b=3.3.3.3'] } },
+      { docker: { extra_hosts: ['a:1.1.1.1', 'b=3.3.3.3'] } },
+    ],
+    [
+      'a folder to build is its context where it meets a map',
+      { build: './a' },
+      { build: { args: ['A=1'] } },
+      { build: { context: './a', args: ['A=1'] } },
+    ],
+    [
+      'a map to build keeps what a folder does not say',
+      { build: { context: './a', args: ['A=1'], tags: ['x'] } },
+      { build: './b' },
+      { build: { context: './b', args: ['A=1'], tags: ['x'] } },
+    ],
+    [
+      'build arguments merge by name in both forms, tags append what is new',
+      { build: { args: ['A=1', 'B=1'], tags: ['x'] } },
+      { build: { args: { A: '2' }, tags: ['x', 'y'] } },
+      { build: { args: { A: '2', B: '1' }, tags: ['x', 'y'] } },
+    ],
+    ['entrypoint is replaced', { entrypoint: ['a', 'b'] }, { entrypoint: ['c'] }, { entrypoint: ['c'] }],
+    [
+      'the test of a healthcheck is replaced, its times stay',
+      { docker: { healthcheck: { test: ['CMD', 'a'], interval: '1s' } } },
+      { docker: { healthcheck: { test: ['CMD', 'b'] } } },
+      { docker: { healthcheck: { test: ['CMD', 'b'], interval: '1s' } } },
+    ],
+    [
+      'backend_order is replaced',
+      { backend_order: ['docker', 'native'] },
+      { backend_order: ['native'] },
+      { backend_order: ['native'] },
+    ],
+    [
+      '`sandbox: true` over a map takes nothing of it back',
+      { sandbox: { network: false } },
+      { sandbox: true },
+      { sandbox: { network: false } },
+    ],
+    [
+      'a map over `sandbox: true` is the sandbox',
+      { sandbox: true },
+      { sandbox: { network: false } },
+      { sandbox: { network: false } },
+    ],
+    [
+      '`sandbox: false` switches it off',
+      { sandbox: { read: ['a'] } },
+      { sandbox: false },
+      { sandbox: false },
+    ],
+    [
+      'folders of a sandbox unite by path',
+      { sandbox: { read: './a', write: ['./c'] } },
+      { sandbox: { read: ['./a', './b'] } },
+      { sandbox: { read: ['./a', './b'], write: ['./c'] } },
+    ],
+    [
+      'a healthcheck replaces another check, the times stay',
+      { ready: { tcp: 1, interval: '1s' } },
+      { ready: 'healthcheck' },
+      { ready: { healthcheck: true, interval: '1s' } },
+    ],
+    [
+      'another check replaces a healthcheck',
+      { ready: 'healthcheck' },
+      { ready: { tcp: 1 } },
+      { ready: { tcp: 1 } },
+    ],
+    [
+      'times alone leave a healthcheck as it is',
+      { ready: 'healthcheck' },
+      { ready: { interval: '1s' } },
+      { ready: { healthcheck: true, interval: '1s' } },
+    ],
+    [
+      '!override and !reset act within docker as anywhere',
+      { docker: { networks: ['a'], cap_drop: ['ALL'], pull: 'always' }, mounts: ['a:/a'] },
+      { docker: { networks: override(['b']), cap_drop: reset }, mounts: override(['b:/b']) },
+      { docker: { networks: ['b'], pull: 'always' }, mounts: ['b:/b'] },
+    ],
+    [
       'depends_on lists unite',
       { depends_on: ['db', 'cache'] },
       { depends_on: ['db', 'queue'] },
@@ -397,6 +515,57 @@ describe('mergeManifests', () => {
       ['env_file', ['.env', 'b']],
       ['include', ['a.yaml', 'b.yaml']],
       ['defaults', [['command', ['b']]]],
+    ]);
+  });
+
+  it('merges volumes and networks deep, and lets one source of a secret replace the other', () => {
+    expect(
+      merge(
+        {
+          volumes: { a: { labels: ['x=1'], driver: 'local' }, b: {} },
+          networks: { n: { internal: true } },
+          secrets: { s: { file: 'a' }, t: { env: 'T' } },
+        },
+        {
+          volumes: { a: { labels: { x: '2' } }, c: {} },
+          networks: { n: { name: 'm' } },
+          secrets: { s: { env: 'S' } },
+        },
+      ),
+    ).toEqual([
+      [
+        'volumes',
+        [
+          [
+            'a',
+            [
+              ['labels', [['x', '2']]],
+              ['driver', 'local'],
+            ],
+          ],
+          ['b', []],
+          ['c', []],
+        ],
+      ],
+      [
+        'networks',
+        [
+          [
+            'n',
+            [
+              ['internal', true],
+              ['name', 'm'],
+            ],
+          ],
+        ],
+      ],
+      [
+        'secrets',
+        [
+          ['s', [['env', 'S']]],
+          ['t', [['env', 'T']]],
+        ],
+      ],
     ]);
   });
 
@@ -585,6 +754,7 @@ describe('properties', () => {
     );
     const check = fc.oneof(
       fc.record({ exec: scalar }),
+      fc.record({ healthcheck: fc.constant(true) }),
       fc.record({ http }),
       fc.record({ tcp: fc.record({ host: scalar, port: scalar }, { requiredKeys: [] }) }),
       fc.constant({}),

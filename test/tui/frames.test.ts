@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import type { ExplainResponse, ProjectSnapshot } from '../../src/core/api.ts';
+import type { State } from '../../src/tui/state.ts';
 import { frame } from '../../src/tui/views/frame.ts';
 import { rowWidth } from '../../src/tui/text.ts';
 import { NOW, opened, press, project, screen, send, type, withLogs } from './fixture.ts';
@@ -16,10 +18,92 @@ const SCENES = {
   'one-service': (columns: number, rows: number) => press(withLogs(opened(columns, rows)), 'G', 'enter'),
   help: (columns: number, rows: number) => press(withLogs(opened(columns, rows)), '?'),
   tree: (columns: number, rows: number) => press(withLogs(opened(columns, rows)), 'o', 'o', 'o', 'D'),
+  details: (columns: number, rows: number) => explained(withLogs(opened(columns, rows))),
+  held: (columns: number, rows: number) => press(withLogs(opened(columns, rows, held())), 'p'),
+  problems: (columns: number, rows: number) => press(withLogs(opened(columns, rows, broken())), 'm'),
+  probed: (columns: number, rows: number) => withLogs(opened(columns, rows, probed())),
   palette: (columns: number, rows: number) => type(withLogs(opened(columns, rows)), ':log'),
   'wrapped-search': (columns: number, rows: number) =>
     press(type(press(withLogs(opened(columns, rows)), 'w'), '/a l'), 'enter'),
 };
+
+function held(): ProjectSnapshot {
+  const pending = { start: 0, replace: 1, update: 1, stop: 0 };
+  return { ...project(), manifest: { state: 'pending', watched: true, review: true, errors: 0, pending } };
+}
+
+function broken(): ProjectSnapshot {
+  const source = '    comand: node server.js';
+  const place = { file: '/shop/setpoint.yaml', line: 7, column: 5, endColumn: 11, source };
+  const diagnostics = [
+    {
+      severity: 'error',
+      code: 'unknown-key',
+      message: 'unknown key `comand` in service `api`',
+      labels: [{ place, note: 'did you mean `command`?' }],
+    },
+  ] as const;
+  return { ...project(), manifest: { state: 'invalid', watched: true, errors: 1, diagnostics } };
+}
+
+/** Two services with probes: the one is well, the other has failed twice of three times. */
+function probed(): ProjectSnapshot {
+  const all = project();
+  const looks = { db: [true, 4], web: [false, 2] } as const;
+  const services = all.services.map((service) => {
+    if (service.id !== 'db' && service.id !== 'web') return service;
+    const [ok, inARow] = looks[service.id];
+    const last = { ok, at: NOW, tookMs: 3, output: ok ? '200 OK' : '503 Service Unavailable' };
+    const ready = { what: 'http http://127.0.0.1:3000/', last, inARow, retries: 3 };
+    return { ...service, instances: service.instances.map((one) => ({ ...one, ready })) };
+  });
+  return { ...all, services };
+}
+
+function explained(state: State): State {
+  const service = state.snapshot?.services.find(({ id }) => id === 'api');
+  if (service === undefined) throw new Error('there is no api');
+  const exit = { kind: 'code', code: 1 } as const;
+  const answer: ExplainResponse = {
+    service,
+    verdicts: service.instances.map(({ id }) => ({ instance: id, text: '' })),
+    history: [],
+    dependencies: [{ service: 'db', condition: 'ready', now: 'running' }],
+    dependents: ['web'],
+    instances: [
+      {
+        instance: 'api.1',
+        launch: {
+          backend: 'native',
+          command: '["node", "server.js"]',
+          cwd: '"/shop"',
+          'env.API_TOKEN': '***',
+          'env.PORT': '"8081"',
+        },
+        processes: [
+          { pid: 4711, command: 'node server.js' },
+          { pid: 4712, parent: 4711, command: 'node pool.js' },
+          { pid: 4713, parent: 4711, command: 'sh -c "{ok,b}"' },
+        ],
+      },
+    ],
+    ends: [
+      {
+        type: 'instance-exited',
+        seq: 1,
+        time: NOW - 60_000,
+        service: 'api',
+        instance: 'api.1',
+        run: 'r0',
+        exit,
+        ranMs: 4_000,
+        cause: 'EADDRINUSE',
+      },
+    ],
+    next: [],
+  };
+  return send(press(state, 'e'), { type: 'explained', service: 'api', answer });
+}
 
 describe.each(SIZES)('frames of %d by %d', (columns, rows) => {
   test.each(Object.entries(SCENES))('%s', async (name, scene) => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { ManifestStatus } from '../../src/core/api.ts';
 import { ACTION_NAMES, ACTIONS, DEFAULT_KEYMAP, isKeyName } from '../../src/tui/keymap.ts';
 import { LONGEST_LINE, LogBuffer, MatchIndex } from '../../src/tui/log-buffer.ts';
 import { parsePattern } from '../../src/tui/pattern.ts';
@@ -243,4 +244,77 @@ describe('settings', () => {
     expect([...settings.keymap.values()]).toContain('quit');
     expect(settings.keymap.get('r')).toBe(DEFAULT_KEYMAP.get('r'));
   });
+});
+
+test('an Escape right before a key is both, unless that key with Alt stands for something', () => {
+  const alt = { type: 'key', key: 'alt-j', text: 'j' } as const;
+  const state = press(withLogs(opened()), '?', 'tab');
+  const after = send(state, alt);
+  expect([after.view, after.selected]).toEqual(['logs', 'api.2']);
+  const bound = send({ ...state, keymap: new Map([...state.keymap, ['alt-j', 'zoom']]) }, alt);
+  expect([bound.view, bound.zoom]).toEqual(['help', true]);
+});
+
+describe('the first row says how what runs stands to the manifest', () => {
+  const base = { state: 'in-sync', watched: true, errors: 0 } as const;
+  const cases: readonly (readonly [string, ManifestStatus, RegExp])[] = [
+    ['in sync', base, /setpoint\.yaml ✔ in sync {3}/],
+    ['held edits', { ...base, review: true }, /✔ in sync review/],
+    ['nobody watches', { ...base, watched: false }, /○ not watched/],
+    ['errors', { ...base, state: 'invalid', errors: 2 }, /✖ 2 errors \(m\)/],
+    [
+      'a held change',
+      { ...base, state: 'pending', pending: { start: 1, replace: 1, update: 0, stop: 0 } },
+      /~ 2 changes \(p\)/,
+    ],
+    [
+      'a change that was rolled back',
+      { ...base, failed: [{ service: 'api', reason: 'exit 1', rolledBack: true }] },
+      /✖ api rolled back/,
+    ],
+  ];
+  test.each(cases)('%s', (_, manifest, said) => {
+    const state = withLogs(opened(120, 24, { ...project(), manifest }));
+    expect(screen(state).split('\n')[0]).toMatch(said);
+  });
+});
+
+test('the problems are those that the daemon found, with the place of each', () => {
+  const diagnostics = [
+    {
+      severity: 'error',
+      code: 'unknown-key',
+      message: 'unknown key `comand` in service `api`',
+      labels: [
+        {
+          place: {
+            file: '/shop/setpoint.yaml',
+            line: 7,
+            column: 5,
+            endColumn: 11,
+            source: '    comand: node server.js',
+          },
+          note: 'did you mean `command`?',
+        },
+      ],
+    },
+  ] as const;
+  const manifest = { state: 'invalid', watched: true, errors: 3, diagnostics } as const;
+  const text = screen(press(opened(120, 24, { ...project(), manifest }), 'm'));
+  expect(text).toMatch(/error\[unknown-key\]: unknown key `comand` in service `api`/);
+  expect(text).toMatch(/--> setpoint\.yaml:7:5/);
+  expect(text).toMatch(/\^{6} did you mean `command`\?/);
+  expect(text).toMatch(/2 more errors not shown here/);
+});
+
+test('a search that has no match above the lines on screen goes on to those below', () => {
+  const state = press(withLogs(opened()), 'tab', 'g');
+  const found = press(type(press(state, '/'), 'too long'), 'enter');
+  expect(found.logs.search?.at).toBe(6);
+});
+
+test('lines that fit on the screen are not scrolled out of it', () => {
+  const state = press(withLogs(opened()), 'tab', 'k', 'k');
+  expect(screen(state)).toContain('listening on :8081');
+  expect(screen(state)).toContain('too long for the pane');
 });

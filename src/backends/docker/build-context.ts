@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type BigIntStats, createReadStream } from 'node:fs';
-import { lstat, readdir, readFile, readlink } from 'node:fs/promises';
+import { lstat, readdir, readFile, readlink, stat } from 'node:fs/promises';
 import { isAbsolute, join, relative } from 'node:path';
 import { Readable } from 'node:stream';
 import type { FileDigests } from './file-digests.ts';
@@ -74,7 +74,8 @@ async function walk(folder: string, ignore: IgnoreList, always: ReadonlySet<stri
       const path = join(folder, name);
       const stat = await lstat(path, { bigint: true }).catch(refuse(path));
       const isKept = always.has(name) || !ignore.ignores(name);
-      const mayHoldKept = ignore.hasExceptions || [...always].some((file) => file.startsWith(`${name}/`));
+      const mayHoldKept =
+        ignore.mayTakeBackIn(name) || [...always].some((file) => file.startsWith(`${name}/`));
       if (stat.isDirectory() && (isKept || mayHoldKept)) queue.push(name);
       // Pipes, sockets and devices are nothing an image could hold.
       const isPlain = stat.isDirectory() || stat.isFile() || stat.isSymbolicLink();
@@ -151,8 +152,8 @@ export function parseBases(dockerfile: string): readonly string[] {
 }
 
 async function mustBeFolder(path: string): Promise<void> {
-  const stat = await lstat(join(path, '.')).catch(() => undefined);
-  if (stat?.isDirectory() !== true) throw new ContextError(`the build context ${path} is not a folder`);
+  const found = await stat(path).catch(() => undefined);
+  if (found?.isDirectory() !== true) throw new ContextError(`the build context ${path} is not a folder`);
 }
 
 async function mustBeFile(path: string): Promise<void> {

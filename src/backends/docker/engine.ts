@@ -1,6 +1,7 @@
 import { Agent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
 import type { StartFailure } from '../../core/exit.ts';
+import { inspect } from 'node:util';
 import { err, ok, type Result } from '../../core/result.ts';
 import { asRecord, describeEndpoint, type Endpoint, findEndpoint } from './connection.ts';
 import { type Docker, type DockerOptions, loadDockerode } from './dockerode.ts';
@@ -302,11 +303,19 @@ export function startFailureOf(failure: EngineFailure, doing: string): StartFail
   return { code: 'engine-unavailable', message: `${doing}: ${failure.reason}`, help: failure.help };
 }
 
+/**
+ * The package writes out the options of every request for a log that nobody reads: down to the last socket of the agent,
+ * which with dozens of open streams takes longer than the request.
+ */
+function opaque(agent: Agent): Agent {
+  return Object.assign(agent, { [inspect.custom]: () => 'agent' });
+}
+
 function clientOptions(endpoint: Endpoint, env: EngineOptions['env']): DockerOptions {
   // Whatever is left out here the package would take from this process's environment.
   const none = { host: undefined, socketPath: undefined, port: undefined, ca: undefined, cert: undefined };
   // A connection that was kept would be the one thing that fails after the engine was restarted.
-  const agent = new Agent({ keepAlive: false });
+  const agent = opaque(new Agent({ keepAlive: false }));
   switch (endpoint.kind) {
     case 'unix':
       return { ...none, key: undefined, protocol: 'http', socketPath: endpoint.path, ...{ agent } };
@@ -315,12 +324,18 @@ function clientOptions(endpoint: Endpoint, env: EngineOptions['env']): DockerOpt
       const address = { host: host.includes(':') ? `[${host}]` : host, port, ...{ pathPrefix: '/' } };
       if (tls === undefined) return { ...none, key: undefined, ...address, protocol: 'http', ...{ agent } };
       const { ca, cert, key, verify } = tls;
-      const secure = new TlsAgent({ keepAlive: false, rejectUnauthorized: verify });
+      const secure = opaque(new TlsAgent({ keepAlive: false, rejectUnauthorized: verify }));
       return { ...none, ...address, protocol: 'https', ca, cert, key, ...{ agent: secure } };
     }
     case 'ssh': {
       const address = { host: 'docker', port: 80, ...{ pathPrefix: '/' } };
-      return { ...none, key: undefined, ...address, protocol: 'http', ...{ agent: sshAgent(endpoint, env) } };
+      return {
+        ...none,
+        key: undefined,
+        ...address,
+        protocol: 'http',
+        ...{ agent: opaque(sshAgent(endpoint, env)) },
+      };
     }
   }
 }

@@ -1,10 +1,17 @@
+interface Rule {
+  /** As it was written, normalised. */
+  readonly path: string;
+  readonly pattern: RegExp;
+  readonly isExcept: boolean;
+}
+
 /**
  * The patterns of a .dockerignore file, as the docker documentation describes them: one a line, `#` begins a comment,
  * `*` and `?` stay within a path component, `**` stands for any number of them, `!` takes back what was left out, and the
  * last pattern that matches counts. A pattern that matches a folder matches all that is in it.
  */
 export class IgnoreList {
-  readonly #rules: readonly { readonly pattern: RegExp; readonly isExcept: boolean }[];
+  readonly #rules: readonly Rule[];
 
   constructor(text: string) {
     this.#rules = text
@@ -23,18 +30,23 @@ export class IgnoreList {
   }
 
   /** Whether something within an ignored folder may be taken back, so that one has to look into it. */
-  get hasExceptions(): boolean {
-    return this.#rules.some(({ isExcept }) => isExcept);
+  mayTakeBackIn(folder: string): boolean {
+    return this.#rules.some(({ isExcept, path }) => isExcept && mayLieIn(path, folder));
   }
 }
 
-function parseLine(line: string): { pattern: RegExp; isExcept: boolean }[] {
+/** Whether a pattern may match something within a folder; without wildcards its text tells. */
+function mayLieIn(pattern: string, folder: string): boolean {
+  return /[*?[\\]/.test(pattern) || pattern.startsWith(`${folder}/`);
+}
+
+function parseLine(line: string): Rule[] {
   if (line.startsWith('#')) return [];
   const text = line.trim();
   const isExcept = text.startsWith('!');
   const path = normalise(isExcept ? text.slice(1).trim() : text);
   if (path === '' || path === '.') return [];
-  return [{ pattern: new RegExp(`^${translate(path)}(?:/.*)?$`, 's'), isExcept }];
+  return [{ path, pattern: new RegExp(`^${translate(path)}(?:/.*)?$`, 's'), isExcept }];
 }
 
 /** As a relative path without `.`, `..` and doubled slashes. */

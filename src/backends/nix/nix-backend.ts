@@ -25,6 +25,8 @@ interface NixBackendOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
   /** Absolute; where environments are kept unless a service says otherwise. */
   readonly cacheRoot: string;
+  /** Told once of each thing that is not as a person would expect: how a service gets its environment, what it lacks. */
+  readonly onWarning?: (message: string) => void;
   /** Absent: by running it. */
   readonly run?: NixRunner;
 }
@@ -49,10 +51,13 @@ class NixBackend implements Backend {
   readonly #nix: Nix;
   /** What was last brought about, by flake and shell. */
   readonly #found = new Map<string, Found>();
+  readonly #onWarning: (message: string) => void;
+  readonly #warned = new Set<string>();
 
-  constructor({ native, commands, ...options }: NixBackendOptions) {
+  constructor({ native, commands, onWarning = () => undefined, ...options }: NixBackendOptions) {
     this.#native = native;
     this.#commands = commands;
+    this.#onWarning = onWarning;
     this.#nix = createNix(options);
   }
 
@@ -61,7 +66,7 @@ class NixBackend implements Backend {
   }
 
   async materialise(
-    { nix }: ConcreteLaunch,
+    { nix, service }: ConcreteLaunch,
     progress: (text: string) => void,
     signal: AbortSignal,
   ): Promise<Result<void, StartFailure>> {
@@ -69,10 +74,19 @@ class NixBackend implements Backend {
     const made = await this.#nix.materialise(nix, bounded(progress), signal);
     if (!made.ok) return made;
     this.#found.set(JSON.stringify(nix), { environment: made.value, at: performance.now() });
-    // What is not as one would expect is said each time; that all is as before needs no words.
-    if (made.value.how === 'develop') progress(made.value.reason);
-    for (const note of made.value.notes) progress(note);
+    // That all is as before needs no words.
+    const { how, reason, notes } = made.value;
+    for (const text of how === 'develop' ? [reason, ...notes] : notes) {
+      progress(text);
+      this.#warn(`${service}: ${text}`);
+    }
     return ok(undefined);
+  }
+
+  #warn(message: string): void {
+    if (this.#warned.has(message)) return;
+    this.#warned.add(message);
+    this.#onWarning(message);
   }
 
   async inputs({ nix }: LaunchSpec): Promise<string | undefined> {

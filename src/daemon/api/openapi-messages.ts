@@ -48,6 +48,10 @@ const reloadRequest = strictObject('How the manifest is taken up again', {
   confirm: flag('Also carry out what is held for review'),
 });
 
+const reviewRequest = strictObject('Whether later changes of the manifest are held', {
+  hold: flag('What is held already stays held'),
+});
+
 const selector = strictObject('Which instances; both empty: all', {
   names: { ...names, description: 'Names of services or instances' },
   labels: list(text('`key` or `key=value`'), 'All must match'),
@@ -90,24 +94,47 @@ const downRequest = strictObject(
   ['timeoutMs', 'volumes'],
 );
 
-const explanation = object('What a service does and why', {
-  service: ref('Service'),
-  verdicts: list(
-    object('One instance', { instance: text('Name of the instance'), text: text('One sentence') }),
-    'What each instance does, why, and what comes next',
+const instanceDetails = object('What an instance was launched with, and what runs of it', {
+  instance: text('Name of the instance'),
+  launch: map(text('As shown to people, secrets masked'), 'By field: `command`, `cwd`, `env.PORT`, ...'),
+  processes: list(
+    object(
+      'A process',
+      {
+        pid: count('Its process id'),
+        parent: count('Process id of its parent, where that is one of them'),
+        command: text('Its command line, secrets masked'),
+      },
+      ['parent'],
+    ),
+    'By process id',
   ),
-  history: list(ref('Happening'), 'Oldest first'),
-  dependencies: list(
-    object('A dependency', {
-      service: text('Name of the service'),
-      condition: text('What it has to be'),
-      now: text('What it does'),
-    }),
-    'What it depends on',
-  ),
-  dependents: list(text('Name of a service'), 'What depends on it'),
-  next: list(text('A sentence'), 'What could be done now'),
 });
+
+const explanation = object(
+  'What a service does and why',
+  {
+    service: ref('Service'),
+    verdicts: list(
+      object('One instance', { instance: text('Name of the instance'), text: text('One sentence') }),
+      'What each instance does, why, and what comes next',
+    ),
+    history: list(ref('Happening'), 'Oldest first'),
+    dependencies: list(
+      object('A dependency', {
+        service: text('Name of the service'),
+        condition: text('What it has to be'),
+        now: text('What it does'),
+      }),
+      'What it depends on',
+    ),
+    dependents: list(text('Name of a service'), 'What depends on it'),
+    instances: list(instanceDetails, 'Its live instances'),
+    ends: list(ref('Happening'), 'How its last runs ended, oldest first'),
+    next: list(text('A sentence'), 'What could be done now'),
+  },
+  ['instances', 'ends'],
+);
 
 const logLine = object(
   'A line, or a bounded piece of one, of the output of a service',
@@ -238,6 +265,7 @@ export const messageSchemas: Readonly<Record<string, Schema>> = {
   LoadRequest: loadRequest,
   ApplyRequest: applyRequest,
   ReloadRequest: reloadRequest,
+  ReviewRequest: reviewRequest,
   Selector: selector,
   ActionRequest: actionRequest,
   DownRequest: downRequest,

@@ -254,6 +254,7 @@ const manifestStatus = object(
       enum: ['in-sync', 'invalid', 'pending'],
     }),
     watched: flag('Whether changes are seen by themselves'),
+    review: flag('Only where true: what is edited is held until a reload confirms it'),
     errors: count('How many errors it has; 0 unless `invalid`'),
     diagnostics: list(ref('Diagnostic'), 'Of `invalid`: the first ones'),
     pending: described('PlanCounts', 'Of `pending`: what a reload would do'),
@@ -271,7 +272,7 @@ const manifestStatus = object(
       'Absent where there are none',
     ),
   },
-  ['diagnostics', 'pending', 'failed'],
+  ['review', 'diagnostics', 'pending', 'failed'],
 );
 
 const snapshot = object(

@@ -289,6 +289,13 @@ const act = {
     { ...BODY_FAILURES, 409: STATE },
     body('ReloadRequest'),
   ),
+  review: operation(
+    'review',
+    'Have later changes of the manifest held until a reload confirms them, or not',
+    { description: 'It is so from now on', schema: 'Nothing' },
+    { ...BODY_FAILURES, 409: STATE },
+    body('ReviewRequest'),
+  ),
   actions: operation(
     'act',
     'Start, stop, restart, signal or scale',
@@ -368,6 +375,7 @@ export const openApi = {
     '/v1/plan': { post: act.plan },
     '/v1/apply': { post: act.apply },
     '/v1/reload': { post: act.reload },
+    '/v1/review': { post: act.review },
     '/v1/actions': { post: act.actions },
     '/v1/down': { post: act.down },
     '/v1/lease': { post: act.lease },

@@ -4,6 +4,7 @@ import type {
   DownRequest,
   ExecCommand,
   ReloadRequest,
+  ReviewRequest,
   Selector,
 } from '../../core/api.ts';
 import type { LoadRequest } from '../../core/service.ts';
@@ -50,6 +51,8 @@ export const applyRequest: Shape<ApplyRequest> = object<ApplyRequest>({
 });
 
 export const reloadRequest: Shape<ReloadRequest> = object<ReloadRequest>({ confirm: required(flag) });
+
+export const reviewRequest: Shape<ReviewRequest> = object<ReviewRequest>({ hold: required(flag) });
 
 type ActionOf<A extends ActionRequest['action']> = Extract<ActionRequest, { readonly action: A }>;
 

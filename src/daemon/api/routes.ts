@@ -19,6 +19,7 @@ import {
   handOverRequest,
   reloadRequest,
   resizeRequest,
+  reviewRequest,
 } from './requests.ts';
 import { object, type Shape } from './shape.ts';
 import type { WatchHub } from './watch-hub.ts';
@@ -181,6 +182,12 @@ export const routes: readonly Route[] = [
     path: '/v1/reload',
     body: reloadRequest,
     handle: ({ control }, { body }) => json(control.reload(body)),
+  }),
+  route({
+    method: 'POST',
+    path: '/v1/review',
+    body: reviewRequest,
+    handle: ({ control }, { body }) => done(control.review(body)),
   }),
   route({
     method: 'POST',

@@ -1,8 +1,9 @@
 /** The first and the last row of the screen. */
 import { basename } from 'node:path';
+import type { ManifestStatus } from '../../core/api.ts';
 import { isLive } from '../../core/state.ts';
 import { STATE_ORDER, stateWord } from '../../core/status-text.ts';
-import { ACTION_NAMES, ACTIONS, keysOf, keyText, type Action } from '../keymap.ts';
+import { ACTION_NAMES, ACTIONS, keyOf, keysOf, keyText, type Action } from '../keymap.ts';
 import { count, shownInstances, type Shown } from '../shared.ts';
 import { selectedOf } from '../actions.ts';
 import type { State } from '../state.ts';
@@ -63,22 +64,61 @@ function health(state: State): readonly Span[] {
   if (state.connection === 'lost') return [span('daemon gone, reconnecting', theme.bad)];
   if (state.connection === 'connecting') return [span('connecting', theme.busy)];
   if (snapshot?.phase === 'shutting-down') return [span('stopping', theme.busy)];
-  if (plan === undefined || snapshot === undefined) return [];
+  if (snapshot === undefined) return [];
   const name = `${basename(snapshot.daemon.manifest)} `;
+  if (snapshot.manifest !== undefined) return [span(name), ...standing(state, snapshot.manifest)];
+  if (plan === undefined) return [];
   const errors = plan.diagnostics.filter(({ severity }) => severity === 'error').length;
   const warnings = plan.diagnostics.length - errors;
   if (errors > 0)
-    return [span(name), span(`\u2716 ${count(errors, 'error')} (${first(state, 'diagnostics')})`, theme.bad)];
+    return [span(name), span(`\u2716 ${count(errors, 'error')} (${keyOf(state, 'diagnostics')})`, theme.bad)];
   const changes = plan.plan?.steps.filter(({ action }) => action !== 'none').length ?? 0;
   if (changes > 0)
-    return [span(name), span(`~ ${count(changes, 'change')} (${first(state, 'plan')})`, theme.busy)];
+    return [span(name), span(`~ ${count(changes, 'change')} (${keyOf(state, 'plan')})`, theme.busy)];
   const note =
-    warnings > 0 ? [span(` ${count(warnings, 'warning')} (${first(state, 'diagnostics')})`, theme.busy)] : [];
+    warnings > 0 ? [span(` ${count(warnings, 'warning')} (${keyOf(state, 'diagnostics')})`, theme.busy)] : [];
   return [span(name), span('\u2714', theme.good), span(' in sync'), ...note];
 }
 
-function first(state: State, action: Action): string {
-  return keyText(keysOf(state.keymap, action)[0] ?? `:${action}`);
+/** What the daemon says of the manifest; what a plan would say besides is there to be asked for. */
+function standing(state: State, manifest: ManifestStatus): readonly Span[] {
+  const { theme, plan } = state;
+  const failed = (manifest.failed ?? []).map(({ service, rolledBack }) =>
+    span(` \u2716 ${service} ${rolledBack ? 'rolled back' : 'not up as changed'}`, theme.bad),
+  );
+  const review = manifest.review === true ? [span(' review', theme.accent)] : [];
+  switch (manifest.state) {
+    case 'invalid':
+      return [
+        span(`\u2716 ${count(manifest.errors, 'error')} (${keyOf(state, 'diagnostics')})`, theme.bad),
+        ...failed,
+      ];
+    case 'pending':
+      return [
+        span(`~ ${count(changesIn(manifest), 'change')} (${keyOf(state, 'plan')})`, theme.busy),
+        ...failed,
+      ];
+    case 'in-sync': {
+      const warnings = plan?.diagnostics.length ?? 0;
+      const note =
+        warnings > 0
+          ? [span(` ${count(warnings, 'warning')} (${keyOf(state, 'diagnostics')})`, theme.busy)]
+          : [];
+      const sync = manifest.watched ? ' in sync' : ' not watched';
+      if (failed.length > 0) return [...failed, ...review];
+      return [
+        span(manifest.watched ? '\u2714' : '\u25cb', manifest.watched ? theme.good : theme.dim),
+        span(sync),
+        ...review,
+        ...note,
+      ];
+    }
+  }
+}
+
+/** How many instances what is held concerns. */
+export function changesIn({ pending }: ManifestStatus): number {
+  return pending === undefined ? 0 : pending.start + pending.replace + pending.update + pending.stop;
 }
 
 function usageSpans({ stats, theme, columns }: State): readonly Span[] {

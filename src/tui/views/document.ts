@@ -1,28 +1,29 @@
 /** The views that are read from the top: everything but the logs. */
-import type { ExplainResponse } from '../../core/api.ts';
+import type { ManifestStatus } from '../../core/api.ts';
 import { formatSpan } from '../../core/duration.ts';
 import { planText } from '../../core/plan-text.ts';
-import { stateWord, verdict } from '../../core/status-text.ts';
-import { ACTION_NAMES, ACTIONS, keysOf, keyText } from '../keymap.ts';
+import { describeCounts } from '../../core/reload.ts';
+import { stateWord } from '../../core/status-text.ts';
+import { ACTION_NAMES, ACTIONS, keyOf, keysOf, keyText } from '../keymap.ts';
 import { layout } from '../layout.ts';
 import { listRows } from '../rows.ts';
 import {
-  clockTime,
+  count,
   diagnosticsText,
   displayWidth,
   downRows,
-  explainFacts,
   oneLine,
   palette,
-  percentText,
   shownInstances,
   tally,
-  tell,
   timelineText,
 } from '../shared.ts';
-import { daemonNow, nameOf, type State } from '../state.ts';
+import { daemonNow, type State } from '../state.ts';
 import { fit, foreign, foreignText, span, wrapWords, type Row } from '../text.ts';
-import { markOf, shortSize, sparkline, stateText } from './words.ts';
+import { detailRows } from './details.ts';
+import { historyRows } from './history.ts';
+import { pending } from './pending.ts';
+import { markOf, stateText } from './words.ts';
 
 /** Columns and rows inside the frame of the main pane. */
 export function mainSize(state: State): { readonly width: number; readonly height: number } {
@@ -55,7 +56,7 @@ function rowsOf(state: State, width: number): readonly Row[] {
     case 'timeline':
       return timelineRows(state, width);
     case 'diagnostics':
-      return diagnosticRows(state);
+      return diagnosticRows(state, width);
     case 'help':
       return helpRows(state, width);
     case 'shutdown':
@@ -66,114 +67,6 @@ function rowsOf(state: State, width: number): readonly Row[] {
 }
 
 const BLANK: Row = [];
-
-function pending(state: State, what: string): readonly Row[] {
-  return [
-    [
-      span(
-        state.connection === 'lost'
-          ? 'the daemon cannot be asked at the moment'
-          : `asking for ${what} \u2026`,
-        state.theme.dim,
-      ),
-    ],
-  ];
-}
-
-function detailRows(state: State, width: number): readonly Row[] {
-  const { explained, theme, snapshot } = state;
-  const service = snapshot?.services.find(({ instances }) =>
-    instances.some(({ id }) => id === state.selected),
-  );
-  if (service === undefined) return [[span('no service is selected', theme.dim)]];
-  if (explained?.service !== service.id) return pending(state, 'an explanation');
-  const now = daemonNow(state);
-  const { answer } = explained;
-  // What the snapshot knows is newer than the answer: countdowns go on.
-  const live: ExplainResponse = { ...answer, service };
-  const verdicts = service.instances.flatMap((instance) =>
-    wrapWords(oneLine(verdict(instance, service, now)), width, theme.bold),
-  );
-  const facts = explainFacts(live, now);
-  const ports = service.instances.flatMap((instance) =>
-    Object.entries(instance.ports).map(
-      ([name, port]) =>
-        ['port', `${nameOf(state, instance.id)}: ${name === String(port) ? '' : `${name} `}${port}`] as const,
-    ),
-  );
-  const usage = service.instances.flatMap((instance) => {
-    const used = state.usage.get(instance.id);
-    if (used === undefined) return [];
-    const cpu = `${percentText(used.cpu.at(-1))} CPU ${sparkline(used.cpu, SPARKS)}`;
-    const text = `${cpu}  ${shortSize(used.memory.at(-1) ?? 0)} memory ${sparkline(used.memory, SPARKS)}`;
-    return [['uses', service.instances.length > 1 ? `${instance.id}: ${text}` : text] as const];
-  });
-  const history = historyRows(state, answer.history);
-  return [
-    ...verdicts,
-    BLANK,
-    ...factRows(state, [...usage, ...ports, ...facts], width),
-    ...(history.length === 0 ? [] : [BLANK, [span('what happened', theme.dim)], ...history]),
-  ];
-}
-
-const KEY_WIDTH = 11;
-const SPARKS = 12;
-
-function factRows(
-  state: State,
-  facts: readonly (readonly [string, string])[],
-  width: number,
-): readonly Row[] {
-  return facts.flatMap(([key, value], index) => {
-    const shown = key === facts[index - 1]?.[0] ? '' : key;
-    return wrapWords(value, Math.max(10, width - KEY_WIDTH - 1)).map((row, line): Row => [
-      ...fit([span(line === 0 ? shown : '', state.theme.dim)], KEY_WIDTH + 1),
-      ...row,
-    ]);
-  });
-}
-
-/** On a screen this wide there is room for the milliseconds of what happened. */
-const WITH_MS = 160;
-
-function historyRows(state: State, history: ExplainResponse['history']): readonly Row[] {
-  const told = history.map((happening) => ({ happening, ...tell(happening) }));
-  const widest = (texts: readonly string[], most: number): number =>
-    Math.min(most, Math.max(0, ...texts.map((text) => displayWidth(text))));
-  const nameWidth = widest(
-    told.map(({ happening }) => nameOf(state, happening.instance ?? '')),
-    20,
-  );
-  const verbWidth = widest(
-    told.map(({ verb }) => verb),
-    16,
-  );
-  const detailWidth = widest(
-    told.map(({ detail }) => detail),
-    32,
-  );
-  return told.map(({ happening, verb, detail, why }) => [
-    span(`${clockTime(happening.time).slice(0, state.columns >= WITH_MS ? 12 : 8)} `, state.theme.dim),
-    ...fit([span(happening.instance === undefined ? '' : nameOf(state, happening.instance))], nameWidth),
-    span('  '),
-    ...fit([span(verb, VERB_STYLES.get(happening.type)?.(state) ?? '')], verbWidth),
-    span('  '),
-    ...fit([span(foreignText(detail))], detailWidth),
-    span(`  ${foreignText(why)}`, state.theme.dim),
-  ]);
-}
-
-const VERB_STYLES = new Map<string, (state: State) => string>([
-  ['instance-ready', ({ theme }) => theme.good],
-  ['instance-completed', ({ theme }) => theme.good],
-  ['instance-failed', ({ theme }) => theme.bad],
-  ['instance-unhealthy', ({ theme }) => theme.bad],
-  ['instance-escalated', ({ theme }) => theme.bad],
-  ['manifest-rejected', ({ theme }) => theme.bad],
-  ['instance-backing-off', ({ theme }) => theme.busy],
-  ['warning', ({ theme }) => theme.busy],
-]);
 
 /** Newest first: that is what one looks for. */
 function eventRows(state: State): readonly Row[] {
@@ -194,9 +87,12 @@ const PLAN_STYLES: Readonly<Record<string, 'good' | 'busy' | 'bad' | 'dim'>> = {
 };
 
 function planRows(state: State, width: number): readonly Row[] {
-  const { plan, theme } = state;
+  const { plan, theme, snapshot } = state;
   if (plan === undefined) return pending(state, 'the plan');
-  const problems = plan.diagnostics.length === 0 ? [] : [...diagnosticRows(state), BLANK];
+  const manifest = snapshot?.manifest;
+  const isInvalid = manifest?.state === 'invalid' || plan.diagnostics.length > 0;
+  const held = manifest?.state === 'pending' ? heldRows(state, manifest, width) : [];
+  const problems = isInvalid ? [...diagnosticRows(state, width), BLANK] : held;
   if (plan.plan === undefined) return problems;
   const now = daemonNow(state);
   const upSince = (instance: string): string | undefined => {
@@ -215,19 +111,64 @@ function planRows(state: State, width: number): readonly Row[] {
         return [[span(line, kind === undefined ? '' : theme[kind])]];
       return wrapWords(line, width);
     });
-  const hint = plan.plan.drift ? [BLANK, [span(`${keyOf(state, 'apply')} applies it`, theme.accent)]] : [];
-  return [...problems, ...rows, ...hint];
+  const hint =
+    plan.plan.drift && held.length === 0
+      ? [BLANK, [span(`${keyOf(state, 'apply')} applies it`, theme.accent)]]
+      : [];
+  const mode =
+    manifest?.review === true
+      ? `Edits are held for review; ${keyOf(state, 'review')} has them taken up at once`
+      : `Edits are taken up at once; ${keyOf(state, 'review')} has them held for review`;
+  const said = manifest?.watched === true ? wrapWords(mode, width, theme.dim) : [];
+  return [...problems, ...rows, ...hint, BLANK, ...said];
 }
 
-function diagnosticRows({ plan, theme, cwd }: State): readonly Row[] {
-  if (plan === undefined || plan.diagnostics.length === 0)
-    return [[span('the manifest has no problems', theme.good)]];
-  const text = diagnosticsText(plan.diagnostics, { cwd, color: theme.foreign });
-  const rows = text
+/** What a reload would do, as it was told when it was held. */
+function heldRows(state: State, manifest: ManifestStatus, width: number): readonly Row[] {
+  const { theme, happenings } = state;
+  const told = happenings.findLast((one) => one.type === 'manifest-held');
+  const changes = told?.type === 'manifest-held' ? told.changes : [];
+  return [
+    [
+      span(`Held for review: ${describeCounts(manifest.pending ?? NO_COUNTS)}. `, theme.busy),
+      span(`${keyOf(state, 'apply')} carries it out`, theme.accent),
+    ],
+    BLANK,
+    ...changes.flatMap((change) => wrapWords(`  ${foreignText(oneLine(change))}`, width)),
+    BLANK,
+    [span('`setpoint up` would do:', theme.dim)],
+    BLANK,
+  ];
+}
+
+const NO_COUNTS = { start: 0, replace: 0, update: 0, stop: 0 };
+
+/** What the daemon found when it last looked; else what a plan found, warnings included. */
+function diagnosticRows({ plan, snapshot, theme, cwd }: State, width: number): readonly Row[] {
+  const manifest = snapshot?.manifest;
+  const told = manifest?.state === 'invalid' ? manifest.diagnostics : undefined;
+  const diagnostics = told ?? plan?.diagnostics ?? [];
+  const failed = (manifest?.failed ?? []).flatMap(({ service, reason, rolledBack }): readonly Row[] => [
+    [
+      span(`\u2716 ${service}`, theme.bad),
+      span(
+        ` did not come up as changed; ${rolledBack ? 'its former version runs again' : 'it is left as it is'}`,
+      ),
+    ],
+    [span(`  ${oneLine(reason)}`)],
+    BLANK,
+  ]);
+  if (diagnostics.length === 0)
+    return failed.length > 0 ? failed : [[span('the manifest has no problems', theme.good)]];
+  const rows = diagnosticsText(diagnostics, { cwd, color: theme.foreign })
     .trimEnd()
     .split('\n')
     .map((line) => foreign(line, theme.foreign));
-  return [...rows, BLANK, [span(tally(plan.diagnostics) ?? '', theme.bold)]];
+  const more = (manifest?.errors ?? 0) - diagnostics.filter(({ severity }) => severity === 'error').length;
+  const rest = told !== undefined && more > 0 ? `; ${count(more, 'more error')} not shown here` : '';
+  const running = told === undefined ? '' : '. Nothing was changed; what runs goes on';
+  const verdict = wrapWords(`${tally(diagnostics) ?? ''}${rest}${running}`, width, theme.bold);
+  return [...failed, ...rows, BLANK, ...verdict];
 }
 
 function timelineRows(state: State, width: number): readonly Row[] {
@@ -282,11 +223,6 @@ function graphRows(state: State): readonly Row[] {
   for (const { id } of snapshot.services) if (!needed.has(id)) draw(id, '', '', '');
   for (const { id } of snapshot.services) if (!drawn.has(id)) draw(id, '', '', '');
   return rows;
-}
-
-function keyOf(state: State, action: (typeof ACTION_NAMES)[number]): string {
-  const key = keysOf(state.keymap, action)[0];
-  return key === undefined ? `:${action}` : keyText(key);
 }
 
 const COLUMN_WIDTH = 54;

@@ -3,7 +3,17 @@ import type { ListRow } from '../rows.ts';
 import { displayWidth, type Shown } from '../shared.ts';
 import { daemonNow, type State } from '../state.ts';
 import { fit, joined, span, type Row, type Span } from '../text.ts';
-import { markOf, reasonText, shortSize, sparkline, stateText, uptimeText } from './words.ts';
+import {
+  hasFailed,
+  healthText,
+  markOf,
+  reasonText,
+  shortSize,
+  sparkline,
+  stateText,
+  trend,
+  uptimeText,
+} from './words.ts';
 
 /** Index of the first row on screen, so that the selected one stands in the middle where it can. */
 export function listTop(rows: readonly ListRow[], selected: string | undefined, height: number): number {
@@ -28,9 +38,17 @@ const GAP = 1;
 const LEAST_REASON = 14;
 /** The state is as wide as this at least, so that a countdown does not move the columns behind it. */
 const LEAST_STATE = 14;
+/** Where something needs a reason, columns from this priority on leave that much room to it. */
+const EXTRA = 8;
+const REASON_ROOM = 16;
 const MOST_NAME = 28;
 /** On a screen this wide the backend is named even where all have the same. */
 const WITH_BACKEND = 160;
+
+/** As wide from the first sample on as it will be, so that the columns behind it stay where they are. */
+function steady(bars: string): string {
+  return bars === '' ? '' : bars.padStart(SPARK_WIDTH);
+}
 
 const COLUMNS: readonly Column[] = [
   {
@@ -46,14 +64,20 @@ const COLUMNS: readonly Column[] = [
     text: ({ instance }, state) => uptimeText(instance, daemonNow(state)),
   },
   {
-    priority: 3,
+    priority: 2,
+    most: 6,
+    text: ({ instance }) => healthText(instance),
+    style: ({ instance }, { theme }) => (hasFailed(instance) ? theme.bad : theme.good),
+  },
+  {
+    priority: 4,
     right: true,
     most: 5,
     text: ({ instance }) => (instance.restarts === 0 ? '' : `\u21bb${instance.restarts}`),
     style: (_, { theme }) => theme.busy,
   },
   {
-    priority: 6,
+    priority: 7,
     right: true,
     most: 5,
     text: ({ instance }, { usage }) => {
@@ -62,13 +86,13 @@ const COLUMNS: readonly Column[] = [
     },
   },
   {
-    priority: 5,
+    priority: 6,
     most: SPARK_WIDTH,
-    text: ({ instance }, { usage }) => sparkline(usage.get(instance.id)?.cpu ?? [], SPARK_WIDTH),
+    text: ({ instance }, { usage }) => steady(sparkline(usage.get(instance.id)?.cpu ?? [], SPARK_WIDTH)),
     style: (_, { theme }) => theme.accent,
   },
   {
-    priority: 4,
+    priority: 5,
     right: true,
     most: 5,
     text: ({ instance }, { usage }) => {
@@ -77,7 +101,13 @@ const COLUMNS: readonly Column[] = [
     },
   },
   {
-    priority: 2,
+    priority: 9,
+    most: SPARK_WIDTH,
+    text: ({ instance }, { usage }) => steady(trend(usage.get(instance.id)?.memory ?? [], SPARK_WIDTH)),
+    style: (_, { theme }) => theme.dim,
+  },
+  {
+    priority: 3,
     most: 18,
     text: ({ instance }) =>
       Object.values(instance.ports)
@@ -85,7 +115,7 @@ const COLUMNS: readonly Column[] = [
         .join(' '),
   },
   {
-    priority: 7,
+    priority: 8,
     most: 8,
     text: ({ service }, { snapshot, columns }) => {
       const mixed = snapshot?.services.some(({ backend }) => backend !== service.backend) === true;
@@ -126,11 +156,13 @@ function columnWidths(state: State, shown: readonly Shown[], room: number): read
   );
   const kept = COLUMNS.map(() => 0);
   let left = room;
+  const reserved = shown.some(({ instance }) => reasonText(instance) !== '') ? REASON_ROOM : 0;
   for (const index of COLUMNS.map((_, at) => at).sort(
     (a, b) => (COLUMNS[a]?.priority ?? 0) - (COLUMNS[b]?.priority ?? 0),
   )) {
     const width = wanted[index] ?? 0;
-    if (width === 0 || (width + GAP > left && index > 0)) continue;
+    const needed = width + GAP + ((COLUMNS[index]?.priority ?? 0) >= EXTRA ? reserved : 0);
+    if (width === 0 || (needed > left && index > 0)) continue;
     kept[index] = Math.min(width, Math.max(0, left));
     left -= width + GAP;
   }

@@ -71,6 +71,20 @@ export function reasonText(instance: InstanceSnapshot): string {
   }
 }
 
+/** Whether a probe's last look failed. */
+export function hasFailed({ ready, live }: InstanceSnapshot): boolean {
+  return ready?.last?.ok === false || live?.last?.ok === false;
+}
+
+/** What the probes saw last: `ok`, or how often in a row one has failed, of how often it may. '' without any look. */
+export function healthText({ state, ready, live }: InstanceSnapshot): string {
+  if (state.kind !== 'running') return '';
+  const looks = [live, ready].filter((probe) => probe?.last !== undefined);
+  const failing = looks.find((probe) => probe?.last?.ok === false);
+  if (failing !== undefined) return `\u2661${failing.inARow}/${failing.retries}`;
+  return looks.length === 0 ? '' : '\u2665 ok';
+}
+
 export function uptimeText({ state }: InstanceSnapshot, now: number): string {
   return state.kind === 'running' ? formatSpan(Math.max(0, now - state.since), 'whole').replace(' ', '') : '';
 }
@@ -90,6 +104,19 @@ export function shortSize(bytes: number): string {
 const BARS = ['\u2581', '\u2582', '\u2583', '\u2584', '\u2585', '\u2586', '\u2587', '\u2588'] as const;
 /** Below this share of a CPU, in percent, a busy moment is no peak. */
 const LEAST_PEAK = 10;
+
+/** The last `width` samples as bars between the lowest and the highest of all; what hardly moves is a flat line. */
+export function trend(samples: readonly number[], width: number): string {
+  const [low, high] = [Math.min(...samples), Math.max(...samples)];
+  const range = Math.max(high - low, high * LEAST_RANGE, 1);
+  return samples
+    .slice(-width)
+    .map((value) => BARS[Math.min(7, Math.floor(((value - low) / range) * 7.99))] ?? '')
+    .join('');
+}
+
+/** A share of the highest value; what moves less than that does not move. */
+const LEAST_RANGE = 0.1;
 
 /** The last `width` samples as bars, the highest of all being a full one. */
 export function sparkline(samples: readonly number[], width: number): string {

@@ -30,9 +30,15 @@ afterEach(async () => {
 });
 
 /** As a daemon would put it together; a later one is another. */
-function backend(env = flake.env): Backend {
+function backend(env = flake.env, warnings: string[] = []): Backend {
   const native = createNativeBackend({ encloser: createEncloser({ env: process.env, hidden: [] }) });
-  return createNixBackend({ native, commands: createCommandRunner(0o022), env, cacheRoot: flake.cacheRoot });
+  return createNixBackend({
+    native,
+    commands: createCommandRunner(0o022),
+    env,
+    cacheRoot: flake.cacheRoot,
+    onWarning: (message) => warnings.push(message),
+  });
 }
 
 function nixSpec(more: Partial<NixSpec> = {}): NixSpec {
@@ -118,11 +124,14 @@ describe('a service in a nix shell', () => {
 
   test('is told that its shellHook is not run, each time', async () => {
     flake.write('flake.nix', shellFlake('shellHook = "echo hi";'));
-    const nix = backend();
+    const warnings: string[] = [];
+    const nix = backend(flake.env, warnings);
     const { launch } = request(['true']);
     for (const _ of [1, 2]) {
       expect(await materialise(nix, launch)).toContainEqual(expect.stringContaining('shellHook is not run'));
     }
+    // For good, where the progress is gone: once.
+    expect(warnings).toEqual([expect.stringMatching(/^web: .*shellHook is not run/)]);
   });
 
   test('that can only be had through nix develop is, and says so each time', async () => {

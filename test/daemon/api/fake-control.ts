@@ -8,6 +8,7 @@ import type {
   LogQuery,
   ProjectSnapshot,
   ReloadRequest,
+  ReviewRequest,
   StatsResponse,
   TimelineResponse,
   WatchItem,
@@ -214,6 +215,10 @@ export class FakeControl implements Control {
       diagnostics: [],
       snapshot: this.snapshot(),
     });
+  }
+
+  review(request: ReviewRequest) {
+    return this.#answer<undefined>(['review', request], undefined);
   }
 
   act(request: ActionRequest) {

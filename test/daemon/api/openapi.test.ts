@@ -29,6 +29,7 @@ import {
   downRequest,
   handOverRequest,
   reloadRequest,
+  reviewRequest,
   resizeRequest,
 } from '../../../src/daemon/api/requests.ts';
 import { routes } from '../../../src/daemon/api/routes.ts';
@@ -400,6 +401,7 @@ describe('the OpenAPI document', () => {
       ['PlanAnswer', await post(socket, '/v1/plan', APPLY)],
       ['ApplyAnswer', await post(socket, '/v1/apply', APPLY)],
       ['ReloadAnswer', await post(socket, '/v1/reload', { confirm: true })],
+      ['Nothing', await post(socket, '/v1/review', { hold: true })],
       ['ActionAnswer', await post(socket, '/v1/actions', action)],
       ['DownAnswer', await post(socket, '/v1/down', { reason: 'r', level: 0 })],
       ['Error', await ask(socket, '/v1/nothing')],
@@ -442,6 +444,7 @@ describe('the bodies that the server takes are those that the document allows', 
     ['ApplyRequest', applyRequest, [APPLY, { ...APPLY, load: { ...APPLY.load, projectName: 'p' } }]],
     ['ApplyRequest', applyRequest, [{ ...APPLY, watch: false, review: true }]],
     ['ReloadRequest', reloadRequest, [{ confirm: true }]],
+    ['ReviewRequest', reviewRequest, [{ hold: true }]],
     ['ActionRequest', actionRequest, actions],
     ['DownRequest', downRequest, [{ reason: 'r', level: 0, timeoutMs: 5 }]],
     ['DetachRequest', detachRequest, [{ id: 'i' }]],
