@@ -88,6 +88,8 @@ function isPending(
     case 'scheduled':
       return false;
     case 'running':
+      // What it runs by now is the former version.
+      if (instance.replacing === true) return mode !== 'begin';
       if (mode === 'wait' && state.readiness !== undefined) return !isReady(state);
       return mode !== 'begin' && now - state.since < SETTLE_MS;
     case 'backoff':

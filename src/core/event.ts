@@ -159,6 +159,8 @@ export interface InstanceSnapshot {
    * what is to replace it. Masked, bounded.
    */
   readonly progress?: string;
+  /** It is to be replaced, and runs on until what that needs has been brought about. */
+  readonly replacing?: true;
   /** Why what is said here of its run may be wrong by now, such as an engine that does not answer; masked. */
   readonly unknown?: string;
   /** The main process and how many more processes the unit has; only while live and where known. */

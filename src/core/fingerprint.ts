@@ -144,7 +144,7 @@ function settingFields(at: string, value: unknown, show: Shower, key = at): read
     return value.length === 0 ? [] : [[at, show.words(at, value.map(String))]];
   }
   if (typeof value !== 'object') {
-    return [[at, typeof value === 'string' ? show.value(key, value) : String(value)]];
+    return [[at, typeof value === 'string' ? show.value(key, value) : JSON.stringify(value)]];
   }
   return Object.entries(value).flatMap(([name, item]: [string, unknown]) =>
     settingFields(`${at}.${escapeControl(snakeCase(name), MAX_VALUE)}`, item, show, name),

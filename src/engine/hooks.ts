@@ -12,9 +12,9 @@ export interface HookHost {
   within(): CommandRunner | undefined;
   /** What hooks run with; undefined where that is not known. */
   prepared(): Promise<PreparedLaunch | undefined>;
-  tell(happening: HappeningBody): void;
+  readonly tell: (happening: HappeningBody) => void;
   /** Without the secrets it may hold. */
-  masked(text: string): string;
+  readonly masked: (text: string) => string;
 }
 
 /** The hooks of one run: runs them, tells how they went, and kills those under way when they are given up. */

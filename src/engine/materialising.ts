@@ -16,7 +16,7 @@ export interface MaterialisingHost {
   readonly clock: Clock;
   /** Called when `progress` is another. */
   changed(): void;
-  masked(text: string): string;
+  readonly masked: (text: string) => string;
 }
 
 /** Brings about what launches of one instance need, one at a time; can be given up at any moment, then at once. */

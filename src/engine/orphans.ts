@@ -12,9 +12,9 @@ const REMOVAL_MS = 5_000;
 export interface OrphanPorts {
   readonly backend: Pick<Backend, 'orphans' | 'removeOrphan'>;
   readonly clock: Clock;
-  tell(happening: HappeningBody): void;
+  readonly tell: (happening: HappeningBody) => void;
   /** Without the secrets it may hold. */
-  masked(text: string): string;
+  readonly masked: (text: string) => string;
 }
 
 /** What is there of the project although no run on record made it, such as by a daemon whose state was removed. */

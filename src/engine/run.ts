@@ -302,8 +302,7 @@ export class Run {
     const prepared = await this.#owner.prepareLaunch();
     if (!prepared.ok) return prepared;
     this.#prepared = prepared.value;
-    const brought = await this.#material.run(prepared.value.launch);
-    if (this.#abandoned) return err(GIVEN_UP);
+    const brought = this.#abandoned ? err(GIVEN_UP) : await this.#material.run(prepared.value.launch);
     if (!brought.ok) return brought;
     // What took its time until now is no part of the run.
     this.#startedWall = this.#ports.clock.wall();

@@ -70,6 +70,8 @@ export class Supervisor {
   readonly #host: SupervisorHost;
   readonly #attendance: Attendance;
   readonly #next: Materialising;
+  /** Whether what is to replace the present run is being brought about. */
+  #replacing = false;
   #spec: ServiceSpec;
   #machine: Machine = NEW_MACHINE;
   readonly #mailbox: MachineEvent[] = [];
@@ -239,6 +241,7 @@ export class Supervisor {
       ports: this.#portNumbers,
       ...(state.kind === 'running' ? this.#run?.probes : {}),
       ...(progress === undefined ? {} : { progress }),
+      ...(this.#replacing && state.kind === 'running' ? { replacing: true } : {}),
       ...(unknown === undefined ? {} : { unknown }),
       ...(nextRun === undefined ? {} : { nextRun }),
       ...this.#recentRestarts(),
@@ -249,8 +252,14 @@ export class Supervisor {
 
   /** Brings about what the next launch needs, while the present run goes on. Never rejects. */
   async materialiseNext(): Promise<Result<void, StartFailure>> {
-    const prepared = await this.#host.prepareLaunch(this.ref);
-    return prepared.ok ? this.#next.run(prepared.value.launch) : prepared;
+    this.#replacing = true;
+    this.#host.changed(this.ref);
+    try {
+      const prepared = await this.#host.prepareLaunch(this.ref);
+      return prepared.ok ? await this.#next.run(prepared.value.launch) : prepared;
+    } finally {
+      this.#replacing = false;
+    }
   }
 
   /** Gives that up; `materialiseNext` then resolves at once. */

@@ -391,7 +391,7 @@ describe('a replacement', () => {
     expect(rig.backend.materials.at(-1)?.launch.docker?.image).toBe('two');
     await rig.clock.pass(60_000);
     expect([rig.states, rig.backend.of('api.1').signals]).toEqual([['api.1 running'], []]);
-    expect(shown(rig, 'api.1').progress).toBe('pulling two 10 %');
+    expect(shown(rig, 'api.1')).toMatchObject({ progress: 'pulling two 10 %', replacing: true });
     await finish(rig, true);
     expect(rig.states).toEqual(['api.1 running']);
     expect(rig.backend.of('api.1').request?.launch.docker?.image).toBe('two');

@@ -18,7 +18,6 @@ export class Execs {
     const leave = (): void => session.close();
     stream.signal.addEventListener('abort', leave);
     try {
-      if (stream.signal.aborted) return;
       say(stream, { type: 'begun', id });
       for await (const { stream: from, data } of session.output) {
         say(stream, { type: 'output', stream: from, data: Buffer.from(data).toString('base64') });

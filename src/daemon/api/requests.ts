@@ -2,9 +2,9 @@ import type {
   ActionRequest,
   ApplyRequest,
   DownRequest,
-  ReviewRequest,
   ExecCommand,
   ReloadRequest,
+  ReviewRequest,
   Selector,
 } from '../../core/api.ts';
 import type { LoadRequest } from '../../core/service.ts';
