@@ -144,13 +144,10 @@ export class DockerProc implements Proc {
   async stats(): Promise<UnitStats | undefined> {
     const container = this.#container;
     if (this.#over || container === undefined) return undefined;
-    const [answer, members] = await Promise.all([
-      this.#engine.request((docker) =>
-        docker.getContainer(container).stats({ stream: false, 'one-shot': true }),
-      ),
-      this.members(),
-    ]);
-    return answer.ok ? parseStats(answer.value, members.length) : undefined;
+    const answer = await this.#engine.request((docker) =>
+      docker.getContainer(container).stats({ stream: false, 'one-shot': true }),
+    );
+    return answer.ok ? parseStats(answer.value) : undefined;
   }
 
   async exec(argv: readonly string[], options: ExecOptions): Promise<CommandResult> {

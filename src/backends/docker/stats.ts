@@ -6,21 +6,22 @@ const NS_PER_MS = 1_000_000;
 /**
  * The engine's one-shot stats in our units; undefined where they say nothing, as for a container that has ended. Memory is
  * what is used without the part of the page cache that can be dropped, as the docker client counts it; its names differ
- * between control groups v1 and v2.
+ * between control groups v1 and v2. Tasks are all it counts: asked for processes it would run a `ps` each time.
  */
-export function parseStats(answer: unknown, processes: number): UnitStats | undefined {
+export function parseStats(answer: unknown): UnitStats | undefined {
   const { cpu_stats: cpu, memory_stats: memory, pids_stats: pids } = asRecord(answer) ?? {};
   const cpuNs = asRecord(asRecord(cpu)?.['cpu_usage'])?.['total_usage'];
   const usage = asRecord(memory)?.['usage'];
   if (typeof cpuNs !== 'number' || typeof usage !== 'number') return undefined;
   const parts = asRecord(asRecord(memory)?.['stats']) ?? {};
   const cache = parts['total_inactive_file'] ?? parts['inactive_file'];
-  const tasks = asRecord(pids)?.['current'];
+  const current = asRecord(pids)?.['current'];
+  const tasks = typeof current === 'number' ? current : 1;
   return {
     cpuMs: cpuNs / NS_PER_MS,
     memoryBytes: typeof cache === 'number' && cache < usage ? usage - cache : usage,
-    processes,
-    threads: typeof tasks === 'number' ? tasks : processes,
+    processes: tasks,
+    threads: tasks,
   };
 }
 

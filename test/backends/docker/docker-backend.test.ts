@@ -397,21 +397,6 @@ describeOnEngine('containers on a real engine', () => {
     expect(await containersOf(first.request.run)).toEqual([]);
   });
 
-  test('no more containers run than the limit allows, counted over all projects; without a count none starts', async () => {
-    const all = await bench.docker.listContainers({
-      all: true,
-      filters: { label: ['dev.setpoint.project'] },
-    });
-    const maxContainers = all.filter(({ State }) => State === 'running' || State === 'created').length + 2;
-    const docker = { maxContainers, command: ['sleep', '100'] };
-    const outcomes = await Promise.all(
-      [1, 2, 3, 4].map((number) => backend.start(bench.request({ docker }, { number }))),
-    );
-    expect(outcomes.filter(({ ok }) => ok)).toHaveLength(2);
-    const refused = outcomes.flatMap((outcome) => (outcome.ok ? [] : [outcome.error.code]));
-    expect(refused).toEqual(['resource-shortage', 'resource-shortage']);
-  });
-
   describe('adoption', () => {
     test('a container that runs on is followed on, its output without gap or repeat', async () => {
       const { request } = await bench.script(

@@ -275,8 +275,8 @@ test('stats of both kinds of control groups are read', () => {
     memory_stats: { usage: 100, stats: { inactive_file: 30 } },
     pids_stats: { current: 4 },
   };
-  expect(parseStats(answer, 2)).toEqual({ cpuMs: 5, memoryBytes: 70, processes: 2, threads: 4 });
-  expect(parseStats({ cpu_stats: { cpu_usage: { total_usage: 0 } }, memory_stats: {} }, 0)).toBeUndefined();
+  expect(parseStats(answer)).toEqual({ cpuMs: 5, memoryBytes: 70, processes: 4, threads: 4 });
+  expect(parseStats({ cpu_stats: { cpu_usage: { total_usage: 0 } }, memory_stats: {} })).toBeUndefined();
   expect(parseTop({ Processes: [['12', 'sh -c \u001b']] })).toEqual([{ pid: 12, command: 'sh -c \\x1b' }]);
 });
 
