@@ -20,6 +20,7 @@ import type { Redactor } from '../core/redact.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import { closure } from '../core/graph.ts';
 import {
+  type BackendName,
   instanceId,
   type InstanceId,
   type Project,
@@ -160,9 +161,6 @@ export class Engine implements SupervisorHost {
   async prepareLaunch(ref: InstanceRef): Promise<Result<PreparedLaunch, StartFailure>> {
     const spec = this.#fleet.specs.get(ref.service) ?? this.#fleet.get(ref.id)?.spec;
     if (spec === undefined) throw new Error(`no specification of ${ref.id}`);
-    this.#noteUse(spec.launch.backend);
-    const recorded = this.recorded();
-    if (!recorded.ok) return recorded;
     try {
       await this.#book.allot(spec, ref.number);
     } catch (cause) {
@@ -186,6 +184,14 @@ export class Engine implements SupervisorHost {
       onMachine: { ...within, ...under.onMachine },
       ...launchRecord(spec, name, ref.number, context),
     });
+  }
+
+  usedBackend(backend: BackendName): Result<void, StartFailure> {
+    const known = this.#record.backends ?? [];
+    if (backend !== 'native' && !known.includes(backend)) {
+      this.#remember({ backends: [...known, backend].sort() });
+    }
+    return this.recorded();
   }
 
   recorded(): Result<void, StartFailure> {
@@ -508,13 +514,6 @@ export class Engine implements SupervisorHost {
       const known = number <= (this.#fleet.specs.get(service)?.replicas ?? 0);
       return there?.machine.wanted === 'down' && known && !this.#runners.some((r) => r.awaits(id));
     };
-  }
-
-  /** On record before there is anything that a later clean-up would have to find. */
-  #noteUse(backend: string): void {
-    const known = this.#record.backends ?? [];
-    if (backend === 'native' || known.includes(backend)) return;
-    this.#remember({ backends: [...known, backend].sort() });
   }
 
   #contextOf(of: LoadedProject): ProjectContext {

@@ -5,7 +5,7 @@ import type { MachineEvent } from '../core/machine.ts';
 import type { LaunchRecord } from '../core/project-plan.ts';
 import { isSuccess } from '../core/restart.ts';
 import { err, ok, type Result } from '../core/result.ts';
-import type { ServiceSpec } from '../core/service.ts';
+import type { BackendName, ServiceSpec } from '../core/service.ts';
 import type { InstanceRef, InstanceState, RunId, Wanted } from '../core/state.ts';
 import type { Backend, Failpoint, Proc, RunRecord } from '../ports/backend.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -55,6 +55,8 @@ export interface RunOwner {
   changed(): void;
   /** Sees to it that what is wanted is on record before anything is started for it. */
   recorded(): Result<void, StartFailure>;
+  /** Notes that the backend may have something of the project from now on, which a later clean-up has to find. */
+  usedBackend(backend: BackendName): Result<void, StartFailure>;
   /** The launch of this run, with late references filled in and ports handed out. */
   prepareLaunch(): Promise<Result<PreparedLaunch, StartFailure>>;
   /** `log` patterns that dependents of the service wait for. */
@@ -310,6 +312,8 @@ export class Run {
     const hook = await this.#hooks.run('pre_start', this.#owner.spec.hooks.preStart);
     if (!hook.ok) return err({ code: 'hook-failed', message: hook.error });
     if (this.#abandoned) return err(GIVEN_UP);
+    const used = this.#owner.usedBackend(prepared.value.launch.backend);
+    if (!used.ok) return used;
     const noted = this.#noteBegin(prepared.value);
     if (!noted.ok) return noted;
     this.#ports.failpoint?.('after-record');

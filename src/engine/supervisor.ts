@@ -10,7 +10,7 @@ import {
 } from '../core/machine.ts';
 import type { LaunchRecord } from '../core/project-plan.ts';
 import { type Result, unreachable } from '../core/result.ts';
-import type { ServiceId, ServiceSpec, WatchSpec } from '../core/service.ts';
+import type { BackendName, ServiceId, ServiceSpec, WatchSpec } from '../core/service.ts';
 import { type InstanceRef, type InstanceState, isLive, type RunId, type Wanted } from '../core/state.ts';
 import { transition } from '../core/transition.ts';
 import type { Proc, RunRecord } from '../ports/backend.ts';
@@ -28,6 +28,8 @@ export interface SupervisorHost {
   prepareLaunch(ref: InstanceRef): Promise<Result<PreparedLaunch, StartFailure>>;
   /** Sees to it that what is wanted is on record before anything is started for it. */
   recorded(): Result<void, StartFailure>;
+  /** Notes that the backend may have something of the project from now on. */
+  usedBackend(backend: BackendName): Result<void, StartFailure>;
   /** `waitedMs`: how long it has waited for its gate by now. */
   gate(ref: InstanceRef, waitedMs: number): GateVerdict;
   /** Called after every change of what `snapshot` shows. */
@@ -436,6 +438,7 @@ export class Supervisor {
       tell: (happening) => this.#tell(happening),
       changed: () => host.changed(ref),
       recorded: () => host.recorded(),
+      usedBackend: (backend) => host.usedBackend(backend),
       prepareLaunch: async () => {
         const prepared = await host.prepareLaunch(ref);
         if (prepared.ok) this.#portNumbers = prepared.value.launch.ports;

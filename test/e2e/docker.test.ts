@@ -64,6 +64,7 @@ test('containers and processes in one manifest find each other by reference, in 
     command: [sh, -c, "${SERVER.replaceAll('\\', '\\\\').replaceAll('"', '\\"')}"]
     ports: { http: "127.0.0.1:${port}:80" }
     ready: { exec: "wget -q -O /dev/null http://127.0.0.1/" }
+    stop: { grace: 100ms }
   api:
     command: 'curl -s http://\${services.db.host}:\${services.db.ports.http}/ > got || node fetch.mjs > got; exec sleep 1000'
     env: { URL: "http://\${services.db.host}:\${services.db.ports.http}/" }
@@ -72,6 +73,7 @@ test('containers and processes in one manifest find each other by reference, in 
     image: ${IMAGE}
     command: 'wget -q -O - http://\${services.db.host}:\${services.db.ports.http}/ && echo; exec sleep 1000'
     depends_on: { db: ready }
+    stop: { grace: 100ms }
 `,
     {
       'fetch.mjs': `const answer = await fetch(process.env.URL); process.stdout.write(await answer.text());`,
