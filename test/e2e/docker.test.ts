@@ -1,4 +1,5 @@
 import { readFileSync, rmSync } from 'node:fs';
+import { createSocket } from 'node:dgram';
 import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
 import { dockerAt, engineEnv, IMAGE, lacksEngine, provideImage } from '../backends/docker/engine.ts';
@@ -290,4 +291,84 @@ services:
   await eventually('what was kept', () => project.log('box.1').includes('kept') || undefined);
   await project.ok('down', '--volumes');
   expect(await volumes()).toEqual([]);
+});
+
+test('a container reaches a process of the machine by reference, and keeps what time its run has left when daemons change', async (ctx) => {
+  const { project } = await onEngine(
+    ctx,
+    `services:
+  api:
+    command: [node, -e, "require('http').createServer((q, r) => r.end('from the machine')).listen(process.env.PORT, '0.0.0.0')"]
+    ports: { http: auto }
+    ready: { http: { port: http } }
+  client:
+    image: ${IMAGE}
+    command: 'wget -q -O - "$API"; echo; exec sleep 1000'
+    env: { API: "http://\${services.api.host}:\${services.api.ports.http}/" }
+    depends_on: { api: ready }
+    stop: { grace: 100ms }
+    restart: never
+    timeout: 8s
+`,
+  );
+  await project.ok('up', '-d');
+  await eventually('the answer', () => project.log('client.1').includes('from the machine') || undefined);
+  const { since } = (await project.becomes('client.1', 'running')).state as { since: number };
+  await project.killDaemon();
+  await project.ok('status');
+  const { state } = await project.becomes('client.1', 'failed');
+  expect(state).toMatchObject({ exit: { kind: 'timeout', afterMs: 8000 } });
+  const ranMs = (state as { at: number }).at - since;
+  expect(ranMs).toBeGreaterThan(7_000);
+  // With the whole time anew it would be as long again from the second daemon's start on.
+  expect(ranMs).toBeLessThan(15_500);
+  await project.ok('down');
+});
+
+test('what is published by UDP is reached, and one service may share the network of another', async (ctx) => {
+  const port = await freePort();
+  const { project } = await onEngine(
+    ctx,
+    `services:
+  box:
+    image: ${IMAGE}
+    command: 'nc -u -l -p 5000'
+    ports: { say: "127.0.0.1:${port}:5000/udp" }
+    docker: { init: true }
+  beside:
+    image: ${IMAGE}
+    command: 'ip -o link show | sed "s/^/saw /"; cat /proc/net/udp | sed "s/^/saw /"; exec sleep 1000'
+    docker: { network_mode: "service:box", init: true }
+`,
+  );
+  await project.ok('up', '-d', '--wait');
+  // 5000 is 1388 in hexadecimal.
+  await eventually(
+    'the socket of the other to be seen',
+    () => /saw .*:1388 /.test(project.log('beside.1')) || undefined,
+  );
+  const socket = createSocket('udp4');
+  try {
+    await eventually('the word to arrive', () => {
+      socket.send('a word by UDP\n', port, '127.0.0.1');
+      return project.log('box.1').includes('a word by UDP') || undefined;
+    });
+  } finally {
+    socket.close();
+  }
+  await project.ok('down');
+});
+
+test('what gives a container the machine is warned of', async (ctx) => {
+  const { project } = await onEngine(
+    ctx,
+    `services:
+  box: { image: "${IMAGE}", docker: { privileged: true, pid: host }, mounts: ["/var/run/docker.sock:/var/run/docker.sock"] }
+`,
+  );
+  const { stderr, stdout } = await project.run(['check']);
+  const said = stderr + stdout;
+  expect(said).toContain('privileged');
+  expect(said).toContain('pid');
+  expect(said).toContain('docker.sock');
 });
