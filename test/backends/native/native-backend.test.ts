@@ -259,7 +259,7 @@ describe('a launcher that is killed', () => {
     const { proc, launcher } = started.value;
     const pid = await until(() => proc.pid());
     // Its pid is known a moment before it is the program.
-    await until(() => readFile(`/proc/${pid}/cmdline`).startsWith('sleep'));
+    await until(() => readFile(`/proc/${pid}/cmdline`)?.startsWith('sleep'));
     kill(launcher?.pid ?? 0, 'SIGKILL');
     expect(await proc.exited).toEqual({ kind: 'unknown', why: 'its launcher was killed by SIGKILL' });
     expect(await proc.members()).toEqual([{ pid, command: 'sleep 1000' }]);
