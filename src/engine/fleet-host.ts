@@ -12,7 +12,7 @@ import type { Launches } from './launches.ts';
 import type { Planning } from './planning.ts';
 import type { ProjectMemory } from './project-memory.ts';
 import type { Publisher } from './publisher.ts';
-import type { PreparedLaunch } from './run.ts';
+import type { PreparedLaunch } from './run-owner.ts';
 import type { SupervisorHost } from './supervisor.ts';
 import type { TakingDown } from './taking-down.ts';
 
