@@ -1,3 +1,4 @@
+import { inherited, inheritedInside, wholeEnv } from './launch-env.ts';
 import { err, ok, type Result } from './result.ts';
 import type {
   BackendName,
@@ -134,22 +135,6 @@ export interface DeclaredLaunch {
   readonly inputs?: string;
 }
 
-/** Taken as PATH where the service has none and something is to be put beside it. */
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
-/** Said of a run by its own manager; an outer manager's would be false in here. */
-const OWN_VARIABLES = [
-  'SETPOINT_PROJECT',
-  'SETPOINT_SERVICE',
-  'SETPOINT_INSTANCE',
-  'SETPOINT_RUN',
-  'SETPOINT_HOOK',
-  // The service manager's own, where it runs as a unit of another one.
-  'NOTIFY_SOCKET',
-  'WATCHDOG_USEC',
-  'WATCHDOG_PID',
-];
-
 const MAX_PORT = 65_535;
 
 /** Fills in the late references of a text. The error is a sentence without a final period. */
@@ -187,11 +172,7 @@ export function concreteCommand(command: Command, context: TextContext): Result<
   return script.ok ? ok([...command.shell, script.value]) : script;
 }
 
-/**
- * The launch of one instance. The environment, later sources winning: what is inherited; the instance's own ports
- * (`PORT` for the first, `<NAME>_PORT` for each with a name that is not just digits); what is declared. Then
- * `env_append` is applied, `path` is put before PATH, and the `SETPOINT_*` variables say which instance it is.
- */
+/** The launch of one instance; its environment: see `wholeEnv`. The error is a sentence without a final period. */
 export function concreteLaunch(spec: ServiceSpec, context: LaunchContext): Result<ConcreteLaunch, string> {
   const declared = declaredView(spec, context);
   if (!declared.ok) return declared;
@@ -241,11 +222,6 @@ function concreteDocker(
     pull,
     ...present({ maxContainers, command: command.kind === 'image' ? undefined : argvOf(command) }),
   };
-}
-
-/** Of the caller's environment a container has what is named, and nothing wholesale. */
-function inheritedInside({ inherit, docker }: DeclaredLaunch): DeclaredLaunch['inherit'] {
-  return docker !== undefined && typeof inherit !== 'boolean' ? inherit : false;
 }
 
 /** The environment on the machine: of a container that of its hooks there, which are none of its processes. */
@@ -365,14 +341,6 @@ function declaredCommand(command: LaunchCommand, at: TextContext): Result<Declar
   return ok({ kind: 'shell', shell: command.shell, script: argv.value.at(-1) ?? '' });
 }
 
-function inherited(launch: LaunchSpec, hostEnv: LaunchContext['hostEnv']): DeclaredLaunch['inherit'] {
-  const { inheritEnv } = launch;
-  if (typeof inheritEnv === 'boolean') return inheritEnv;
-  const names = new Set(inheritEnv.filter((name) => Object.hasOwn(hostEnv, name)));
-  for (const name of OWN_VARIABLES) names.delete(name);
-  return record([...names].map((name) => [name, hostEnv[name] ?? '']));
-}
-
 function ownPorts(specs: readonly PortSpec[], at: TextContext): Result<readonly [string, number][], string> {
   return all(
     specs.map(({ name, port }): Result<[string, number], string> => {
@@ -386,58 +354,6 @@ function ownPorts(specs: readonly PortSpec[], at: TextContext): Result<readonly 
       return ok([name, number]);
     }),
   );
-}
-
-function wholeEnv(
-  spec: ServiceSpec,
-  declared: DeclaredLaunch,
-  { project, number, hostEnv }: LaunchContext,
-): ConcreteLaunch['env'] {
-  const { inherit } = declared;
-  const env = new Map<string, string>(
-    Object.entries(inherit === true ? hostEnv : inherit === false ? {} : inherit),
-  );
-  for (const name of OWN_VARIABLES) env.delete(name);
-  for (const [name, value] of portExports(exportedPorts(spec, declared))) env.set(name, value);
-  for (const [name, value] of Object.entries(declared.env)) env.set(name, value);
-  for (const { name, value, separator, prepend } of declared.envAppend) {
-    env.set(name, beside(valueOf(env, name), value, separator, prepend));
-  }
-  if (declared.path.length > 0) {
-    env.set('PATH', beside(valueOf(env, 'PATH'), declared.path.join(':'), ':', true));
-  }
-  env.set('SETPOINT_PROJECT', project);
-  env.set('SETPOINT_SERVICE', spec.id);
-  env.set('SETPOINT_INSTANCE', String(number));
-  return record([...env]);
-}
-
-/** In a container the numbers that its own processes listen on, published or not. */
-function exportedPorts(
-  { launch }: ServiceSpec,
-  { ports }: DeclaredLaunch,
-): readonly (readonly [string, number | undefined])[] {
-  if (launch.docker === undefined) return launch.ports.map(({ name }) => [name, ports[name]]);
-  return launch.docker.ports.map(({ name, container }) => [name, container]);
-}
-
-function portExports(ports: readonly (readonly [string, number | undefined])[]): readonly [string, string][] {
-  const exports: [string, string][] = [];
-  for (const [i, [name, port]] of ports.entries()) {
-    const number = String(port);
-    if (i === 0) exports.push(['PORT', number]);
-    if (!/^\d+$/.test(name)) exports.push([`${name.toUpperCase().replace(/[^A-Z0-9]/g, '_')}_PORT`, number]);
-  }
-  return exports;
-}
-
-function valueOf(env: ReadonlyMap<string, string>, name: string): string {
-  return env.get(name) ?? (name === 'PATH' ? DEFAULT_PATH : '');
-}
-
-function beside(present: string, added: string, separator: string, prepend: boolean): string {
-  if (present === '') return added;
-  return prepend ? added + separator + present : present + separator + added;
 }
 
 /** The values of all, or the first error. */

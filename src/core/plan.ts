@@ -1,5 +1,5 @@
 import type { Cause, FieldChange } from './event.ts';
-import { diffFields, type Fields } from './fingerprint.ts';
+import { diffFields, type Fields } from './field-values.ts';
 import { closure, compareText, type Edges, topologicalBatches } from './graph.ts';
 import { stepOrder } from './plan-order.ts';
 import type { ActionKind, PlanStep, PlanView } from './plan-view.ts';

@@ -1,4 +1,6 @@
-import { fingerprint, launchFields, policyFields, type Fields } from './fingerprint.ts';
+import type { Fields } from './field-values.ts';
+import { launchFields, policyFields } from './fields.ts';
+import { fingerprint } from './fingerprint.ts';
 import { declaredView, type LaunchContext } from './launch.ts';
 import { extraHostsOf, type PublishedPort, type Services, viewFrom } from './reach.ts';
 import { type DesiredInstance, type PlanInput, planProject } from './plan.ts';

@@ -1,7 +1,8 @@
+import type { CleanupReport } from '../core/api.ts';
 import type { StartFailure } from '../core/exit.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import type { BackendName } from '../core/service.ts';
-import type { AdoptRequest, Backend, CleanupReport, Orphan, Proc } from '../ports/backend.ts';
+import type { AdoptRequest, Backend, Orphan, Proc } from '../ports/backend.ts';
 
 export interface BackendMakers {
   /** Always there. */

@@ -23,7 +23,7 @@ import type {
 } from '../core/api.ts';
 import type { Diagnostic } from '../core/diagnostic.ts';
 import type { Happening } from '../core/event.ts';
-import { displayedFields } from '../core/fingerprint.ts';
+import { displayedFields } from '../core/field-values.ts';
 import { createRedactor } from '../core/redact.ts';
 import { err, ok, type Result } from '../core/result.ts';
 import type { InstanceId, LoadRequest, ServiceId } from '../core/service.ts';

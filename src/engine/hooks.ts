@@ -4,7 +4,7 @@ import { err, ok, type Result } from '../core/result.ts';
 import type { Hook } from '../core/service.ts';
 import type { CommandResult, CommandRunner } from '../ports/commands.ts';
 import type { RunId } from '../core/state.ts';
-import type { PreparedLaunch } from './run.ts';
+import type { PreparedLaunch } from './run-owner.ts';
 
 export interface HookHost {
   readonly commands: CommandRunner;

@@ -14,6 +14,7 @@ export class Publisher {
   readonly #listeners = new Set<() => void>();
   #quietUntil = 0;
   #pending = false;
+  #revision = 0;
 
   constructor(clock: Clock, intervalMs: number) {
     this.#clock = clock;
@@ -25,7 +26,13 @@ export class Publisher {
     return () => this.#listeners.delete(listener);
   }
 
+  /** How many changes there have been. */
+  get revision(): number {
+    return this.#revision;
+  }
+
   changed(): void {
+    this.#revision += 1;
     if (this.#pending || this.#listeners.size === 0) return;
     this.#pending = true;
     this.#clock.after(Math.max(0, this.#quietUntil - this.#clock.now()), () => {

@@ -3,7 +3,7 @@ import type { StopSpec } from '../core/service.ts';
 import type { InstanceRef, RunId } from '../core/state.ts';
 import type { RunRecord } from '../ports/backend.ts';
 import type { Clock } from '../ports/clock.ts';
-import type { PreparedLaunch } from './run.ts';
+import type { PreparedLaunch } from './run-owner.ts';
 
 /** What a run is from its beginning on, written before its process is started. */
 export function newRunRecord(of: {

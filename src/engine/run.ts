@@ -1,78 +1,16 @@
-import type { ConcreteLaunch, TextContext } from '../core/launch.ts';
-import type { Cause, HappeningBody } from '../core/event.ts';
-import type { Exit, StartFailure } from '../core/exit.ts';
-import type { MachineEvent } from '../core/machine.ts';
-import type { LaunchRecord } from '../core/project-plan.ts';
+import type { Cause } from '../core/event.ts';
+import type { Exit } from '../core/exit.ts';
 import { isSuccess } from '../core/restart.ts';
-import { err, ok, type Result } from '../core/result.ts';
-import type { BackendName, ServiceSpec } from '../core/service.ts';
-import type { InstanceRef, InstanceState, RunId, Wanted } from '../core/state.ts';
-import type { Backend, Failpoint, Proc, RunRecord } from '../ports/backend.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { CommandRunner } from '../ports/commands.ts';
-import type { LogStore } from '../ports/logs.ts';
-import type { Prober } from '../ports/probes.ts';
-import type { Store } from '../ports/store.ts';
+import type { ServiceSpec } from '../core/service.ts';
+import type { RunId } from '../core/state.ts';
+import type { Proc, RunRecord } from '../ports/backend.ts';
+import { Beginning } from './beginning.ts';
 import { HookRunner } from './hooks.ts';
-import { GIVEN_UP, Materialising } from './materialising.ts';
 import { Probing } from './probing.ts';
-import { newRunRecord, recentOf } from './run-record.ts';
+import { RunNotes } from './run-notes.ts';
+import type { PreparedLaunch, RunOwner, RunPorts } from './run-owner.ts';
+import { recentOf } from './run-record.ts';
 import { runnerWithin } from './within.ts';
-
-export interface PreparedLaunch extends LaunchRecord {
-  readonly launch: ConcreteLaunch;
-  /** What late references in commands that run beside the service, where it runs, are filled in from. */
-  readonly context: TextContext;
-  /** The same for what runs or looks from the machine. */
-  readonly onMachine: TextContext;
-}
-
-export interface RunPorts {
-  readonly clock: Clock;
-  readonly backend: Backend;
-  readonly store: Store;
-  readonly logs: LogStore;
-  readonly commands: CommandRunner;
-  readonly prober: Prober;
-  readonly failpoint?: (at: Failpoint) => void;
-}
-
-/** What a run needs of the instance it belongs to. */
-export interface RunOwner {
-  readonly ref: InstanceRef;
-  readonly spec: ServiceSpec;
-  readonly state: InstanceState;
-  readonly wanted: Wanted;
-  /** Restarts by policy so far. */
-  readonly restarts: number;
-  /** Those that the policy's window may still count, epoch ms. */
-  readonly recentRestarts: readonly number[];
-  /** How the run before ended; undefined where there was none. */
-  readonly lastExit: Exit | undefined;
-  dispatch(event: MachineEvent): void;
-  tell(happening: HappeningBody): void;
-  /** Called after every change of what a snapshot shows. */
-  changed(): void;
-  /** Sees to it that what is wanted is on record before anything is started for it. */
-  recorded(): Result<void, StartFailure>;
-  /** Notes that the backend may have something of the project from now on, which a later clean-up has to find. */
-  usedBackend(backend: BackendName): Result<void, StartFailure>;
-  /** The launch of this run, with late references filled in and ports handed out. */
-  prepareLaunch(): Promise<Result<PreparedLaunch, StartFailure>>;
-  /** `log` patterns that dependents of the service wait for. */
-  patterns(): readonly string[];
-  /** What the failing run's last lines on stderr say; masked and bounded. */
-  lastWords(run: RunId): Promise<string | undefined>;
-  /** What is to be shown as the cause of the last failure; undefined: there is none any more. */
-  said(words: string | undefined): void;
-  startFailed(failure: StartFailure): void;
-  /** Without the secrets it may hold. */
-  masked(text: string): string;
-  /** While the whole project goes down, single runs' ends need no record. */
-  isShuttingDown(): boolean;
-  /** Whether everything is being killed: no hook is begun any more. */
-  isKilling(): boolean;
-}
 
 const KILL_AGAIN_MS = 500;
 /** The first look for the pid, and how many there are, each after twice as long. */
@@ -87,8 +25,6 @@ export class Run {
   readonly id: RunId;
   readonly #owner: RunOwner;
   readonly #ports: RunPorts;
-  /** Epoch ms; for people and records. */
-  #startedWall: number;
   /** Monotonic ms. */
   #startedAt: number;
   readonly #timers = new Set<() => void>();
@@ -97,11 +33,8 @@ export class Run {
   #cause: Cause | undefined;
   #proc: Proc | undefined;
   #prepared: PreparedLaunch | undefined;
-  #record: RunRecord | undefined;
   #probing: Probing | undefined;
   #announced = false;
-  /** A stop was asked for before there was a process. */
-  #abandoned = false;
   #mainEnded = false;
   #killed = false;
   /** Nothing of the unit is left, or what is left is nobody's concern. */
@@ -111,14 +44,14 @@ export class Run {
   /** How many of those are. */
   #asks = 0;
   readonly #hooks: HookRunner;
-  readonly #material: Materialising;
+  readonly #notes: RunNotes;
+  readonly #beginning: Beginning;
 
   constructor(id: RunId, owner: RunOwner, ports: RunPorts, startedWall = ports.clock.wall()) {
     const { clock } = ports;
     this.id = id;
     this.#owner = owner;
     this.#ports = ports;
-    this.#startedWall = startedWall;
     this.#startedAt = clock.now() - Math.max(0, clock.wall() - startedWall);
     this.#hooks = new HookRunner({
       commands: ports.commands,
@@ -127,11 +60,12 @@ export class Run {
       tell: (happening) => owner.tell(happening),
       masked: (text) => owner.masked(text),
     });
-    this.#material = new Materialising({
-      backend: ports.backend,
-      clock,
-      changed: () => owner.changed(),
-      masked: (text) => owner.masked(text),
+    this.#notes = new RunNotes(id, owner, ports);
+    this.#beginning = new Beginning(id, owner, ports, {
+      hooks: this.#hooks,
+      notes: this.#notes,
+      prepared: (launch) => (this.#prepared = launch),
+      began: () => (this.#startedAt = clock.now()),
     });
   }
 
@@ -144,12 +78,12 @@ export class Run {
   }
 
   get record(): RunRecord | undefined {
-    return this.#record;
+    return this.#notes.record;
   }
 
   /** Undefined until its launch is known. */
   get backend(): string | undefined {
-    return this.#record?.backend ?? this.#prepared?.launch.backend;
+    return this.record?.backend ?? this.#prepared?.launch.backend;
   }
 
   /** Whether an earlier daemon started it. */
@@ -159,7 +93,7 @@ export class Run {
 
   /** What is being brought about for its start at the moment. */
   get progress(): string | undefined {
-    return this.#material.progress;
+    return this.#beginning.progress;
   }
 
   /** Why what is known of it may be wrong by now; undefined where it is not. */
@@ -182,10 +116,10 @@ export class Run {
 
   async start(cause: Cause): Promise<void> {
     this.#cause = cause;
-    const begun = await this.#begin();
+    const begun = await this.#beginning.run();
     if (!begun.ok) {
       const failure = { ...begun.error, message: this.#owner.masked(begun.error.message) };
-      this.#noteEnd({ kind: 'spawn-error', failure });
+      this.#notes.ended({ kind: 'spawn-error', failure });
       this.#owner.said(failure.message);
       this.#owner.startFailed(failure);
       this.#owner.dispatch({ type: 'start-failed', run: this.id, failure });
@@ -203,7 +137,7 @@ export class Run {
 
   /** Takes over a run of an earlier daemon; its end, if it has ended, follows through `proc.exited`. */
   adopt(record: RunRecord, proc: Proc): void {
-    this.#record = record;
+    this.#notes.adopt(record);
     this.#proc = proc;
     this.#ports.logs.beginRun(this.#owner.ref.id, this.id);
     const pid = proc.pid();
@@ -225,15 +159,15 @@ export class Run {
     // A hook before the start is given so long as well.
     this.#after(stop.graceMs, () => this.#owner.dispatch({ type: 'grace-over', run: this.id }));
     if (proc === undefined) {
-      this.#abandon();
+      this.#beginning.abandon();
       return;
     }
     // It was to be killed before there was anything to kill.
     if (this.#killed) return this.kill();
-    if (this.#record !== undefined && !this.#owner.isShuttingDown() && this.#owner.wanted === 'down') {
+    if (!this.#owner.isShuttingDown() && this.#owner.wanted === 'down') {
       const { state } = this.#owner;
       const reason = state.kind === 'stopping' ? state.reason : 'stopped';
-      this.#write({ ...this.#record, stopping: { at: this.#ports.clock.wall(), reason } });
+      this.#notes.stopping(reason);
     }
     if (!this.#mainEnded) {
       const asking = this.#ask();
@@ -252,17 +186,12 @@ export class Run {
     this.#killed = true;
     this.giveUpHooks();
     if (this.#proc === undefined) {
-      this.#abandon();
+      this.#beginning.abandon();
       return;
     }
     await this.#proc.signal('SIGKILL', this.#scope());
     // A fork can slip through between a look and a kill, so look again until the unit is gone.
     if (this.#isStopping()) this.#after(KILL_AGAIN_MS, () => void this.kill());
-  }
-
-  #abandon(): void {
-    this.#abandoned = true;
-    this.#material.giveUp();
   }
 
   /** Sends a signal without wanting anything else. Resolves with how many processes got it. */
@@ -289,85 +218,13 @@ export class Run {
   /** Cancels all that is under way in this process; the unit is left alone. */
   release(): void {
     this.endProbing();
-    this.#material.giveUp();
+    this.#beginning.release();
     this.#unsubscribe();
     for (const cancel of this.#timers) cancel();
     this.#timers.clear();
   }
 
-  // --- beginning --------------------------------------------------------------------------------------------------
-
-  /** Everything up to the spawn, in the order that a crash of the daemon at any point leaves findable. */
-  async #begin(): Promise<Result<Proc, StartFailure>> {
-    const recorded = this.#owner.recorded();
-    if (!recorded.ok) return recorded;
-    const prepared = await this.#owner.prepareLaunch();
-    if (!prepared.ok) return prepared;
-    this.#prepared = prepared.value;
-    const brought = this.#abandoned ? err(GIVEN_UP) : await this.#material.run(prepared.value.launch);
-    if (!brought.ok) return brought;
-    // What took its time until now is no part of the run.
-    this.#startedWall = this.#ports.clock.wall();
-    this.#startedAt = this.#ports.clock.now();
-    const hook = await this.#hooks.run('pre_start', this.#owner.spec.hooks.preStart);
-    if (!hook.ok) return err({ code: 'hook-failed', message: hook.error });
-    if (this.#abandoned) return err(GIVEN_UP);
-    const used = this.#owner.usedBackend(prepared.value.launch.backend);
-    if (!used.ok) return used;
-    const noted = this.#noteBegin(prepared.value);
-    if (!noted.ok) return noted;
-    this.#ports.failpoint?.('after-record');
-    this.#ports.logs.beginRun(this.#owner.ref.id, this.id);
-    return this.#spawn(prepared.value);
-  }
-
-  #noteBegin(prepared: PreparedLaunch): Result<void, StartFailure> {
-    const { store } = this.#ports;
-    const { ref, spec, restarts, recentRestarts, lastExit } = this.#owner;
-    const started = { run: this.id, startedAt: this.#startedWall };
-    const record = newRunRecord({
-      ref,
-      ...started,
-      prepared,
-      stop: spec.stop,
-      backend: prepared.launch.backend,
-      restarts,
-      recentRestarts,
-      lastExit,
-    });
-    try {
-      store.writeRun(record);
-    } catch (cause) {
-      return err({
-        code: 'state-unwritable',
-        message: `the state directory cannot be written: ${cause instanceof Error ? cause.message : String(cause)}`,
-        help: `free space or mend the permissions of ${store.stateDir}`,
-      });
-    }
-    this.#record = record;
-    return ok(undefined);
-  }
-
-  async #spawn({ launch, fingerprint }: PreparedLaunch): Promise<Result<Proc, StartFailure>> {
-    const { store, logs, backend } = this.#ports;
-    const { ref, spec } = this.#owner;
-    const paths = logs.paths(ref.id);
-    const begun = await backend.start({
-      run: this.id,
-      service: ref.service,
-      instance: ref.id,
-      launch,
-      fingerprint,
-      requires: spec.requires,
-      instanceDir: store.instanceDir(ref.id),
-      stdoutPath: paths.stdout,
-      stderrPath: launch.mergeStderr === true ? paths.stdout : paths.stderr,
-    });
-    if (!begun.ok) return begun;
-    const { proc, cgroup } = begun.value;
-    if (cgroup !== undefined && this.#record !== undefined) this.#write({ ...this.#record, cgroup });
-    return ok(proc);
-  }
+  // --- running ----------------------------------------------------------------------------------------------------
 
   /** The journal's line about the start waits for the pid, which the launcher writes a moment after the spawn. */
   #announceOncePidIsKnown(proc: Proc, polls: number): void {
@@ -388,8 +245,6 @@ export class Run {
     this.#owner.tell({ type: 'instance-started', run: this.id, cause: this.#cause, ...found });
     if (pid !== undefined) this.#owner.dispatch({ type: 'pid-known', run: this.id, pid });
   }
-
-  // --- running ----------------------------------------------------------------------------------------------------
 
   /** Turns the unit's end into events, and its longest allowed run into a timer. */
   #follow(proc: Proc): void {
@@ -418,7 +273,7 @@ export class Run {
 
   /** Patterns that dependents wait for and that this run's output has not matched yet. */
   #unseen(): readonly string[] {
-    const seen = this.#record?.seen ?? [];
+    const seen = this.record?.seen ?? [];
     return this.#owner.patterns().filter((pattern) => !seen.includes(pattern));
   }
 
@@ -449,7 +304,7 @@ export class Run {
         cwd: prepared.launch.cwd,
         env: prepared.launch.env,
         startedAt: this.#startedAt,
-        wasReady: this.#record?.readyAt !== undefined,
+        wasReady: this.record?.readyAt !== undefined,
         patterns: this.#unseen(),
         ...(proc.notify === undefined ? {} : { notify: proc.notify }),
         ...(proc.health === undefined ? {} : { health: proc.health }),
@@ -465,22 +320,16 @@ export class Run {
     const { clock } = this.#ports;
     const tookMs = Math.max(0, Math.round(clock.now() - this.#startedAt));
     this.#owner.dispatch({ type: 'ready', run: this.id, tookMs });
-    if (this.#record !== undefined && this.#record.readyAt === undefined)
-      this.#write({ ...this.#record, readyAt: clock.wall() });
+    this.#notes.ready();
   }
 
   #lostReadiness(reason: string): void {
     this.#owner.dispatch({ type: 'unready', run: this.id, reason });
-    if (this.#record?.readyAt === undefined) return;
-    const { readyAt: _lost, ...record } = this.#record;
-    this.#write(record);
+    this.#notes.notReady();
   }
 
   #saw(pattern: string): void {
-    const seen = this.#record?.seen ?? [];
-    if (this.#record === undefined || seen.includes(pattern)) return;
-    this.#write({ ...this.#record, seen: [...seen, pattern] });
-    this.#owner.changed();
+    if (this.#notes.saw(pattern)) this.#owner.changed();
   }
 
   // --- ending -----------------------------------------------------------------------------------------------------
@@ -537,25 +386,8 @@ export class Run {
   #ended(exit: Exit): void {
     this.#over = true;
     this.release();
-    this.#noteEnd(exit);
+    this.#notes.ended(exit);
     this.#ports.logs.endRun(this.#owner.ref.id, this.id);
-  }
-
-  #noteEnd(exit: Exit): void {
-    if (this.#record === undefined || this.#owner.isShuttingDown()) return;
-    this.#ports.failpoint?.('before-ended-record');
-    this.#write({ ...this.#record, ended: { at: this.#ports.clock.wall(), exit } });
-  }
-
-  /** A record that cannot be written now costs a later daemon some knowledge, never a service its life. */
-  #write(record: RunRecord): void {
-    this.#record = record;
-    try {
-      this.#ports.store.writeRun(record);
-    } catch (cause) {
-      const why = cause instanceof Error ? cause.message : String(cause);
-      this.#owner.tell({ type: 'warning', message: `the run record cannot be written: ${why}` });
-    }
   }
 
   // --- helpers ----------------------------------------------------------------------------------------------------

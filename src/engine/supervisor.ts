@@ -20,7 +20,8 @@ import type { FileWatcher } from '../ports/file-watcher.ts';
 import { Attendance } from './attendance.ts';
 import { Materialising } from './materialising.ts';
 import { recentForRecord, recentOf } from './run-record.ts';
-import { type PreparedLaunch, Run, type RunOwner, type RunPorts } from './run.ts';
+import { Run } from './run.ts';
+import type { PreparedLaunch, RunOwner, RunPorts } from './run-owner.ts';
 
 /** What a supervisor needs of the engine around it. */
 export interface SupervisorHost {

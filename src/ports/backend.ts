@@ -253,8 +253,6 @@ export interface Orphan {
   readonly running: boolean;
 }
 
-export type { CleanupReport };
-
 /** Runs services. The engine knows nothing else of how. */
 export interface Backend {
   readonly name: string;

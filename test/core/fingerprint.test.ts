@@ -1,13 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { describeChange } from '../../src/core/cause.ts';
-import {
-  canonicalJson,
-  diffFields,
-  fingerprint,
-  launchFields,
-  policyFields,
-} from '../../src/core/fingerprint.ts';
+import { diffFields } from '../../src/core/field-values.ts';
+import { launchFields, policyFields } from '../../src/core/fields.ts';
+import { canonicalJson, fingerprint } from '../../src/core/fingerprint.ts';
 import { declaredView } from '../../src/core/launch.ts';
 import { createRedactor } from '../../src/core/redact.ts';
 import type { DockerSpec, LaunchSpec, ServiceSpec } from '../../src/core/service.ts';

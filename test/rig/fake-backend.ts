@@ -1,3 +1,4 @@
+import type { CleanupReport } from '../../src/core/api.ts';
 import type { Exit, StartFailure } from '../../src/core/exit.ts';
 import type { ConcreteLaunch } from '../../src/core/launch.ts';
 import { err, ok, type Result } from '../../src/core/result.ts';
@@ -6,7 +7,6 @@ import type { CommandResult } from '../../src/ports/commands.ts';
 import type {
   AdoptRequest,
   Backend,
-  CleanupReport,
   ExecOptions,
   HealthState,
   Orphan,

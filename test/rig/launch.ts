@@ -1,7 +1,7 @@
 import type { ConcreteLaunch } from '../../src/core/launch.ts';
-import type { DockerSpec } from '../../src/core/service.ts';
+import type { DockerSettings, DockerSpec } from '../../src/core/service.ts';
 
-/** A launch of the backend native that asks for nothing, with what the test changes. */
+/** A launch that asks for nothing, of the backend native, with what the test changes. */
 export function launchOf(change: Partial<ConcreteLaunch>): ConcreteLaunch {
   return {
     backend: 'native',
@@ -20,21 +20,23 @@ export function launchOf(change: Partial<ConcreteLaunch>): ConcreteLaunch {
   };
 }
 
-/** The settings of a container that asks for nothing but its image, with what the test changes. */
+/** The settings of a container that asks for nothing but its image. */
+export const BARE_CONTAINER: DockerSettings = {
+  image: 'app',
+  pull: 'missing',
+  capAdd: [],
+  capDrop: [],
+  ports: [],
+  networks: [],
+  extraHosts: [],
+  privileged: false,
+  init: false,
+  readOnly: false,
+  labels: {},
+  hideGit: false,
+};
+
+/** The same, with what the test changes. */
 export function dockerSpec(change: Partial<DockerSpec> = {}): DockerSpec {
-  return {
-    image: 'app',
-    pull: 'missing',
-    capAdd: [],
-    capDrop: [],
-    ports: [],
-    networks: [],
-    extraHosts: [],
-    privileged: false,
-    init: false,
-    readOnly: false,
-    labels: {},
-    hideGit: false,
-    ...change,
-  };
+  return { ...BARE_CONTAINER, ...change };
 }

@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerInfo } from './dockerode.ts';
+import type { CleanupReport } from '../../core/api.ts';
 import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/result.ts';
 import type { RunId } from '../../core/state.ts';
-import type { CleanupReport, Orphan } from '../../ports/backend.ts';
+import type { Orphan } from '../../ports/backend.ts';
 import { type Engine, type EngineFailure, type EngineResult, startFailureOf } from './engine.ts';
 import { LABELS, type Owner, ownerLabels } from './names.ts';
 

@@ -2,8 +2,10 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerCreateOptions } from './dockerode.ts';
+import type { CleanupReport } from '../../core/api.ts';
 import type { StartFailure } from '../../core/exit.ts';
 import type { ConcreteLaunch } from '../../core/launch.ts';
+import { Limiter } from '../../core/limiter.ts';
 import type { Redactor } from '../../core/redact.ts';
 import { err, ok, type Result } from '../../core/result.ts';
 import type { LaunchSpec } from '../../core/service.ts';
@@ -12,7 +14,6 @@ import type {
   AdoptRequest,
   Availability,
   Backend,
-  CleanupReport,
   Orphan,
   StartedProc,
   StartRequest,
@@ -30,7 +31,6 @@ import { RunFile } from './run-file.ts';
 import { dockerRunLine } from './run-line.ts';
 import { mountedFolder, removeSecrets, writeSecrets } from './secret-files.ts';
 import { explainRefusal } from './start-failures.ts';
-import { Turns } from './turns.ts';
 import { unsupportedByDocker } from './unsupported.ts';
 
 export interface DockerBackendOptions {
@@ -78,9 +78,9 @@ class ContainerBackend implements Required<Backend> {
   readonly #procs = new Set<DockerProc>();
   readonly #closed = new AbortController();
   /** One at a time: an engine that is asked twice at once makes two networks of one name. */
-  readonly #resources = new Turns(1);
+  readonly #resources = new Limiter(1);
   readonly #ensuredAt = new Map<string, number>();
-  readonly #starts = new Turns(STARTS_AT_ONCE);
+  readonly #starts = new Limiter(STARTS_AT_ONCE);
   /** What `materialise` was called for: of that a start need not bring the image again. */
   readonly #materialised = new Set<string>();
 
@@ -216,14 +216,14 @@ class ContainerBackend implements Required<Backend> {
     const image = await (isMaterialised ? this.#images.atHand(launch) : this.#images.bring(launch));
     if (!image.ok) return image;
     const owner = this.#owner(launch.project);
-    const ensured = await this.#resources.take(() => this.#ensure(launch, owner));
+    const ensured = await this.#resources.run(() => this.#ensure(launch, owner));
     if (!ensured.ok) return ensured;
     // By its name where it has one, so that `docker ps` tells; what a build left may have lost its name since.
     const named = launch.docker?.image ?? image.value;
     const secrets = secretsAt(launch, request.instanceDir);
     if (secrets.secrets !== undefined) writeSecrets(request.instanceDir, launch.secrets ?? []);
     const definition = this.#define(request, { ...facts.value, ...secrets, image: named });
-    const begun = await this.#starts.take(() => this.#run(request, definition));
+    const begun = await this.#starts.run(() => this.#run(request, definition));
     if (!begun.ok) {
       removeSecrets(request.instanceDir);
       return begun;

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { StartFailure } from '../../core/exit.ts';
+import { Limiter } from '../../core/limiter.ts';
 import { err, ok, type Result } from '../../core/result.ts';
 import type { RunId } from '../../core/state.ts';
 import type {
@@ -26,7 +27,6 @@ import { followInner, innerEnd, untilBegun } from './inner-launcher.ts';
 import { createFifoInput } from './input.ts';
 import { InstanceFiles } from './instance-files.ts';
 import { FILES, launcherArgs } from './launcher.ts';
-import { Limiter } from './limiter.ts';
 import { type LauncherEnd, NativeProc } from './native-proc.ts';
 import { FileNotifyFeed } from './notify.ts';
 import { startReceiver } from './notify-receiver.ts';

@@ -34,7 +34,7 @@ interface NixLaunch {
   readonly hostEnv: Readonly<Record<string, string>>;
 }
 
-/** Taken where there is no PATH; as in core/launch.ts. */
+/** Taken where there is no PATH; as in core/launch-env.ts. */
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Lists that the shell's folders are put before, as `nix develop` does; any other variable is replaced. */

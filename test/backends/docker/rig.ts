@@ -7,6 +7,7 @@ import {
 } from '../../../src/backends/docker/docker-backend.ts';
 import type { ConcreteDocker, ConcreteLaunch } from '../../../src/core/launch.ts';
 import type { AdoptRequest, Backend, Proc, RunRecord, StartRequest } from '../../../src/ports/backend.ts';
+import { BARE_CONTAINER, launchOf as anyLaunch } from '../../rig/launch.ts';
 import { dockerAt, engineEnv, IMAGE } from './engine.ts';
 
 export type DockerBackend = Required<Backend>;
@@ -32,37 +33,13 @@ export function containerProc(proc: Proc | undefined): ContainerProc {
 
 /** A launch of the test image that has no network, with what the test changes. */
 export function launchOf(project: string, { docker, ...change }: LaunchChange = {}): ConcreteLaunch {
-  return {
+  const networkMode = docker?.networks === undefined ? ({ networkMode: 'none' } as const) : {};
+  return anyLaunch({
     backend: 'docker',
     project,
-    service: 'web',
-    argv: [],
-    cwd: '/',
-    env: {},
-    declaredEnv: {},
-    hostEnv: {},
-    stop: { signal: 'SIGTERM', graceMs: 10_000 },
-    ports: {},
-    limits: {},
-    mounts: [],
     ...change,
-    docker: {
-      image: IMAGE,
-      pull: 'never',
-      capAdd: [],
-      capDrop: [],
-      ports: [],
-      networks: [],
-      ...(docker?.networks === undefined ? { networkMode: 'none' } : {}),
-      extraHosts: [],
-      privileged: false,
-      init: false,
-      readOnly: false,
-      labels: {},
-      hideGit: false,
-      ...docker,
-    },
-  };
+    docker: { ...BARE_CONTAINER, image: IMAGE, pull: 'never', ...networkMode, ...docker },
+  });
 }
 
 let counter = 0;
