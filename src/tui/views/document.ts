@@ -1,9 +1,9 @@
 /** The views that are read from the top: everything but the logs. */
-import type { ManifestStatus } from '../../core/api.ts';
+import type { FailedChange, ManifestStatus } from '../../core/api.ts';
 import { formatSpan } from '../../core/duration.ts';
 import { planText } from '../../core/plan-text.ts';
 import { describeCounts } from '../../core/reload.ts';
-import { stateWord } from '../../core/status-text.ts';
+import { instanceWord } from '../../core/status-text.ts';
 import { ACTION_NAMES, ACTIONS, keyOf, keysOf, keyText } from '../keymap.ts';
 import { layout } from '../layout.ts';
 import { listRows } from '../rows.ts';
@@ -148,14 +148,9 @@ function diagnosticRows({ plan, snapshot, theme, cwd }: State, width: number): r
   const manifest = snapshot?.manifest;
   const told = manifest?.state === 'invalid' ? manifest.diagnostics : undefined;
   const diagnostics = told ?? plan?.diagnostics ?? [];
-  const failed = (manifest?.failed ?? []).flatMap(({ service, reason, rolledBack }): readonly Row[] => [
-    [
-      span(`\u2716 ${service}`, theme.bad),
-      span(
-        ` did not come up as changed; ${rolledBack ? 'its former version runs again' : 'it is left as it is'}`,
-      ),
-    ],
-    [span(`  ${oneLine(reason)}`)],
+  const failed = (manifest?.failed ?? []).flatMap((change): readonly Row[] => [
+    [span(`\u2716 ${change.service}`, theme.bad), span(` ${whatCameOf(change)}`)],
+    ...wrapWords(oneLine(change.reason), width - 2).map((row): Row => [span('  '), ...row]),
     BLANK,
   ]);
   if (diagnostics.length === 0)
@@ -169,6 +164,11 @@ function diagnosticRows({ plan, snapshot, theme, cwd }: State, width: number): r
   const running = told === undefined ? '' : '. Nothing was changed; what runs goes on';
   const verdict = wrapWords(`${tally(diagnostics) ?? ''}${rest}${running}`, width, theme.bold);
   return [...failed, ...rows, BLANK, ...verdict];
+}
+
+function whatCameOf({ rolledBack, kept }: FailedChange): string {
+  if (kept === true) return 'was not replaced; its former version goes on';
+  return `did not come up as changed; ${rolledBack ? 'its former version runs again' : 'it is left as it is'}`;
 }
 
 function timelineRows(state: State, width: number): readonly Row[] {
@@ -199,7 +199,7 @@ function graphRows(state: State): readonly Row[] {
     const again = drawn.has(id);
     drawn.add(id);
     const states = (service?.instances ?? []).flatMap((instance) => {
-      const { mark, style } = markOf(stateWord(instance.state), theme);
+      const { mark, style } = markOf(instanceWord(instance), theme);
       return [span(mark, style), span(' ')];
     });
     const first = service?.instances[0];
