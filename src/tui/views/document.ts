@@ -1,5 +1,5 @@
 /** The views that are read from the top: everything but the logs. */
-import type { FailedChange, ManifestStatus } from '../../core/api.ts';
+import type { ManifestStatus } from '../../core/api.ts';
 import { formatSpan } from '../../core/duration.ts';
 import { planText } from '../../core/plan-text.ts';
 import { describeCounts } from '../../core/reload.ts';
@@ -148,11 +148,15 @@ function diagnosticRows({ plan, snapshot, theme, cwd }: State, width: number): r
   const manifest = snapshot?.manifest;
   const told = manifest?.state === 'invalid' ? manifest.diagnostics : undefined;
   const diagnostics = told ?? plan?.diagnostics ?? [];
-  const failed = (manifest?.failed ?? []).flatMap((change): readonly Row[] => [
-    [span(`\u2716 ${change.service}`, theme.bad), span(` ${whatCameOf(change)}`)],
-    ...wrapWords(oneLine(change.reason), width - 2).map((row): Row => [span('  '), ...row]),
-    BLANK,
-  ]);
+  const failed = (manifest?.failed ?? []).flatMap(({ service, reason, rolledBack, kept }): readonly Row[] => {
+    const was = kept === true ? 'was not replaced' : 'did not come up as changed';
+    return [
+      [span(`\u2716 ${service}`, theme.bad), span(` ${was}`)],
+      [span(`  ${whatRuns(rolledBack, kept === true)}`)],
+      ...wrapWords(oneLine(reason), width - 2).map((row): Row => [span('  '), ...row]),
+      BLANK,
+    ];
+  });
   if (diagnostics.length === 0)
     return failed.length > 0 ? failed : [[span('the manifest has no problems', theme.good)]];
   const rows = diagnosticsText(diagnostics, { cwd, color: theme.foreign })
@@ -166,9 +170,9 @@ function diagnosticRows({ plan, snapshot, theme, cwd }: State, width: number): r
   return [...failed, ...rows, BLANK, ...verdict];
 }
 
-function whatCameOf({ rolledBack, kept }: FailedChange): string {
-  if (kept === true) return 'was not replaced; its former version goes on';
-  return `did not come up as changed; ${rolledBack ? 'its former version runs again' : 'it is left as it is'}`;
+function whatRuns(isRolledBack: boolean, isKept: boolean): string {
+  if (isKept) return 'its former version goes on';
+  return isRolledBack ? 'its former version runs again' : 'it is left as it is';
 }
 
 function timelineRows(state: State, width: number): readonly Row[] {
