@@ -20,19 +20,20 @@ export async function reportCulprits(
   client: DaemonClient,
   culprits: readonly Culprit[],
 ): Promise<void> {
-  for (const { name, instance, reason } of culprits.slice(0, MAX_CULPRITS)) {
-    const cause = oneLine(instance.lastCause ?? '');
+  for (const { name, instance, reason, kept } of culprits.slice(0, MAX_CULPRITS)) {
+    const cause = kept === true ? '' : oneLine(instance.lastCause ?? '');
     const said = oneLine(reason);
     const problem: Problem = {
       message: `${name}: ${said}`,
       ...(said.includes(cause) ? {} : { where: cause }),
     };
     context.stderr.write(problemText(problem, context.color));
-    const tail = await lastLines(client, instance.id);
+    const tail = kept === true ? [] : await lastLines(client, instance.id);
     if (tail.length > 0) {
       context.stderr.write(`  last lines of its stderr:\n${tail.map((line) => `    | ${line}\n`).join('')}`);
     }
-    context.stderr.write(`  next: \`setpoint explain ${instance.service}\`, \`setpoint logs ${name}\`\n`);
+    const next = kept === true ? '`setpoint up` tries it again' : `\`setpoint logs ${name}\``;
+    context.stderr.write(`  next: \`setpoint explain ${instance.service}\`, ${next}\n`);
   }
   const more = culprits.length - MAX_CULPRITS;
   if (more > 0) context.stderr.write(`and ${more} more: \`setpoint status\` names them\n`);

@@ -51,7 +51,8 @@ stop     ends it alone: what runs goes on without anybody who restarts it`;
 
 export const REAP_HELP = `
 Processes are reaped that belong to a project which is down, to a run that is over or has been followed by
-another one, or to a project whose manifest is gone; and sockets that nobody serves. A project with a live
+another one, or to a project whose manifest is gone; and sockets that nobody serves. Containers and networks
+go that a shutdown could not remove, or whose project's manifest is gone; volumes stay. A project with a live
 daemon, and what a daemon would take over, is never touched. SIGTERM comes first, SIGKILL after 5 s.`;
 
 export const COMPLETION_HELP = `

@@ -1,4 +1,4 @@
-import type { ReapedFile, ReapGroup, ReapReport } from '../core/reap.ts';
+import type { ReapedFile, ReapedLeavings, ReapGroup, ReapReport } from '../core/reap.ts';
 import type { Common, Format } from './common.ts';
 import { fail, writeJson } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
@@ -30,6 +30,11 @@ export async function reap({ context, services }: Common, options: ReapCommandOp
       EXIT.failure,
     );
   }
+  const failed = report.leavings.flatMap(({ removed }) => removed.failed);
+  if (failed.length > 0) {
+    const where = failed.map(({ what, why }) => `${oneLine(what)}: ${oneLine(why)}`).join('\n  ');
+    return fail(context, { message: 'not all that is left could be removed', where }, EXIT.failure);
+  }
   if (refused.length === 0) return EXIT.ok;
   const where = refused.map(({ path }) => path).join('\n  ');
   return fail(
@@ -41,10 +46,11 @@ export async function reap({ context, services }: Common, options: ReapCommandOp
 
 /** The report for people; ends in a newline. */
 export function reapText(report: ReapReport, colours: Palette): string {
-  const { dryRun, reap: reaped, listed, files, kept } = report;
+  const { dryRun, reap: reaped, listed, files, kept, leavings } = report;
   const lines: string[] = [];
   for (const group of reaped) lines.push(...groupLines(group, dryRun ? 'would end' : 'ended', colours));
   for (const group of listed) lines.push(...groupLines(group, 'left alone', colours));
+  for (const one of leavings) lines.push(...leavingLines(one, dryRun ? 'would remove' : 'removed', colours));
   lines.push(...files.map((file) => fileLine(file, colours)));
   if (lines.length > 0) lines.push('');
   lines.push(summary(report));
@@ -69,6 +75,27 @@ function groupLines(
   ];
 }
 
+function leavingLines(
+  { project, reason, removed }: ReapedLeavings,
+  done: string,
+  colours: Palette,
+): string[] {
+  const names = namesOf(removed);
+  if (names.length === 0) return [];
+  return [
+    `${colours.bold(done)}  what an engine has of ${project}: ${oneLine(reason)}`,
+    ...names.map((name) => `    ${oneLine(name)}`),
+  ];
+}
+
+function namesOf({ containers, networks, volumes }: ReapedLeavings['removed']): string[] {
+  return [
+    ...containers.map((name) => `container ${name}`),
+    ...networks.map((name) => `network ${name}`),
+    ...volumes.map((name) => `volume ${name}`),
+  ];
+}
+
 const DONE: Readonly<Record<ReapedFile['outcome'], string>> = {
   removed: 'removed',
   'would-be-removed': 'would remove',
@@ -82,14 +109,16 @@ function fileLine({ path, kind, project, reason, outcome }: ReapedFile, colours:
   return `${colours.bold(DONE[outcome])}  ${what}${of}: ${oneLine(reason)}\n    ${oneLine(path)}`;
 }
 
-function summary({ dryRun, reap: reaped, files, left }: ReapReport): string {
+function summary({ dryRun, reap: reaped, files, left, leavings }: ReapReport): string {
   const ended = reaped.reduce((sum, { processes }) => sum + processes.length, 0) - left.length;
   const removed = files.filter(
     ({ outcome }) => outcome === 'removed' || outcome === 'would-be-removed',
   ).length;
-  if (ended === 0 && removed === 0) return 'Nothing to reap.';
+  const things = leavings.flatMap((one) => namesOf(one.removed)).length;
+  if (ended === 0 && removed === 0 && things === 0) return 'Nothing to reap.';
   const parts = [
     ...(ended === 0 ? [] : [count(ended, 'process', 'processes')]),
+    ...(things === 0 ? [] : [`${count(things, 'thing')} of an engine`]),
     ...(removed === 0 ? [] : [count(removed, 'file')]),
   ].join(' and ');
   return dryRun ? `Would clear ${parts}.` : `Cleared ${parts}.`;

@@ -2,7 +2,7 @@ import type { InstanceStats, ManifestStatus, ProjectSnapshot, StatsResponse } fr
 import { formatSpan } from '../core/duration.ts';
 import type { Happening } from '../core/event.ts';
 import { describeExit } from '../core/exit.ts';
-import { describeState, stateWord, unnested, type StateWord } from '../core/status-text.ts';
+import { describeState, instanceWord, stateWord, unnested, type InstanceWord } from '../core/status-text.ts';
 import { relative } from 'node:path';
 import { closing, locate, reach, type Common, type Format } from './common.ts';
 import { fail, writeJson, type CliContext } from './context.ts';
@@ -86,8 +86,10 @@ export function statusText(snapshot: ProjectSnapshot, options: StatusView): stri
   for (const { service, reason, rolledBack, kept } of snapshot.manifest?.failed ?? []) {
     const again = rolledBack ? 'its former version runs again' : `\`setpoint explain ${service}\``;
     const after = kept === true ? 'its former version goes on' : again;
-    const what = kept === true ? 'was not replaced' : 'did not come up as changed';
-    lines.push(cut(`${colours.red('✖')} ${service} ${what}: ${oneLine(reason)}; ${after}`));
+    const what = kept === true ? 'the change was not taken up' : 'did not come up as changed';
+    lines.push(
+      cut(`${colours.red('✖')} ${service}${kept === true ? ':' : ''} ${what}: ${oneLine(reason)}; ${after}`),
+    );
   }
   const rows = shownInstances(snapshot);
   if (rows.length > 0) {
@@ -131,7 +133,7 @@ function columns(
       priority: 0,
       text: ({ instance, service }) =>
         describeState(instance, snapshot.now) + (service.inManifest ? '' : ' (not in the manifest)'),
-      paint: (cell, { instance }) => paintOf(stateWord(instance.state), colours)(cell),
+      paint: (cell, { instance }) => paintOf(instanceWord(instance), colours)(cell),
     },
     { title: 'UP', priority: 1, text: ({ instance }) => upSince(instance.state, snapshot.now) },
     { title: 'RESTARTS', priority: 2, text: ({ instance }) => String(instance.restarts) },
@@ -143,7 +145,7 @@ function columns(
   ];
 }
 
-export function paintOf(word: StateWord, colours: Palette): Paint {
+export function paintOf(word: InstanceWord, colours: Palette): Paint {
   switch (word) {
     case 'ready':
     case 'running':
@@ -156,6 +158,7 @@ export function paintOf(word: StateWord, colours: Palette): Paint {
     case 'starting':
     case 'stopping':
     case 'waiting':
+    case 'unknown':
       return colours.yellow;
     case 'scheduled':
     case 'completed':

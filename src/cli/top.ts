@@ -1,7 +1,7 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { InstanceStats, ProjectSnapshot, StatsResponse } from '../core/api.ts';
 import { formatSpan } from '../core/duration.ts';
-import { describeState, stateWord } from '../core/status-text.ts';
+import { describeState, instanceWord } from '../core/status-text.ts';
 import { withDaemon, type Common, type Format } from './common.ts';
 import { fail, writeJson, type CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
@@ -213,7 +213,7 @@ function columns(snapshot: ProjectSnapshot, colours: Palette): Column<Row>[] {
       priority: 6,
       text: ({ shown }) => (shown === undefined ? '-' : describeState(shown.instance, snapshot.now)),
       paint: (cell, { shown }) =>
-        shown === undefined ? cell : paintOf(stateWord(shown.instance.state), colours)(cell),
+        shown === undefined ? cell : paintOf(instanceWord(shown.instance), colours)(cell),
     },
   ];
 }

@@ -7,7 +7,7 @@ import { reportCulprits } from './culprit.ts';
 import { Display, FRAME_MS } from './display.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { monitor } from './monitor.ts';
-import { judgeUp, notUp, upRows, type UpMode, type UpVerdict } from './up-progress.ts';
+import { judgeApplied, notUp, upRows, type UpMode, type UpVerdict } from './up-progress.ts';
 import { countStates, withDependencies } from './view.ts';
 
 interface DetachedRun {
@@ -46,7 +46,7 @@ export async function detached(run: DetachedRun): Promise<ExitStatus> {
       last = snapshot;
       clock = now;
       display.show(upRows(snapshot, now, run.before.now, only()));
-      const verdict = judgeUp(snapshot, now, mode, only());
+      const verdict = judgeApplied(snapshot, now, mode, only());
       return verdict.kind === 'pending' ? undefined : verdict;
     },
   });

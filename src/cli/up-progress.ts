@@ -4,7 +4,7 @@ import { describeExit } from '../core/exit.ts';
 import { formatSpan } from '../core/duration.ts';
 import { unreachable } from '../core/result.ts';
 import { isReady, type WaitingOn } from '../core/state.ts';
-import { describeProbe, describeState, stateWord, unnested } from '../core/status-text.ts';
+import { describeProbe, describeReplacing, describeState, stateWord, unnested } from '../core/status-text.ts';
 import type { ProgressIcon, ProgressRow } from './output/progress.ts';
 import { oneLine } from './output/text.ts';
 import { shownInstances, type Shown } from './view.ts';
@@ -29,6 +29,8 @@ export interface Culprit {
   readonly name: string;
   readonly instance: InstanceSnapshot;
   readonly reason: string;
+  /** What it runs is the former version, which is not to blame: what that wrote explains nothing. */
+  readonly kept?: true;
 }
 
 /** Whether the project (or the services in `only`) is up. `now` is the daemon's clock. */
@@ -49,6 +51,30 @@ export function judgeUp(
   if (pending.length > 0) return { kind: 'pending' };
   if (skipped.length > 0) return { kind: 'failed', culprits: skipped.map((one) => culprit(one, now)) };
   return { kind: 'up' };
+}
+
+/** As `judgeUp`, of a manifest that was just applied: a change that was not taken up is a failure, whatever runs instead. */
+export function judgeApplied(
+  snapshot: ProjectSnapshot,
+  now: number,
+  mode: UpMode,
+  only?: ReadonlySet<string>,
+): UpVerdict {
+  const verdict = judgeUp(snapshot, now, mode, only);
+  const kept = keptCulprits(snapshot, only);
+  if (kept.length === 0 || (mode === 'begin' && verdict.kind === 'pending')) return verdict;
+  return { kind: 'failed', culprits: [...(verdict.kind === 'failed' ? verdict.culprits : []), ...kept] };
+}
+
+/** Of each service whose former version goes on, since what the new one needs could not be had, the first instance. */
+function keptCulprits(snapshot: ProjectSnapshot, only?: ReadonlySet<string>): readonly Culprit[] {
+  const all = shownInstances(snapshot, only);
+  return (snapshot.manifest?.failed ?? []).flatMap((change): readonly Culprit[] => {
+    const shown = all.find(({ service }) => service.id === change.service);
+    if (change.kept !== true || shown === undefined) return [];
+    const reason = `the change was not taken up: ${change.reason}; its former version goes on`;
+    return [{ name: change.service, instance: shown.instance, reason, kept: true }];
+  });
 }
 
 /** Those that are not up, for when the time ran out: the ones that fail first, those that merely wait for others last. */
@@ -137,10 +163,13 @@ function isHeld(instance: InstanceSnapshot, snapshot: ProjectSnapshot, path: Set
 }
 
 function culprit({ name, instance }: Shown, now: number): Culprit {
-  return { name, instance, reason: unnested(reasonOf(instance, now)) };
+  const { unknown } = instance;
+  const doubt = unknown === undefined ? '' : `, as far as is known: ${unknown}`;
+  return { name, instance, reason: `${unnested(reasonOf(instance, now))}${doubt}` };
 }
 
-function reasonOf({ state, ready }: InstanceSnapshot, now: number): string {
+function reasonOf(instance: InstanceSnapshot, now: number): string {
+  const { state, ready, replacing, progress } = instance;
   switch (state.kind) {
     case 'failed':
       return state.reason === '' ? describeExit(state.exit) : state.reason;
@@ -153,6 +182,7 @@ function reasonOf({ state, ready }: InstanceSnapshot, now: number): string {
     case 'stopping':
       return `is still being stopped: ${state.reason}`;
     case 'running':
+      if (replacing === true) return `is still ${describeReplacing(instance)}`;
       if (state.readiness === undefined) return 'is still settling';
       if (state.readiness.kind === 'lost') return `is not ready any more: ${state.readiness.reason}`;
       return `is not ready${ready === undefined ? '' : `: ${ready.what}: ${describeProbe(ready, now)}`}`;
@@ -160,7 +190,7 @@ function reasonOf({ state, ready }: InstanceSnapshot, now: number): string {
       return 'waits for its schedule';
     case 'stopped':
     case 'starting':
-      return 'is still starting';
+      return `is still starting${progress === undefined ? '' : `: ${progress}`}`;
     case 'completed':
       return describeExit(state.exit);
     default:
@@ -176,7 +206,7 @@ export function upRows(
   only?: ReadonlySet<string>,
 ): (ProgressRow & { readonly key: string })[] {
   return shownInstances(snapshot, only).map(({ name, instance, service }) => {
-    const { state } = instance;
+    const { state, replacing } = instance;
     const settledAt = whenSettled(instance);
     const time = settledAt === undefined || settledAt < begunAt ? undefined : formatSpan(settledAt - begunAt);
     const note = noteOf(instance, service.backend, now);
@@ -184,7 +214,7 @@ export function upRows(
       icon: iconOf(instance),
       name,
       text: progressText(instance, now),
-      key: `${stateWord(state)} ${state.kind === 'backoff' ? state.attempt : ''}${'run' in state ? state.run : ''}`,
+      key: `${stateWord(state)} ${state.kind === 'backoff' ? state.attempt : ''}${'run' in state ? state.run : ''}${replacing === true ? ' replacing' : ''}`,
       ...(time === undefined ? {} : { time }),
       ...(note === '' ? {} : { note }),
     };

@@ -2,7 +2,7 @@ import type { DownResponse, ProjectSnapshot, ServiceSnapshot } from '../core/api
 import { formatSpan } from '../core/duration.ts';
 import type { InstanceSnapshot } from '../core/event.ts';
 import { isLive } from '../core/state.ts';
-import { STATE_ORDER, stateWord, type StateWord } from '../core/status-text.ts';
+import { instanceWord, STATE_ORDER, type InstanceWord } from '../core/status-text.ts';
 import type { Problem } from './context.ts';
 import { count } from './output/text.ts';
 import { nearest } from './suggest.ts';
@@ -51,17 +51,15 @@ export function withDependencies(snapshot: ProjectSnapshot, names: readonly stri
 
 /** "3 ready, 1 backoff, 1 completed". */
 export function countStates(snapshot: ProjectSnapshot): string {
-  const counts = new Map<StateWord | 'unknown', number>();
+  const counts = new Map<InstanceWord, number>();
   for (const { instance } of shownInstances(snapshot)) {
-    const word = instance.unknown === undefined ? stateWord(instance.state) : 'unknown';
+    const word = instanceWord(instance);
     counts.set(word, (counts.get(word) ?? 0) + 1);
   }
-  return [...STATE_ORDER, 'unknown' as const]
-    .flatMap((word) => {
-      const n = counts.get(word);
-      return n === undefined ? [] : [`${n} ${word}`];
-    })
-    .join(', ');
+  return STATE_ORDER.flatMap((word) => {
+    const n = counts.get(word);
+    return n === undefined ? [] : [`${n} ${word}`];
+  }).join(', ');
 }
 
 /** The snapshot with nothing but the services and instances named; with everything where none is. */

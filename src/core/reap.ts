@@ -1,3 +1,4 @@
+import type { CleanupReport } from './api.ts';
 import { compareText } from './graph.ts';
 import type { InstanceId } from './service.ts';
 import type { RunId } from './state.ts';
@@ -62,12 +63,23 @@ export interface ReapedFile {
   readonly outcome: 'removed' | 'would-be-removed' | 'listed' | 'refused';
 }
 
+/** What backends had of a project besides processes, and what became of it. */
+export interface ReapedLeavings {
+  readonly project: string;
+  readonly stateDir: string;
+  readonly reason: string;
+  /** By name: what was removed, or would be; `failed` names what is left, and why. */
+  readonly removed: CleanupReport;
+}
+
 /** What was found and done. */
 export interface ReapReport extends ReapPlan {
   readonly dryRun: boolean;
   /** Processes that live on although they were killed. */
   readonly left: readonly ReapProcess[];
   readonly files: readonly ReapedFile[];
+  /** Only of projects that backends have something of, or may. */
+  readonly leavings: readonly ReapedLeavings[];
 }
 
 type Fate = 'reap' | 'listed' | 'kept';

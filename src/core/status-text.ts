@@ -16,8 +16,11 @@ const MAX_REASON = 32;
  */
 export type StateWord = InstanceStateKind | 'ready' | 'not ready';
 
-/** The order in which states are counted, from good to bad. */
-export const STATE_ORDER: readonly StateWord[] = [
+/** The same of an instance: "unknown" for one whose state may be another by now. */
+export type InstanceWord = StateWord | 'unknown';
+
+/** The order in which states are counted, from good to bad, and what is not known last. */
+export const STATE_ORDER: readonly InstanceWord[] = [
   'ready',
   'running',
   'not ready',
@@ -30,11 +33,16 @@ export const STATE_ORDER: readonly StateWord[] = [
   'scheduled',
   'completed',
   'stopped',
+  'unknown',
 ];
 
 export function stateWord(state: InstanceState): StateWord {
   if (state.kind !== 'running' || state.readiness === undefined) return state.kind;
   return state.readiness.kind === 'ready' ? 'ready' : 'not ready';
+}
+
+export function instanceWord({ state, unknown }: Pick<InstanceSnapshot, 'state' | 'unknown'>): InstanceWord {
+  return unknown === undefined ? stateWord(state) : 'unknown';
 }
 
 /** What an instance does, in a few words for a column: "ready", "backoff 1.9 s (2/5)", "waiting for db". */
@@ -51,8 +59,10 @@ function describeKnown(instance: InstanceSnapshot, nowMs: number): string {
       return wanted === 'up' ? 'about to start' : 'stopped';
     case 'waiting':
       return state.on.length === 0 ? 'waiting' : `waiting for ${names(state.on)}`;
-    case 'running':
-      return describeRunning(instance, state.readiness);
+    case 'running': {
+      const running = describeRunning(instance, state.readiness);
+      return instance.replacing === true ? unnested(`${running} (${describeReplacing(instance)})`) : running;
+    }
     case 'backoff':
       return `backoff ${left(state.until, nowMs)} (${attempt(instance, state.attempt, '/')})`;
     case 'stopping':
@@ -72,6 +82,11 @@ function describeKnown(instance: InstanceSnapshot, nowMs: number): string {
     default:
       return unreachable(state);
   }
+}
+
+/** What is to replace it, and how far that is. */
+export function describeReplacing({ progress }: InstanceSnapshot): string {
+  return progress === undefined ? 'to be replaced' : `to be replaced: ${progress}`;
 }
 
 function describeRunning({ ready }: InstanceSnapshot, readiness: Readiness | undefined): string {
@@ -145,10 +160,10 @@ export function verdict(instance: InstanceSnapshot, service: VerdictService, now
   return unknown === undefined ? known : `${known}, as far as is known: ${unknown}`;
 }
 
-function replaced({ state, progress }: InstanceSnapshot): string {
-  return progress === undefined || state.kind === 'starting'
-    ? ''
-    : `; to be replaced, once through: ${progress}`;
+function replaced({ state, progress, replacing }: InstanceSnapshot): string {
+  if (state.kind === 'starting') return '';
+  if (progress !== undefined) return `; to be replaced, once through: ${progress}`;
+  return replacing === true ? '; to be replaced' : '';
 }
 
 function knownVerdict(instance: InstanceSnapshot, service: VerdictService, nowMs: number): string {

@@ -32,6 +32,7 @@ class Backends implements Backend {
   readonly #options: BackendsOptions;
   readonly #made = new Map<string, Promise<Backend>>();
   readonly #ready: Backend[] = [];
+  #isClosed = false;
   /** Which backend told of an orphan. */
   readonly #owners = new WeakMap<Orphan, Backend>();
 
@@ -107,6 +108,7 @@ class Backends implements Backend {
   }
 
   close(): void {
+    this.#isClosed = true;
     for (const backend of this.#ready) backend.close?.();
   }
 
@@ -150,8 +152,8 @@ class Backends implements Backend {
     try {
       return ok(await made);
     } catch (cause) {
-      // The next one who needs it tries again.
-      this.#made.delete(name);
+      // The next one who needs it tries again; somebody who waited for the same may have begun that.
+      if (this.#made.get(name) === made) this.#made.delete(name);
       const why = cause instanceof Error ? cause.message : String(cause);
       return err({ code: 'other', message: `the backend ${name} could not be loaded: ${why}` });
     }
@@ -161,7 +163,10 @@ class Backends implements Backend {
     const made = name === 'native' ? Promise.resolve(this.#options.native) : this.#options[name]();
     this.#made.set(name, made);
     void made.then(
-      (backend) => this.#ready.push(backend),
+      (backend) => {
+        if (this.#isClosed) backend.close?.();
+        else this.#ready.push(backend);
+      },
       () => undefined,
     );
     return made;

@@ -6,6 +6,7 @@ import { ProcessScanner } from '../backends/native/unit-scan.ts';
 import {
   planReap,
   type ReapedFile,
+  type ReapedLeavings,
   type ReapPlan,
   type ReapProcess,
   type ReapProject,
@@ -21,6 +22,7 @@ import { acquireLock } from '../store/lock.ts';
 import { parseProjectRecord } from '../store/records.ts';
 import { isOwnSocket } from '../store/runtime-dir.ts';
 import { openStore, readRunRecords } from '../store/store.ts';
+import { type RemoveLeavings, leavingsRemover } from './reap-leavings.ts';
 import { isOurs, list, stateDirsOf, suspects } from './reap-scan.ts';
 
 export interface ReapOptions {
@@ -35,6 +37,8 @@ export interface ReapOptions {
   readonly daemonWord: string;
   /** Between SIGTERM and SIGKILL; default 5 s. */
   readonly graceMs?: number;
+  /** Default: asks the engines that the environment names. */
+  readonly removeLeavings?: RemoveLeavings;
 }
 
 const GRACE_MS = 5_000;
@@ -69,9 +73,13 @@ export async function reap(options: ReapOptions): Promise<ReapReport> {
     const acted = options.dryRun ? { reaped: plan.reap, left: [] } : await endAll(scanner, options, plan);
     const unlocked = projects.filter(({ stateDir }) => locks.has(stateDir) && needed.has(stateDir));
     const idle = unlocked.filter(({ stateDir }) => !isBusy(stateDir, plan, acted.left));
-    if (!options.dryRun) idle.forEach(markDown);
-    const files = clear(options, idle);
-    return { ...plan, reap: acted.reaped, dryRun: options.dryRun, left: acted.left, files };
+    const leavings = await removeAll(options, idle);
+    if (!options.dryRun) idle.forEach((project) => record(project, leavings));
+    const stuck = new Set(
+      leavings.filter(({ removed }) => removed.failed.length > 0).map(({ stateDir }) => stateDir),
+    );
+    const files = clear(options, idle, stuck);
+    return { ...plan, reap: acted.reaped, dryRun: options.dryRun, left: acted.left, files, leavings };
   } finally {
     for (const lock of locks.values()) lock.release();
   }
@@ -104,6 +112,8 @@ function isBusy(
 interface Found extends ReapProject {
   readonly socketPath: string;
   readonly manifest: string;
+  /** Backends that may have something of it although nobody will ask them any more. */
+  readonly leftBy: readonly string[];
 }
 
 interface Gathered {
@@ -164,6 +174,7 @@ function found(
 ): Found {
   const records = readRunRecords(stateDir);
   const manifest = record?.load.files[0] ?? '';
+  const manifestGone = manifest !== '' && isGone(manifest);
   return {
     stateDir,
     socketPath,
@@ -171,11 +182,17 @@ function found(
     name: record?.name ?? basename(stateDir),
     phase: record?.phase,
     ...how,
-    manifestGone: manifest !== '' && isGone(manifest),
+    manifestGone,
+    leftBy: record === undefined || how.elsewhere ? [] : leftBy(record, manifestGone),
     runs: records.map(({ run, instance, ended }) => ({ run, instance, ended: ended !== undefined })),
     past: withJournal ? pastRuns(stateDir) : [],
     damaged: countRunFiles(stateDir) > records.length,
   };
+}
+
+/** A shutdown that went well has left nothing; one that the next daemon would take over is its own. */
+function leftBy({ phase, leavings, backends = [] }: ProjectRecord, manifestGone: boolean): readonly string[] {
+  return leavings === true || (phase === 'up' && manifestGone) ? backends : [];
 }
 
 function pastRuns(stateDir: string): readonly RunId[] {
@@ -246,26 +263,59 @@ function signal({ pid, startTime }: ReapProcess, name: 'SIGTERM' | 'SIGCONT' | '
   }
 }
 
-/** A project whose manifest is gone and of which nothing runs is not one that a daemon has to be brought back for. */
-function markDown({ stateDir, phase, manifestGone, elsewhere }: Found): void {
-  if (phase !== 'up' || !manifestGone || elsewhere) return;
+/** What backends have of these, one project after another: an engine has enough to do with one. */
+async function removeAll(
+  { env, dryRun, removeLeavings = leavingsRemover(env) }: ReapOptions,
+  projects: readonly Found[],
+): Promise<readonly ReapedLeavings[]> {
+  const done: ReapedLeavings[] = [];
+  for (const { name, stateDir, phase, leftBy: backends } of projects) {
+    if (backends.length === 0) continue;
+    const removed = await removeLeavings({ name, stateDir, backends }, { dryRun });
+    if (Object.values(removed).every(({ length }) => length === 0)) continue;
+    const reason =
+      phase === 'up' ? "its project's manifest is gone, and no daemon runs" : 'its project is down';
+    done.push({ project: name, stateDir, reason, removed });
+  }
+  return done;
+}
+
+/**
+ * A project whose manifest is gone and of which nothing runs is not one that a daemon has to be brought back for. That
+ * something is left is forgotten only where it was found and removed: another engine may be the one that has it.
+ */
+function record(
+  { stateDir, phase, manifestGone, elsewhere, leftBy: backends }: Found,
+  all: readonly ReapedLeavings[],
+): void {
+  const isOver = phase === 'up' && manifestGone;
+  if (elsewhere || (!isOver && backends.length === 0)) return;
   const opened = openStore({ stateDir });
   if (!opened.ok) return;
-  const record = opened.value.readProject();
+  const { leavings: _before, ...rest } = opened.value.readProject() ?? {};
   try {
-    if (record !== undefined) opened.value.writeProject({ ...record, phase: 'down' });
+    const isAll = all.some((one) => one.stateDir === stateDir && one.removed.failed.length === 0);
+    const leavings = backends.length > 0 && !isAll ? { leavings: true as const } : {};
+    if ('version' in rest) opened.value.writeProject({ ...rest, phase: 'down', ...leavings });
   } catch {
-    // The disk refuses it; the project is then still found as one that was up.
+    // The disk refuses it; the project is then still found as it was.
   }
   opened.value.close();
 }
 
-function hasLeftovers({ manifestGone, socketPath }: Found): boolean {
-  return manifestGone || isOwnSocket(socketPath);
+function hasLeftovers({ manifestGone, socketPath, leftBy: backends }: Found): boolean {
+  return manifestGone || backends.length > 0 || isOwnSocket(socketPath);
 }
 
-/** For projects that are locked and of which nothing runs: what is there although no daemon is. */
-function clear(options: ReapOptions, projects: readonly Found[]): readonly ReapedFile[] {
+/**
+ * For projects that are locked and of which nothing runs: what is there although no daemon is. Of those in `stuck` the
+ * state directory is needed: without it nobody knows whose the rest is.
+ */
+function clear(
+  options: ReapOptions,
+  projects: readonly Found[],
+  stuck: ReadonlySet<string>,
+): readonly ReapedFile[] {
   return projects.flatMap((project): readonly ReapedFile[] => {
     const { name, socketPath, stateDir, manifestGone, manifest, elsewhere } = project;
     const files: ReapedFile[] = [];
@@ -275,9 +325,9 @@ function clear(options: ReapOptions, projects: readonly Found[]): readonly Reape
       files.push({ path: socketPath, kind: 'socket', project: name, reason: 'no daemon serves it', outcome });
     }
     if (manifestGone) {
-      const outcome = options.forget
-        ? remove(options.dryRun, () => rmSync(stateDir, { recursive: true }))
-        : 'listed';
+      const forgotten = (): ReapedFile['outcome'] =>
+        stuck.has(stateDir) ? 'refused' : remove(options.dryRun, () => rmSync(stateDir, { recursive: true }));
+      const outcome = options.forget ? forgotten() : 'listed';
       const reason = `the manifest ${manifest} is gone`;
       files.push({ path: stateDir, kind: 'state-directory', project: name, reason, outcome });
     }

@@ -1,6 +1,6 @@
 import type { ProjectSnapshot } from '../core/api.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
-import { stateWord, type StateWord } from '../core/status-text.ts';
+import { instanceWord, type InstanceWord } from '../core/status-text.ts';
 import { shownInstances, type Shown } from './shared.ts';
 import type { Grouping } from './state.ts';
 
@@ -11,9 +11,10 @@ export type ListRow =
   | { readonly kind: 'instance'; readonly shown: Shown; readonly prefix: string; readonly repeated: boolean };
 
 /** From what needs somebody to what does not. */
-const STATE_ORDER: readonly StateWord[] = [
+const STATE_ORDER: readonly InstanceWord[] = [
   'failed',
   'backoff',
+  'unknown',
   'not ready',
   'stopping',
   'starting',
@@ -35,7 +36,7 @@ export function listRows(snapshot: ProjectSnapshot, grouping: Grouping): readonl
       return STATE_ORDER.flatMap((word) =>
         group(
           word,
-          all.filter(({ instance }) => stateWord(instance.state) === word),
+          all.filter(({ instance }) => instanceWord(instance) === word),
         ),
       );
     case 'label': {

@@ -243,7 +243,8 @@ function aboutTheManifest(state: State, happening: Happening): State {
     return noticed(state, 'error', `${errors} (${keyOf(state, 'diagnostics')} shows): ${happening.first}`);
   }
   if (type === 'change-failed') {
-    const what = happening.rolledBack ? 'was rolled back' : 'failed';
+    const refused = happening.kept === true ? 'was not taken up' : 'failed';
+    const what = happening.rolledBack ? 'was rolled back' : refused;
     return noticed(state, 'error', `${happening.service ?? ''}: the change ${what}: ${happening.reason}`);
   }
   return state;

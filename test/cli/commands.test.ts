@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ClientError } from '../../src/client/client-error.ts';
 import type { LoadedManifest } from '../../src/cli/services.ts';
-import type { ActionResponse, ExplainResponse, LogLine } from '../../src/core/api.ts';
+import type { ActionResponse, CleanupReport, ExplainResponse, LogLine } from '../../src/core/api.ts';
 import type { PlanView } from '../../src/core/plan-view.ts';
 import type { ReapReport } from '../../src/core/reap.ts';
 import type { InstanceState } from '../../src/core/state.ts';
@@ -493,6 +493,7 @@ describe('reap', () => {
       },
       { path: '/state/x', kind: 'state-directory', project: 'old', reason: 'gone', outcome: 'listed' },
     ],
+    leavings: [],
   };
   const reaping = (told: ReapReport, asked: unknown[] = []) => ({
     reap: (request: unknown) => (asked.push(request), Promise.resolve(told)),
@@ -528,6 +529,39 @@ What no state directory knows may belong to another XDG_STATE_HOME; --unknown en
     const json = await run(['reap', '--dry-run', '--format', 'json'], { services: reaping(report) });
     expect(JSON.parse(json.out)).toEqual(JSON.parse(JSON.stringify(report)));
     expect((await run(['reap'])).out).toBe('Nothing to reap.\n');
+  });
+
+  test('tells what an engine had, and fails, naming it, where that could not be removed', async () => {
+    const nothing = { containers: [], networks: [], volumes: [], failed: [] };
+    const of = (removed: Partial<CleanupReport>): ReapReport['leavings'][number] => ({
+      project: 'shop',
+      stateDir: '/state/shop',
+      reason: 'its project is down',
+      removed: { ...nothing, ...removed },
+    });
+    const only = { ...report, reap: [], listed: [], kept: [], files: [] };
+    const gone = of({ containers: ['shop-db-1'], networks: ['shop_default'] });
+    const done = await run(['reap'], { services: reaping({ ...only, leavings: [gone] }) });
+    expect([done.status, done.out]).toEqual([
+      0,
+      `removed  what an engine has of shop: its project is down
+    container shop-db-1
+    network shop_default
+
+Cleared 2 things of an engine.
+`,
+    ]);
+    const dry = await run(['reap', '--dry-run'], {
+      services: reaping({ ...only, dryRun: true, leavings: [gone] }),
+    });
+    expect(dry.out).toMatch(/^would remove {2}what an engine has of shop/);
+    expect(dry.out).toContain('Would clear 2 things of an engine.');
+    const failed = of({ failed: [{ what: 'containers of shop', why: 'no engine\nanswers' }] });
+    const stuck = await run(['reap'], { services: reaping({ ...only, leavings: [failed] }) });
+    expect([stuck.status, stuck.out]).toEqual([1, 'Nothing to reap.\n']);
+    expect(stuck.err).toBe(
+      'error: not all that is left could be removed\n  containers of shop: no engine answers\n',
+    );
   });
 });
 

@@ -485,7 +485,8 @@ function fakeServices(options: RunOptions): Services {
     },
     tui: () => Promise.reject(new Error('there is no terminal here')),
     doctorFacts: () => Promise.resolve([]),
-    reap: ({ dryRun }) => Promise.resolve({ dryRun, reap: [], listed: [], kept: [], left: [], files: [] }),
+    reap: ({ dryRun }) =>
+      Promise.resolve({ dryRun, reap: [], listed: [], kept: [], left: [], files: [], leavings: [] }),
     ...options.services,
   };
 }

@@ -3,9 +3,12 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { CleanupReport } from '../../src/core/api.ts';
 import type { ReapReport } from '../../src/core/reap.ts';
-import { reap } from '../../src/daemon/reap.ts';
+import { reap, type ReapOptions } from '../../src/daemon/reap.ts';
+import type { LeavingProject, RemoveLeavings } from '../../src/daemon/reap-leavings.ts';
 import type { RunRecord } from '../../src/ports/backend.ts';
+import type { ProjectRecord } from '../../src/ports/store.ts';
 import { socketPathFor } from '../../src/store/runtime-dir.ts';
 import { acquireLock } from '../../src/store/lock.ts';
 import { openStore } from '../../src/store/store.ts';
@@ -40,7 +43,11 @@ afterEach(async () => {
 });
 
 /** A project that has left its records, as a daemon does. */
-function project(phase: 'up' | 'down', run: Partial<RunRecord> = {}): void {
+function project(
+  phase: 'up' | 'down',
+  run: Partial<RunRecord> = {},
+  more: Partial<ProjectRecord> = {},
+): void {
   const store = openStore({ stateDir: stateDir() });
   if (!store.ok) throw new Error(store.error.message);
   const load = { files: [manifest()], profiles: [], set: {}, envFiles: [], named: [] };
@@ -54,6 +61,7 @@ function project(phase: 'up' | 'down', run: Partial<RunRecord> = {}): void {
     scale: {},
     ports: {},
     salt: 'x',
+    ...more,
   });
   store.value.writeRun({
     version: 1,
@@ -97,9 +105,7 @@ function ended(child: ChildProcess): Promise<unknown> {
 }
 
 /** What is there of other projects of this machine is left alone, and is no concern of the test. */
-async function reaping(
-  more: { dryRun?: boolean; unknown?: boolean; forget?: boolean } = {},
-): Promise<ReapReport> {
+async function reaping(more: Partial<ReapOptions> = {}): Promise<ReapReport> {
   const options = {
     env: env(),
     dryRun: false,
@@ -223,6 +229,92 @@ describe('reap', () => {
     expect([dry.files[0]?.outcome, existsSync(stateDir())]).toEqual(['would-be-removed', true]);
     expect((await reaping({ forget: true })).files[0]?.outcome).toBe('removed');
     expect(existsSync(stateDir())).toBe(false);
+  });
+});
+
+describe('what an engine has', () => {
+  const USED = { backends: ['docker'] };
+
+  /** Notes what it is asked for, and answers as the test says. */
+  function remover(answer: Partial<CleanupReport>): { asked: (LeavingProject & { dryRun: boolean })[] } & {
+    removeLeavings: RemoveLeavings;
+  } {
+    const asked: (LeavingProject & { dryRun: boolean })[] = [];
+    const removeLeavings: RemoveLeavings = (about, { dryRun }) => {
+      asked.push({ ...about, dryRun });
+      return Promise.resolve({ containers: [], networks: [], volumes: [], failed: [], ...answer });
+    };
+    return { asked, removeLeavings };
+  }
+
+  function recorded(): ProjectRecord | undefined {
+    const store = openStore({ stateDir: stateDir() });
+    if (!store.ok) throw new Error(store.error.message);
+    const record = store.value.readProject();
+    store.value.close();
+    return record;
+  }
+
+  test('of a project that is down is removed where its shutdown could not, and then forgotten', async () => {
+    project('down', {}, { ...USED, leavings: true });
+    const engine = remover({ containers: ['shop-db-1'], networks: ['shop_default'] });
+    const about = { name: 'shop', stateDir: stateDir(), backends: ['docker'] };
+    const dry = await reaping({ ...engine, dryRun: true });
+    expect(engine.asked).toEqual([{ ...about, dryRun: true }]);
+    expect(dry.leavings).toMatchObject([{ project: 'shop', removed: { containers: ['shop-db-1'] } }]);
+    expect(recorded()?.leavings).toBe(true);
+    const report = await reaping(engine);
+    expect(report.leavings).toMatchObject([{ reason: 'its project is down' }]);
+    expect(recorded()).toMatchObject({ phase: 'down', backends: ['docker'] });
+    expect(recorded()?.leavings).toBeUndefined();
+    await reaping(engine);
+    expect(engine.asked).toHaveLength(2);
+  });
+
+  test('of a project whose manifest is gone is removed, after its processes', async () => {
+    project('up', {}, USED);
+    const child = await carrier(LATEST);
+    rmSync(manifest());
+    const engine = remover({ containers: ['shop-db-1'] });
+    const removeLeavings: RemoveLeavings = (about, how) => {
+      expect(isAlive(child)).toBe(false);
+      return engine.removeLeavings(about, how);
+    };
+    const report = await reaping({ removeLeavings });
+    expect(report.leavings).toMatchObject([{ reason: "its project's manifest is gone, and no daemon runs" }]);
+    expect(recorded()).toMatchObject({ phase: 'down' });
+    expect(recorded()?.leavings).toBeUndefined();
+  });
+
+  test('is looked for again where it could not be removed or was not found, and its project is not forgotten', async () => {
+    project('up', {}, USED);
+    rmSync(manifest());
+    const failed = [{ what: 'containers of shop', why: 'the engine does not answer' }];
+    const report = await reaping({ ...remover({ failed }), forget: true });
+    expect(report.leavings).toMatchObject([{ removed: { failed } }]);
+    expect(report.files).toMatchObject([{ kind: 'state-directory', outcome: 'refused' }]);
+    expect(recorded()).toMatchObject({ phase: 'down', leavings: true });
+    // Another engine may be the one that has it.
+    const other = remover({});
+    expect((await reaping(other)).leavings).toEqual([]);
+    expect([other.asked.length, recorded()?.leavings]).toEqual([1, true]);
+    expect((await reaping({ ...other, forget: true })).files).toMatchObject([{ outcome: 'removed' }]);
+    expect(existsSync(stateDir())).toBe(false);
+  });
+
+  test('is left alone where there is a daemon, or may be one, or where nothing can be left', async () => {
+    const engine = remover({ containers: ['shop-db-1'] });
+    project('up', {}, USED);
+    await reaping(engine);
+    project('down', {}, USED);
+    await reaping(engine);
+    project('down', {}, { leavings: true });
+    await reaping(engine);
+    project('down', {}, { ...USED, leavings: true });
+    const lock = await acquireLock(join(stateDir(), 'daemon.lock'));
+    await reaping(engine);
+    if (lock.ok) lock.value.release();
+    expect(engine.asked).toEqual([]);
   });
 });
 

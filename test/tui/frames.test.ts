@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { ExplainResponse, ProjectSnapshot } from '../../src/core/api.ts';
+import type { InstanceSnapshot } from '../../src/core/event.ts';
 import type { State } from '../../src/tui/state.ts';
 import { frame } from '../../src/tui/views/frame.ts';
 import { rowWidth } from '../../src/tui/text.ts';
@@ -22,6 +23,10 @@ const SCENES = {
   held: (columns: number, rows: number) => press(withLogs(opened(columns, rows, held())), 'p'),
   problems: (columns: number, rows: number) => press(withLogs(opened(columns, rows, broken())), 'm'),
   probed: (columns: number, rows: number) => withLogs(opened(columns, rows, probed())),
+  containers: (columns: number, rows: number) => withLogs(opened(columns, rows, containers())),
+  'container-details': (columns: number, rows: number) =>
+    containerExplained(withLogs(opened(columns, rows, containers()))),
+  'kept-change': (columns: number, rows: number) => press(withLogs(opened(columns, rows, containers())), 'm'),
   palette: (columns: number, rows: number) => type(withLogs(opened(columns, rows)), ':log'),
   'wrapped-search': (columns: number, rows: number) =>
     press(type(press(withLogs(opened(columns, rows)), 'w'), '/a l'), 'enter'),
@@ -58,6 +63,53 @@ function probed(): ProjectSnapshot {
     return { ...service, instances: service.instances.map((one) => ({ ...one, ready })) };
   });
   return { ...all, services };
+}
+
+/** One being pulled for, one being replaced, one whose engine is silent, and one that was not replaced. */
+function containers(): ProjectSnapshot {
+  const all = project();
+  const starting = { kind: 'starting', run: 'r2', since: NOW - 9_000 } as const;
+  const more: Readonly<Record<string, Partial<InstanceSnapshot>>> = {
+    'api.1': { replacing: true, progress: 'building api: step 3 of 7' },
+    db: { unknown: 'the engine at unix:///run/docker.sock does not answer' },
+    web: { state: starting, progress: 'pulling nginx:1.29 45 %' },
+  };
+  const services = all.services.map((service) => ({
+    ...service,
+    ...(service.id in { api: 1, db: 1, web: 1 }
+      ? { backend: 'docker', backendReason: 'it has an image' }
+      : {}),
+    instances: service.instances.map((one) => ({ ...one, ...(more[one.id] ?? more[one.service]) })),
+  }));
+  const reason = 'what it needs could not be brought about: pull of worker:2 failed: no such tag';
+  const failed = [{ service: 'worker', reason, rolledBack: false, kept: true }] as const;
+  return { ...all, services, manifest: { state: 'in-sync', watched: true, errors: 0, failed } };
+}
+
+function containerExplained(state: State): State {
+  const service = state.snapshot?.services.find(({ id }) => id === 'db');
+  if (service === undefined) throw new Error('there is no db');
+  const answer: ExplainResponse = {
+    service,
+    verdicts: service.instances.map(({ id }) => ({ instance: id, text: '' })),
+    history: [],
+    dependencies: [],
+    dependents: ['api'],
+    instances: [
+      {
+        instance: 'db.1',
+        launch: {
+          backend: 'docker',
+          'docker.image': '"postgres:16"',
+          'mounts./etc/db.conf': '"bind /shop/db.conf, read-only"',
+          'mounts./var/lib/postgresql/data': '"volume data"',
+        },
+        processes: [],
+      },
+    ],
+    next: [],
+  };
+  return send(press(state, 'down', 'down', 'e'), { type: 'explained', service: 'db', answer });
 }
 
 function explained(state: State): State {

@@ -217,7 +217,7 @@ describe('the manifest', () => {
       );
       await terminal.shows(/✖ web not up as changed/);
       terminal.press('m');
-      await terminal.shows(/✖ web did not come up as changed; it is left as it is/);
+      await terminal.shows(/✖ web did not come up as changed .*\n.* it is left as it is /);
       await terminal.shows(/✖ web +failed/);
       terminal.project.write('setpoint.yaml', MANIFEST);
       await terminal.shows(/● web +running/);

@@ -1,8 +1,8 @@
 /** The first and the last row of the screen. */
 import { basename } from 'node:path';
-import type { ManifestStatus } from '../../core/api.ts';
+import type { FailedChange, ManifestStatus } from '../../core/api.ts';
 import { isLive } from '../../core/state.ts';
-import { STATE_ORDER, stateWord } from '../../core/status-text.ts';
+import { instanceWord, STATE_ORDER } from '../../core/status-text.ts';
 import { ACTION_NAMES, ACTIONS, keyOf, keysOf, keyText, type Action } from '../keymap.ts';
 import { count, shownInstances, type Shown } from '../shared.ts';
 import { selectedOf } from '../actions.ts';
@@ -15,7 +15,7 @@ export function headerRow(state: State): Row {
   if (snapshot === undefined) return fit([span(' setpoint ', theme.bold), ...health(state)], columns);
   const instances = shownInstances(snapshot);
   const counts = STATE_ORDER.flatMap((word): Span[] => {
-    const n = instances.filter(({ instance }) => stateWord(instance.state) === word).length;
+    const n = instances.filter(({ instance }) => instanceWord(instance) === word).length;
     const { mark, style } = markOf(word, theme);
     return n === 0 ? [] : [span('  '), span(mark, style), span(` ${n} ${word}`)];
   });
@@ -51,7 +51,7 @@ function shortCounts({ theme }: State, instances: readonly Shown[]): readonly Sp
   const counts = new Map<string, { readonly style: string; n: number }>();
   for (const word of STATE_ORDER) {
     const { mark, style } = markOf(word, theme);
-    const n = instances.filter(({ instance }) => stateWord(instance.state) === word).length;
+    const n = instances.filter(({ instance }) => instanceWord(instance) === word).length;
     const entry = counts.get(mark) ?? { style, n: 0 };
     entry.n += n;
     if (n > 0) counts.set(mark, entry);
@@ -83,8 +83,8 @@ function health(state: State): readonly Span[] {
 /** What the daemon says of the manifest; what a plan would say besides is there to be asked for. */
 function standing(state: State, manifest: ManifestStatus): readonly Span[] {
   const { theme, plan } = state;
-  const failed = (manifest.failed ?? []).map(({ service, rolledBack }) =>
-    span(` \u2716 ${service} ${rolledBack ? 'rolled back' : 'not up as changed'}`, theme.bad),
+  const failed = (manifest.failed ?? []).map((change) =>
+    span(` \u2716 ${change.service} ${whatCameOf(change)}`, theme.bad),
   );
   const review = manifest.review === true ? [span(' review', theme.accent)] : [];
   switch (manifest.state) {
@@ -114,6 +114,11 @@ function standing(state: State, manifest: ManifestStatus): readonly Span[] {
       ];
     }
   }
+}
+
+function whatCameOf({ rolledBack, kept }: FailedChange): string {
+  if (kept === true) return 'not replaced';
+  return rolledBack ? 'rolled back' : 'not up as changed';
 }
 
 /** How many instances what is held concerns. */

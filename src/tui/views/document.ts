@@ -3,7 +3,7 @@ import type { ManifestStatus } from '../../core/api.ts';
 import { formatSpan } from '../../core/duration.ts';
 import { planText } from '../../core/plan-text.ts';
 import { describeCounts } from '../../core/reload.ts';
-import { stateWord } from '../../core/status-text.ts';
+import { instanceWord } from '../../core/status-text.ts';
 import { ACTION_NAMES, ACTIONS, keyOf, keysOf, keyText } from '../keymap.ts';
 import { layout } from '../layout.ts';
 import { listRows } from '../rows.ts';
@@ -148,16 +148,15 @@ function diagnosticRows({ plan, snapshot, theme, cwd }: State, width: number): r
   const manifest = snapshot?.manifest;
   const told = manifest?.state === 'invalid' ? manifest.diagnostics : undefined;
   const diagnostics = told ?? plan?.diagnostics ?? [];
-  const failed = (manifest?.failed ?? []).flatMap(({ service, reason, rolledBack }): readonly Row[] => [
-    [
-      span(`\u2716 ${service}`, theme.bad),
-      span(
-        ` did not come up as changed; ${rolledBack ? 'its former version runs again' : 'it is left as it is'}`,
-      ),
-    ],
-    [span(`  ${oneLine(reason)}`)],
-    BLANK,
-  ]);
+  const failed = (manifest?.failed ?? []).flatMap(({ service, reason, rolledBack, kept }): readonly Row[] => {
+    const was = kept === true ? 'was not replaced' : 'did not come up as changed';
+    return [
+      [span(`\u2716 ${service}`, theme.bad), span(` ${was}`)],
+      [span(`  ${whatRuns(rolledBack, kept === true)}`)],
+      ...wrapWords(oneLine(reason), width - 2).map((row): Row => [span('  '), ...row]),
+      BLANK,
+    ];
+  });
   if (diagnostics.length === 0)
     return failed.length > 0 ? failed : [[span('the manifest has no problems', theme.good)]];
   const rows = diagnosticsText(diagnostics, { cwd, color: theme.foreign })
@@ -169,6 +168,11 @@ function diagnosticRows({ plan, snapshot, theme, cwd }: State, width: number): r
   const running = told === undefined ? '' : '. Nothing was changed; what runs goes on';
   const verdict = wrapWords(`${tally(diagnostics) ?? ''}${rest}${running}`, width, theme.bold);
   return [...failed, ...rows, BLANK, ...verdict];
+}
+
+function whatRuns(isRolledBack: boolean, isKept: boolean): string {
+  if (isKept) return 'its former version goes on';
+  return isRolledBack ? 'its former version runs again' : 'it is left as it is';
 }
 
 function timelineRows(state: State, width: number): readonly Row[] {
@@ -199,7 +203,7 @@ function graphRows(state: State): readonly Row[] {
     const again = drawn.has(id);
     drawn.add(id);
     const states = (service?.instances ?? []).flatMap((instance) => {
-      const { mark, style } = markOf(stateWord(instance.state), theme);
+      const { mark, style } = markOf(instanceWord(instance), theme);
       return [span(mark, style), span(' ')];
     });
     const first = service?.instances[0];

@@ -2,7 +2,7 @@ import { ACTIONS, keysOf, keyText } from '../keymap.ts';
 import { layout, type Rect } from '../layout.ts';
 import { paletteActions } from '../prompt.ts';
 import { groupingText, listRows } from '../rows.ts';
-import { stateWord, verdict } from '../../core/status-text.ts';
+import { instanceWord, verdict } from '../../core/status-text.ts';
 import { selectedOf } from '../actions.ts';
 import { oneLine } from '../shared.ts';
 import { daemonNow, nameOf, type State } from '../state.ts';
@@ -149,7 +149,7 @@ function reasonRows(state: State, width: number): readonly Row[] {
   const { service, instance } = selected;
   const text = oneLine(verdict(instance, service, daemonNow(state)));
   const reason = reasonText(instance);
-  const { style } = markOf(stateWord(instance.state), state.theme);
+  const { style } = markOf(instanceWord(instance), state.theme);
   return [
     ...wrapWords(text, width - 2),
     ...(reason === '' || text.includes(reason) ? [] : wrapWords(reason, width - 2, style)),

@@ -1,4 +1,4 @@
-import { stateWord } from '../../core/status-text.ts';
+import { instanceWord } from '../../core/status-text.ts';
 import type { ListRow } from '../rows.ts';
 import { displayWidth, type Shown } from '../shared.ts';
 import { daemonNow, type State } from '../state.ts';
@@ -55,7 +55,7 @@ const COLUMNS: readonly Column[] = [
     priority: 0,
     most: 22,
     text: ({ instance }, state) => stateText(instance, daemonNow(state)),
-    style: ({ instance }, { theme }) => markOf(stateWord(instance.state), theme).style,
+    style: ({ instance }, { theme }) => markOf(instanceWord(instance), theme).style,
   },
   {
     priority: 1,
@@ -177,7 +177,7 @@ function instanceRow(
   width: number,
 ): Row {
   const { theme } = state;
-  const { mark, style } = markOf(stateWord(shown.instance.state), theme);
+  const { mark, style } = markOf(instanceWord(shown.instance), theme);
   const name = [
     span(prefix, theme.dim),
     span(mark, style),

@@ -1,14 +1,20 @@
 import { formatSpan } from '../../core/duration.ts';
 import type { InstanceSnapshot } from '../../core/event.ts';
 import { describeExit } from '../../core/exit.ts';
-import { describeState, stateWord, unnested, type StateWord } from '../../core/status-text.ts';
+import {
+  describeState,
+  instanceWord,
+  stateWord,
+  unnested,
+  type InstanceWord,
+} from '../../core/status-text.ts';
 import { oneLine } from '../shared.ts';
 import type { Theme } from '../theme.ts';
 
 /** A shape and a colour for each state: one can be told from another without seeing colours. */
 const MARKS: Readonly<
   Record<
-    StateWord,
+    InstanceWord,
     { readonly mark: string; readonly style: keyof Theme & ('good' | 'busy' | 'bad' | 'dim' | 'accent') }
   >
 > = {
@@ -24,17 +30,22 @@ const MARKS: Readonly<
   scheduled: { mark: '\u25f7', style: 'accent' },
   completed: { mark: '\u2714', style: 'good' },
   stopped: { mark: '\u25cb', style: 'dim' },
+  unknown: { mark: '?', style: 'busy' },
 };
 
-export function markOf(word: StateWord, theme: Theme): { readonly mark: string; readonly style: string } {
+export function markOf(word: InstanceWord, theme: Theme): { readonly mark: string; readonly style: string } {
   const { mark, style } = MARKS[word];
   return { mark, style: theme[style] };
 }
 
 /** What it does, in as few words as a column has room for. */
 export function stateText(instance: InstanceSnapshot, now: number): string {
-  const { state } = instance;
-  if (stateWord(state) === 'not ready') return 'not ready';
+  const { state, replacing } = instance;
+  const word = instanceWord(instance);
+  // Why it is not known, and how far what is being brought about is, have a column that is wide enough.
+  if (word === 'unknown') return `unknown, was ${stateWord(state)}`;
+  if (word === 'not ready' || word === 'starting') return word;
+  if (replacing === true) return `${word}, replacing`;
   if (state.kind === 'waiting' && state.on.length > 1)
     return `waiting for ${state.on[0]?.service ?? ''} +${state.on.length - 1}`;
   return oneLine(describeState(instance, now));
@@ -42,7 +53,8 @@ export function stateText(instance: InstanceSnapshot, now: number): string {
 
 /** The last thing that explains why it is as it is; '' where nothing needs explaining. */
 export function reasonText(instance: InstanceSnapshot): string {
-  const { state, lastCause, lastExit, statusText, restarts, ready } = instance;
+  const { state, lastCause, lastExit, statusText, restarts, ready, unknown, progress } = instance;
+  if (unknown !== undefined) return oneLine(unknown);
   const cause = lastCause === undefined || lastCause === '' ? '' : `: ${lastCause}`;
   switch (state.kind) {
     case 'backoff':
@@ -61,13 +73,14 @@ export function reasonText(instance: InstanceSnapshot): string {
     case 'scheduled':
       return state.exit === undefined ? '' : oneLine(`last run: ${describeExit(state.exit)}`);
     case 'running':
+      if (progress !== undefined) return oneLine(progress);
       if (stateWord(state) === 'not ready') return oneLine(ready?.last?.output ?? '');
       if (statusText !== undefined) return oneLine(statusText);
       return restarts > 0 && lastExit !== undefined
         ? oneLine(`last run: ${describeExit(lastExit)}${cause}`)
         : '';
     case 'starting':
-      return '';
+      return oneLine(progress ?? '');
   }
 }
 
