@@ -77,7 +77,11 @@ export class Execution {
 
   /** Begins a plan beside those under way. */
   begin(plan: PlanView): void {
+    const concerned = new Set(
+      plan.steps.filter(({ action }) => action !== 'none').map(({ instance }) => instance),
+    );
     const runner = new PlanRunner(plan, {
+      mayBegin: (step) => step.action !== 'replace' || !this.#isOneAway(step, concerned),
       perform: (step) => this.#perform(step),
       reached: (step) => this.#reached(step),
     });
@@ -105,6 +109,21 @@ export class Execution {
   giveUpAll(): void {
     this.#runners = [];
     this.#replacements.giveUpAll();
+  }
+
+  /**
+   * Whether another instance of the service is on its way up because of an earlier plan: one at a time are away, whoever
+   * asked for it. Those that this plan concerns have their order in it.
+   */
+  #isOneAway({ service, instance }: PlanStep, concerned: ReadonlySet<InstanceId>): boolean {
+    return this.#host.fleet.of(service).some(({ ref, machine: { wanted, state } }) => {
+      if (ref.id === instance || wanted === 'down' || concerned.has(ref.id)) return false;
+      return (
+        state.kind === 'starting' ||
+        (state.kind === 'stopping' && state.then === 'start-again') ||
+        (state.kind === 'running' && state.readiness?.kind === 'pending')
+      );
+    });
   }
 
   #perform(step: PlanStep): void {

@@ -2,6 +2,8 @@ import type { PlanStep, PlanView } from '../core/plan-view.ts';
 import type { InstanceId } from '../core/service.ts';
 
 export interface StepExecutor {
+  /** Whether nothing that is no step of the plan stands in the way; asked again after every change of a state. */
+  mayBegin(step: PlanStep): boolean;
   /** Begins the step. */
   perform(step: PlanStep): void;
   /** Whether what the step is for has come true; asked after `perform` and after every later change. */
@@ -65,6 +67,7 @@ export class PlanRunner {
     let begun = 0;
     for (const [id, step] of this.#pending) {
       if (step.after.some((other) => this.#pending.has(other) || this.#begun.has(other))) continue;
+      if (!this.#executor.mayBegin(step)) continue;
       this.#pending.delete(id);
       this.#begun.set(id, step);
       this.#executor.perform(step);

@@ -114,6 +114,23 @@ describe('apply', () => {
     expect(await rig.drift(web('2'))).toEqual([]);
   });
 
+  test('replaces replicas one at a time also where an apply overtakes another one', async () => {
+    const rig = new EngineRig();
+    const web = (v: string) => project([spec('web', { replicas: 3, launch: { env: { V: v } } })]);
+    await rig.apply(web('1'));
+    for (const proc of rig.backend.procs) proc.ignores = ['SIGTERM'];
+    await rig.apply(web('2'));
+    await rig.apply(web('2'));
+    const away = (): readonly string[] => rig.states.filter((s) => !s.endsWith('running'));
+    expect(away()).toEqual(['web.1 stopping']);
+    for (const next of ['web.2 stopping', 'web.3 stopping', undefined]) {
+      rig.backend.of((away()[0] ?? '').split(' ')[0] ?? '').end({ kind: 'code', code: 0 });
+      await settled();
+      expect(away()).toEqual(next === undefined ? [] : [next]);
+    }
+    expect(await rig.drift(web('2'))).toEqual([]);
+  });
+
   test('goes on replacing one service while another one is scaled', async () => {
     const rig = new EngineRig();
     const wanted = (v: string) =>
