@@ -8,6 +8,7 @@ import {
   describeProbe,
   describeRestartLimit,
   describeState,
+  instanceWord,
   stateWord,
   unnested,
   verdict,
@@ -234,5 +235,28 @@ describe('parentheses', () => {
         expect(letters(unnested(text))).toBe(letters(text));
       }),
     );
+  });
+});
+
+describe('what is not as the state says', () => {
+  const running: InstanceState = { kind: 'running', run: 'r', since: NOW - 720_000 };
+
+  it('a run that is to be replaced says so, and how far that is', () => {
+    const waits = instance(running, { replacing: true });
+    expect(describeState(waits, NOW)).toBe('running (to be replaced)');
+    expect(verdict(waits, SERVICE, NOW)).toMatch(/; to be replaced$/);
+    const pulling = instance(running, { replacing: true, progress: 'pulling db:2 45 %' });
+    expect(describeState(pulling, NOW)).toBe('running (to be replaced: pulling db:2 45 %)');
+    expect(verdict(pulling, SERVICE, NOW)).toMatch(/; to be replaced, once through: pulling db:2 45 %$/);
+    const lost = { ...running, readiness: { kind: 'pending' } } as const;
+    expect(describeState(instance(lost, { replacing: true }), NOW)).toBe(
+      'running (not ready) (to be replaced)',
+    );
+  });
+
+  it('one that may be another by now is unknown, with what was known last', () => {
+    const silent = instance(running, { unknown: 'the engine does not answer', replacing: true });
+    expect([instanceWord(silent), instanceWord(instance(running))]).toEqual(['unknown', 'running']);
+    expect(describeState(silent, NOW)).toBe('running (to be replaced) (unknown: the engine does not answer)');
   });
 });

@@ -173,6 +173,13 @@ test('an edit replaces the container with its reason; a new image that cannot be
     const events = await project.ok('events', 'web');
     return /none\/such/.test(events) ? true : undefined;
   });
+  expect((await project.snapshot()).manifest?.failed).toMatchObject([
+    { service: 'web', rolledBack: false, kept: true },
+  ]);
+  expect(await project.ok('status')).toMatch(/✖ web: the change was not taken up: .*none\/such/);
+  const again = await project.run(['up', '-d', '--wait']);
+  expect(again).toMatchObject({ status: 1 });
+  expect(again.stderr).toMatch(/^error: web: the change was not taken up: .*none\/such/m);
   const after = await containersOf(name);
   expect(after.map(({ Id, State }) => [Id, State])).toEqual([[now?.Id, 'running']]);
   await project.ok('down');
@@ -364,4 +371,28 @@ test('what gives a container the machine is warned of', async (ctx) => {
   expect(said).toContain('privileged');
   expect(said).toContain('pid');
   expect(said).toContain('docker.sock');
+});
+
+test('reap removes the containers of a project whose folder is gone, after a dry run that only names them', async (ctx) => {
+  const { project, name } = await onEngine(
+    ctx,
+    `services:
+  box: { image: "${IMAGE}", command: exec sleep 1000, stop: { grace: 100ms } }
+`,
+  );
+  await project.ok('up', '-d', '--wait');
+  await project.killDaemon();
+  // While the manifest is there, the next daemon takes the container over.
+  await project.ok('reap');
+  expect((await containersOf(name)).map(({ State }) => State)).toEqual(['running']);
+  rmSync(join(project.dir, 'setpoint.yaml'));
+  const dry = await project.ok('reap', '--dry-run');
+  expect(dry).toMatch(
+    new RegExp(`would remove  what an engine has of ${name}: .*\\n    container ${name}-box-1`),
+  );
+  expect(await containersOf(name)).toHaveLength(1);
+  expect(await project.ok('reap')).toContain(`removed  what an engine has of ${name}`);
+  expect(await containersOf(name)).toEqual([]);
+  expect(await networksOf(name)).toEqual([]);
+  expect(await project.ok('reap')).toContain('Nothing to reap.');
 });

@@ -318,3 +318,20 @@ test('lines that fit on the screen are not scrolled out of it', () => {
   expect(screen(state)).toContain('listening on :8081');
   expect(screen(state)).toContain('too long for the pane');
 });
+
+test.each([
+  [{ rolledBack: true }, 'web: the change was rolled back: exit 7'],
+  [{ rolledBack: false }, 'web: the change failed: exit 7'],
+  [{ rolledBack: false, kept: true }, 'web: the change was not taken up: exit 7'],
+] as const)('a change that did not come up is said, with what came of it: %j', (outcome, text) => {
+  const happening = {
+    type: 'change-failed',
+    reason: 'exit 7',
+    ...outcome,
+    seq: 1,
+    time: NOW,
+    service: 'web',
+  } as const;
+  const state = send(opened(), { type: 'happening', happening, dropped: 0 });
+  expect(state.notice).toMatchObject({ level: 'error', text });
+});
