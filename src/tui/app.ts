@@ -3,10 +3,11 @@ import { performance } from 'node:perf_hooks';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { DaemonClient, Lease } from '../client/types.ts';
-import type { ApplyRequest, DownResponse, ProjectSnapshot } from '../core/api.ts';
 import { Attachment } from './attachment.ts';
-import { Asker } from './asker.ts';
+import { BringingDown, LAST_MOMENT_MS } from './bringing-down.ts';
+import { Calls } from './calls.ts';
 import { editFile } from './editor.ts';
+import { listen } from './listening.ts';
 import type { Effect, Message } from './message.ts';
 import { Screen } from './screen.ts';
 import { Session } from './session.ts';
@@ -25,8 +26,6 @@ const FAST_TICK_MS = 200;
 /** How long filters and searches may look through lines before each frame. */
 const INDEX_MS = 12;
 const RECONNECT_MS = 500;
-/** A daemon that has brought its project down ends at once; longer than this it is not waited for. */
-const LAST_MOMENT_MS = 2_000;
 /** A process that was told to stop and has not, is not going to: its shell knows no jobs. */
 const STOPPED_MS = 50;
 
@@ -35,7 +34,8 @@ export class App {
   readonly #options: TuiOptions;
   readonly #stop = new AbortController();
   readonly #session: Session;
-  readonly #asker: Asker;
+  readonly #calls: Calls;
+  readonly #down: BringingDown;
   readonly #decoder = new StringDecoder('utf8');
   #client: DaemonClient;
   #lease: Lease | undefined;
@@ -47,9 +47,6 @@ export class App {
   #frameTimer: NodeJS.Timeout | undefined;
   #tickTimer: NodeJS.Timeout | undefined;
   #lastFrameAt = 0;
-  /** When a shutdown was first asked for here, and what there was before it. */
-  #down: { readonly at: number; readonly before: ProjectSnapshot | undefined } | undefined;
-  #downAnswer: Promise<DownResponse> | undefined;
   #end: (end: TuiEnd) => void = () => undefined;
   #fail: (error: unknown) => void = () => undefined;
 
@@ -63,7 +60,18 @@ export class App {
       (message) => this.#send(message),
       () => Date.now(),
     );
-    this.#asker = new Asker((message) => this.#send(message));
+    const now = { client: () => this.#client, snapshot: () => this.#state.snapshot };
+    this.#calls = new Calls({
+      ...now,
+      request: options.request,
+      signal: this.#stop.signal,
+      send: (message) => this.#send(message),
+    });
+    this.#down = new BringingDown({
+      ...now,
+      answered: (response) => this.#send({ type: 'down', response }, true),
+      end: (end) => this.#end(end),
+    });
   }
 
   async run(): Promise<TuiEnd> {
@@ -119,47 +127,26 @@ export class App {
     }
   }
 
-  /** Everything of the process that this listens to; the answer undoes it all and puts the terminal's mode back. */
+  /** See `listen`. */
   #listen(): () => void {
     const { stdin, stdout } = this.#options;
-    const data = (piece: Buffer): void => this.#typed(piece);
-    const hangUp = (): void => this.#end({ kind: 'signal', signal: 'SIGHUP', last: this.#state.snapshot });
-    const resize = (): void => {
-      this.#attachment?.resized();
-      this.#send({ type: 'resize', ...sizeOf(stdout) }, true);
-    };
-    const terminate = (): void =>
-      this.#end({ kind: 'signal', signal: 'SIGTERM', last: this.#state.snapshot });
-    // In raw mode Ctrl-C is a key like any other; this one comes from elsewhere.
-    const interrupt = (): void => (this.#away ? undefined : this.#send({ type: 'key', key: 'ctrl-c' }, true));
-    const goOn = (): void => this.#back();
-    const restore = (): void => {
-      this.#screen?.leave();
-      if (!stdin.destroyed) stdin.setRawMode(false);
-    };
-    stdin.on('data', data).on('end', hangUp).on('error', hangUp);
-    stdout.on('resize', resize).on('error', hangUp);
-    process
-      .on('SIGTERM', terminate)
-      .on('SIGQUIT', terminate)
-      .on('SIGHUP', hangUp)
-      .on('SIGINT', interrupt)
-      .on('SIGCONT', goOn);
-    // Before anything is said of a crash, so that it can be read.
-    process.on('exit', restore).on('uncaughtExceptionMonitor', restore);
-    return () => {
-      stdin.off('data', data).off('end', hangUp).off('error', hangUp);
-      stdout.off('resize', resize).off('error', hangUp);
-      process
-        .off('SIGTERM', terminate)
-        .off('SIGQUIT', terminate)
-        .off('SIGHUP', hangUp)
-        .off('SIGINT', interrupt)
-        .off('SIGCONT', goOn);
-      process.off('exit', restore).off('uncaughtExceptionMonitor', restore);
-      restore();
-      stdin.pause();
-    };
+    const signalled = (signal: 'SIGHUP' | 'SIGTERM') => (): void =>
+      this.#end({ kind: 'signal', signal, last: this.#state.snapshot });
+    return listen(this.#options, {
+      data: (piece) => this.#typed(piece),
+      resize: () => {
+        this.#attachment?.resized();
+        this.#send({ type: 'resize', ...sizeOf(stdout) }, true);
+      },
+      hangUp: signalled('SIGHUP'),
+      terminate: signalled('SIGTERM'),
+      interrupt: () => (this.#away ? undefined : this.#send({ type: 'key', key: 'ctrl-c' }, true)),
+      goOn: () => this.#back(),
+      restore: () => {
+        this.#screen?.leave();
+        if (!stdin.destroyed) stdin.setRawMode(false);
+      },
+    });
   }
 
   #typed(piece: Buffer): void {
@@ -171,7 +158,7 @@ export class App {
   async #follow(): Promise<void> {
     const { signal } = this.#stop;
     while (!signal.aborted) {
-      this.#asker.ask('plan', () => this.#plan());
+      this.#calls.make({ type: 'plan' });
       await this.#session.run(this.#client, signal);
       if (hasAborted(signal)) return;
       this.#send({ type: 'lost' });
@@ -180,7 +167,7 @@ export class App {
       if (client === undefined) {
         if (!hasAborted(signal) && this.#state.quits === 0)
           this.#end({ kind: 'daemon-ended', last: this.#state.snapshot });
-        else this.#end(this.#quit(await this.#answerToDown()));
+        else await this.#down.daemonGone();
         return;
       }
       if (this.#client !== this.#options.client) this.#client.close();
@@ -192,7 +179,7 @@ export class App {
         text: 'the daemon was gone; it is back and took over what still runs',
       });
       if (this.#state.quits > 0)
-        this.#bringDown(this.#state.quits === 1 ? 0 : this.#state.quits === 2 ? 1 : 2);
+        this.#down.ask(this.#state.quits === 1 ? 0 : this.#state.quits === 2 ? 1 : 2);
     }
   }
 
@@ -211,17 +198,6 @@ export class App {
       await delay(RECONNECT_MS);
     }
     return undefined;
-  }
-
-  #quit(response: DownResponse): TuiEnd {
-    const { at, before } = this.#down ?? {};
-    return {
-      kind: 'quit',
-      response,
-      ...(before === undefined ? {} : { before }),
-      ...(at === undefined ? {} : { tookMs: performance.now() - at }),
-      last: this.#state.snapshot,
-    };
   }
 
   #send(message: Message, urgent = false): void {
@@ -291,75 +267,12 @@ export class App {
   }
 
   #carryOut(effect: Effect): void {
-    const { request, env } = this.#options;
-    const client = this.#client;
     switch (effect.type) {
-      case 'act': {
-        this.#asker.call(async () => {
-          const { affected, unchanged } = await client.act(effect.request);
-          const text =
-            affected.length === 0 && unchanged.length > 0 ? 'nothing to do: it is so already' : effect.said;
-          return { type: 'notice', level: 'info', text };
-        });
+      case 'down':
+        this.#down.ask(effect.level);
         return;
-      }
-      case 'down': {
-        this.#bringDown(effect.level);
-        return;
-      }
-      case 'plan': {
-        this.#asker.ask('plan', () => this.#plan());
-        return;
-      }
-      case 'apply': {
-        this.#asker.ask('apply', async () => {
-          const response = await client.apply(this.#asBefore(request));
-          return { type: 'planned', response, applied: true };
-        });
-        return;
-      }
-      case 'reload': {
-        this.#asker.ask('reload', async () => {
-          const response = await client.reload({ confirm: effect.confirm });
-          return { type: 'reloaded', response };
-        });
-        return;
-      }
-      case 'review': {
-        this.#asker.call(async () => {
-          await client.review(effect.hold);
-          const text = effect.hold ? 'edits are held for review from now on' : 'edits are taken up at once';
-          return { type: 'notice', level: 'info', text };
-        });
-        return;
-      }
-      case 'explain': {
-        this.#asker.ask('explain', async () => {
-          const answer = await client.explain(effect.service);
-          return { type: 'explained', service: effect.service, answer };
-        });
-        return;
-      }
-      case 'timeline': {
-        this.#asker.ask('timeline', async () => ({
-          type: 'timeline',
-          timeline: await client.timeline(),
-        }));
-        return;
-      }
-      case 'history': {
-        this.#asker.history(client, effect, this.#stop.signal);
-        return;
-      }
-      case 'input': {
-        this.#asker.call(async () => {
-          await client.input(effect.instance, Buffer.from(effect.text));
-          return undefined;
-        });
-        return;
-      }
       case 'copy':
-        return this.#screen?.tell(clipboard(effect.text, env));
+        return this.#screen?.tell(clipboard(effect.text, this.#options.env));
       case 'mouse':
         return this.#screen?.setMouse(effect.on);
       case 'redraw':
@@ -370,65 +283,24 @@ export class App {
       case 'attach':
         void this.#attach(effect.instance);
         return;
-      case 'suspend': {
+      case 'suspend':
         this.#suspend();
         return;
-      }
       case 'leave':
         void this.#leave();
         return;
+      case 'act':
+      case 'plan':
+      case 'apply':
+      case 'reload':
+      case 'review':
+      case 'explain':
+      case 'timeline':
+      case 'history':
+      case 'input':
+        this.#calls.make(effect);
+        return;
     }
-  }
-
-  /** What was decided of later edits stays so. */
-  #asBefore(request: ApplyRequest): ApplyRequest {
-    const { watched = true, review = false } = this.#state.snapshot?.manifest ?? {};
-    return { ...request, ...(watched ? {} : { watch: false }), ...(review ? { review } : {}) };
-  }
-
-  async #plan(): Promise<Message> {
-    return { type: 'planned', response: await this.#client.plan(this.#options.request), applied: false };
-  }
-
-  /** The answer to the first request is the end; where more is asked for, that is answered by the same one. */
-  #bringDown(level: 0 | 1 | 2): void {
-    const client = this.#client;
-    this.#down ??= { at: performance.now(), before: this.#state.snapshot };
-    const asked = client.down({
-      reason: level === 0 ? 'asked for in the TUI' : 'asked for again in the TUI',
-      level,
-    });
-    if (level > 0) {
-      asked.catch(() => undefined);
-      return;
-    }
-    this.#downAnswer = asked;
-    asked.then(
-      (response) => {
-        this.#send({ type: 'down', response }, true);
-        void this.#lastMoment(response);
-      },
-      () => undefined,
-    );
-  }
-
-  /** The daemon may be seen to end before its last answer is read. */
-  async #answerToDown(): Promise<DownResponse> {
-    const none: DownResponse = { stopped: 0, leftovers: [] };
-    return Promise.race([
-      this.#downAnswer?.catch(() => none) ?? none,
-      delay(LAST_MOMENT_MS, none, { ref: false }),
-    ]);
-  }
-
-  /** Whoever looks at the project afterwards shall find it not running, so the daemon's end is waited for. */
-  async #lastMoment(response: DownResponse): Promise<void> {
-    try {
-      for await (const _ of this.#client.watch(AbortSignal.timeout(LAST_MOMENT_MS)));
-    } catch {
-      // It is gone already.
-    }
-    this.#end(this.#quit(response));
   }
 
   async #leave(): Promise<void> {
@@ -479,7 +351,7 @@ export class App {
     this.#editing = false;
     this.#back();
     if (problem !== undefined) this.#send({ type: 'notice', level: 'error', text: problem });
-    this.#asker.ask('plan', () => this.#plan());
+    this.#calls.make({ type: 'plan' });
   }
 
   async #attach(instance: string): Promise<void> {

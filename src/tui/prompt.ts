@@ -1,10 +1,12 @@
-import { confirmed, perform, scaled, selectedOf, show, signalled } from './actions.ts';
+import { confirmed, perform } from './actions.ts';
 import { ACTION_NAMES, ACTIONS, type Action } from './keymap.ts';
 import { reindexed, toMatch, toMoment, withFilter, withoutBottom, withSearch } from './log-view.ts';
 import type { Step } from './message.ts';
 import { parsePattern } from './pattern.ts';
+import { scaled, selectedOf, signalled } from './service-actions.ts';
 import { clockTime } from './shared.ts';
 import { daemonNow, newBuffer, type Prompt, type State } from './state.ts';
+import { only, show } from './step.ts';
 import { foreignText } from './text.ts';
 import { parseMoment } from './time-of-day.ts';
 import { mainSize } from './views/document.ts';
@@ -13,10 +15,6 @@ const LONGEST_INPUT = 1_000;
 /** Lines that are loaded from a moment on. */
 const FROM_MOMENT = 20_000;
 const MOST_INSTANCES = 1_000;
-
-function only(state: State): Step<State> {
-  return { state, effects: [] };
-}
 
 function closed(state: State): State {
   const { prompt: _prompt, ...rest } = state;

@@ -10,6 +10,7 @@ import { promptKey, promptPaste } from './prompt.ts';
 import { listRows, selectable } from './rows.ts';
 import { beginDown, count, hearStop, seeDown, tellBriefly } from './shared.ts';
 import { bufferOf, MAX_HAPPENINGS, withSnapshot, type State, type Usage } from './state.ts';
+import { noticed, only } from './step.ts';
 import { listTop } from './views/services.ts';
 
 /** Samples of a sparkline that are kept. */
@@ -55,14 +56,6 @@ export function update(state: State, message: Message): Step<State> {
     case 'notice':
       return only(noticed(state, message.level, message.text));
   }
-}
-
-function only(state: State): Step<State> {
-  return { state, effects: [] };
-}
-
-export function noticed(state: State, level: 'info' | 'error', text: string): State {
-  return { ...state, notice: { level, text, until: state.now + (level === 'error' ? 8_000 : 3_000) } };
 }
 
 function key(state: State, name: string, text: string | undefined): Step<State> {

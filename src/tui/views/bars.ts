@@ -5,7 +5,7 @@ import { isLive } from '../../core/state.ts';
 import { instanceWord, STATE_ORDER } from '../../core/status-text.ts';
 import { ACTION_NAMES, ACTIONS, keyOf, keysOf, keyText, type Action } from '../keymap.ts';
 import { count, shownInstances, type Shown } from '../shared.ts';
-import { selectedOf } from '../actions.ts';
+import { selectedOf } from '../service-actions.ts';
 import type { State } from '../state.ts';
 import { clip, fit, joined, rowWidth, span, type Row, type Span } from '../text.ts';
 import { markOf, shortSize } from './words.ts';

@@ -3,7 +3,7 @@ import { layout, type Rect } from '../layout.ts';
 import { paletteActions } from '../prompt.ts';
 import { groupingText, listRows } from '../rows.ts';
 import { instanceWord, verdict } from '../../core/status-text.ts';
-import { selectedOf } from '../actions.ts';
+import { selectedOf } from '../service-actions.ts';
 import { oneLine } from '../shared.ts';
 import { daemonNow, nameOf, type State } from '../state.ts';
 import { clip, fit, joined, rowWidth, span, wrapWords, type Row } from '../text.ts';
