@@ -28,10 +28,14 @@ async function onEngine(
   const { DOCKER_HOST } = engineEnv();
   const all = { ...files, 'setpoint.yaml': `name: ${name}\n${manifest}` };
   ctx.onTestFinished(async () => {
-    const left = await containersOf(name);
-    for (const { Id } of left) await dockerAt().getContainer(Id).remove({ force: true, v: true });
-    expect(left.map(({ Names }) => Names)).toEqual([]);
-    expect(await networksOf(name)).toEqual([]);
+    const containers = await containersOf(name);
+    for (const { Id } of containers) await dockerAt().getContainer(Id).remove({ force: true, v: true });
+    const networks = await networksOf(name);
+    for (const network of networks) await dockerAt().getNetwork(network).remove();
+    expect({ containers: containers.map(({ Names }) => Names), networks }).toEqual({
+      containers: [],
+      networks: [],
+    });
   });
   return { project: newProject(ctx, all, { DOCKER_HOST, DOCKER_CONTEXT: undefined }), name };
 }
