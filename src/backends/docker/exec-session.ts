@@ -1,5 +1,6 @@
 import type { Duplex } from 'node:stream';
 import type { Exit, StartFailure } from '../../core/exit.ts';
+import { PacedQueue } from '../../core/paced-queue.ts';
 import { err, ok, type Result } from '../../core/result.ts';
 import type { ExecOutput, ExecRequest, ExecSession } from '../../ports/backend.ts';
 import type { Docker } from './dockerode.ts';
@@ -57,11 +58,9 @@ class ContainerSession implements ExecSession {
   readonly #stream: Duplex;
   readonly #tty: boolean;
   readonly #kill: () => void;
-  readonly #waiting: ExecOutput[] = [];
+  readonly #queue: PacedQueue<ExecOutput>;
   readonly #asking: NodeJS.Timeout;
-  #waitingBytes = 0;
   #tookAt = performance.now();
-  #wake: () => void = () => {};
   #isOver = false;
   #hasExited = false;
   #settle: (exit: Exit) => void = () => {};
@@ -73,11 +72,16 @@ class ContainerSession implements ExecSession {
     this.#tty = tty;
     this.#kill = kill;
     this.exited = new Promise((resolve) => (this.#settle = resolve));
-    this.output = this.#read();
+    this.#queue = new PacedQueue(MOST_WAITING_BYTES, (how) => {
+      if (how === 'pause') stream.pause();
+      else if (!this.#isOver) stream.resume();
+    });
+    this.output = this.#queue.pieces;
     const frames = new FrameReader();
-    stream.on('data', (chunk: Buffer) =>
-      this.#take(tty ? [{ stream: 'stdout', data: chunk }] : frames.push(chunk)),
-    );
+    stream.on('data', (chunk: Buffer) => {
+      this.#tookAt = performance.now();
+      this.#queue.put(tty ? [{ stream: 'stdout', data: chunk }] : frames.push(chunk));
+    });
     for (const event of ['end', 'close', 'error']) stream.on(event, () => this.#ended());
     // Output that nobody reads, or that a process in the background holds open, does not tell the end.
     this.#asking = setInterval(() => void this.#watch(), ASK_EVERY_MS).unref();
@@ -116,36 +120,14 @@ class ContainerSession implements ExecSession {
       this.#kill();
       this.#exit({ kind: 'unknown', why: 'the session was closed' });
     }
-    this.#waiting.length = 0;
+    this.#queue.drop();
     this.#ended();
     this.#stream.destroy();
   }
 
-  #take(pieces: readonly ExecOutput[]): void {
-    this.#tookAt = performance.now();
-    for (const piece of pieces) {
-      this.#waiting.push(piece);
-      this.#waitingBytes += piece.data.length;
-    }
-    if (this.#waitingBytes > MOST_WAITING_BYTES) this.#stream.pause();
-    this.#wake();
-  }
-
-  async *#read(): AsyncGenerator<ExecOutput> {
-    for (;;) {
-      const next = this.#waiting.shift();
-      if (next !== undefined) {
-        this.#waitingBytes -= next.data.length;
-        if (this.#waitingBytes <= MOST_WAITING_BYTES && !this.#isOver) this.#stream.resume();
-        yield next;
-      } else if (this.#isOver) return;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
-
   async #watch(): Promise<void> {
     await this.#ask();
-    const isQuiet = this.#waiting.length === 0 && performance.now() - this.#tookAt > ASK_EVERY_MS;
+    const isQuiet = this.#queue.isEmpty && performance.now() - this.#tookAt > ASK_EVERY_MS;
     if (!this.#hasExited || !isQuiet || this.#stream.isPaused()) return;
     this.#ended();
     this.#stream.destroy();
@@ -155,7 +137,7 @@ class ContainerSession implements ExecSession {
     if (this.#isOver) return;
     this.#isOver = true;
     clearInterval(this.#asking);
-    this.#wake();
+    this.#queue.end();
     void this.#ask().then((exit) => {
       if (exit === undefined) this.#exit({ kind: 'unknown', why: 'the connection to the engine broke off' });
     });

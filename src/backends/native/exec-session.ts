@@ -1,6 +1,7 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import type { Exit, StartFailure } from '../../core/exit.ts';
+import { PacedQueue } from '../../core/paced-queue.ts';
 import { err, ok, type Result } from '../../core/result.ts';
 import type { ExecOutput, ExecRequest, ExecSession } from '../../ports/backend.ts';
 import { COOKIE } from './launcher.ts';
@@ -118,29 +119,26 @@ function userOf(pid: number): { readonly uid?: number; readonly gid?: number } {
 }
 
 class MachineSession implements ExecSession {
-  readonly output: AsyncIterable<ExecOutput>;
   readonly exited: Promise<Exit>;
   readonly #child: ChildProcess;
   readonly #tty: boolean;
   readonly #stty: string | undefined;
-  readonly #waiting: ExecOutput[] = [];
-  #waitingBytes = 0;
-  #wake: () => void = () => {};
-  #isOver = false;
+  readonly #queue = new PacedQueue<ExecOutput>(MOST_WAITING_BYTES, (how) => this.#flow(how));
   #hasExited = false;
 
   constructor(child: ChildProcess, tty: boolean, stty: string | undefined, name: string) {
     this.#child = child;
     this.#tty = tty;
     this.#stty = stty;
-    this.output = this.#read();
     for (const stream of ['stdout', 'stderr'] as const) {
-      child[stream]?.on('data', (data: Buffer) => this.#take({ stream: tty ? 'stdout' : stream, data }));
+      child[stream]?.on('data', (data: Buffer) =>
+        this.#queue.put([{ stream: tty ? 'stdout' : stream, data }]),
+      );
     }
     child.stdin?.on('error', () => undefined);
     this.exited = new Promise((resolve) => {
       child.once('error', ({ message }) => {
-        this.#over();
+        this.#queue.end();
         resolve({
           kind: 'spawn-error',
           failure: { code: 'other', message: `${name} could not be started: ${message}` },
@@ -151,9 +149,13 @@ class MachineSession implements ExecSession {
         resolve(exitOf(code, signal));
       });
     });
-    child.once('close', () => this.#over());
+    child.once('close', () => this.#queue.end());
     // What it left in the background may hold its output open; that is not waited for.
-    void this.exited.then(() => setTimeout(() => this.#over(), GRACE_MS).unref());
+    void this.exited.then(() => setTimeout(() => this.#queue.end(), GRACE_MS).unref());
+  }
+
+  get output(): AsyncIterable<ExecOutput> {
+    return this.#queue.pieces;
   }
 
   async write(data: Uint8Array): Promise<void> {
@@ -186,8 +188,7 @@ class MachineSession implements ExecSession {
   }
 
   close(): void {
-    this.#waiting.length = 0;
-    this.#over();
+    this.#queue.drop();
     for (const stream of [this.#child.stdin, this.#child.stdout, this.#child.stderr]) stream?.destroy();
     if (this.#hasExited) return;
     this.#signal('SIGHUP');
@@ -202,34 +203,9 @@ class MachineSession implements ExecSession {
     }
   }
 
-  #take(piece: ExecOutput): void {
-    if (this.#isOver) return;
-    this.#waiting.push(piece);
-    this.#waitingBytes += piece.data.length;
-    if (this.#waitingBytes > MOST_WAITING_BYTES) this.#flow('pause');
-    this.#wake();
-  }
-
-  async *#read(): AsyncGenerator<ExecOutput> {
-    for (;;) {
-      const next = this.#waiting.shift();
-      if (next !== undefined) {
-        this.#waitingBytes -= next.data.length;
-        if (this.#waitingBytes <= MOST_WAITING_BYTES) this.#flow('resume');
-        yield next;
-      } else if (this.#isOver) return;
-      else await new Promise<void>((resolve) => (this.#wake = resolve));
-    }
-  }
-
   #flow(how: 'pause' | 'resume'): void {
     this.#child.stdout?.[how]();
     this.#child.stderr?.[how]();
-  }
-
-  #over(): void {
-    this.#isOver = true;
-    this.#wake();
   }
 }
 
