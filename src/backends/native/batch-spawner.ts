@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 
-/** A launcher to be made; its files exist already. */
+/** A launcher to be made; of its files only the FIFO exists already. */
 export interface LauncherJob {
   /** What the launcher announces itself by; one word without quotes or white space. */
   readonly id: string;
@@ -12,8 +12,8 @@ export interface LauncherJob {
   readonly files: LauncherFiles;
 }
 
-/** Absolute paths of what the launcher gets as its descriptors; all but the FIFO are appended to. */
-export interface LauncherFiles {
+/** Absolute paths of what the launcher gets as its descriptors; all but the FIFO are appended to, `exit` is emptied first. */
+interface LauncherFiles {
   readonly stdout: string;
   readonly exit: string;
   readonly alive: string;
@@ -214,7 +214,7 @@ export function jobText({ id, program, args, cwd, env, files }: LauncherJob, set
     `3<>${quoted(files.alive)}`,
     files.stderr === files.stdout ? '4>&1' : `4>>${quoted(files.stderr)}`,
   ];
-  return `(\ncd ${quoted(cwd)} || exit\nunset OLDPWD PWD\n${exports.join('')}exec ${words} ${to.join(' ')}\n) || echo refused ${id}\n`;
+  return `(\ncd ${quoted(cwd)} || exit\nunset OLDPWD PWD\n: >${quoted(files.exit)}\n${exports.join('')}exec ${words} ${to.join(' ')}\n) || echo refused ${id}\n`;
 }
 
 function quoted(text: string): string {

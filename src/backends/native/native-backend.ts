@@ -19,7 +19,7 @@ import type {
 } from '../../ports/backend.ts';
 import type { Encloser, Enclosure } from '../../ports/encloser.ts';
 import { findRun, LauncherWatch } from './adoption.ts';
-import { BatchSpawner, type LauncherFiles } from './batch-spawner.ts';
+import { BatchSpawner } from './batch-spawner.ts';
 import { type Cgroup, type Cgroups, createCgroups } from './cgroup.ts';
 import { enclosedInvocation, type Invocation } from './enclosed.ts';
 import { bootId, readIdentity } from './identity.ts';
@@ -133,9 +133,7 @@ class NativeBackend implements Backend {
       cgroup = group.value;
       const secrets = placeFor(request, cleared.value);
       const given = cgroup;
-      const spawned = secrets.ok
-        ? await this.#opens.run(() => this.#spawn(request, cleared.value, given, secrets.value))
-        : secrets;
+      const spawned = secrets.ok ? await this.#make(request, cleared.value, given, secrets.value) : secrets;
       if (!spawned.ok) {
         undo();
         return spawned;
@@ -227,11 +225,6 @@ class NativeBackend implements Backend {
       const env = secrets === undefined ? notified.value : { ...notified.value, [SECRETS_DIR]: secrets };
       const enclosure = enclose(request, { ...cleared, env }, cgroup, secrets);
       if (!enclosure.ok) return enclosure;
-      const plain = enclosure.value === undefined ? files.plainPaths() : undefined;
-      if (plain !== undefined) {
-        const batched = await this.#spawnInBatch(request, { ...cleared, env }, cgroup, plain);
-        if (batched !== undefined) return ok({ launcher: batched });
-      }
       await this.#nextTurn();
       const behind = enclosure.value?.launcher === 'child';
       inner = behind || request.launch.tty === true;
@@ -256,15 +249,31 @@ class NativeBackend implements Backend {
     return ok({ child, inner });
   }
 
-  /** Undefined where it is to be made here after all. */
+  async #make(
+    request: StartRequest,
+    cleared: Cleared,
+    cgroup: Cgroup | undefined,
+    secrets: string | undefined,
+  ): Promise<Result<Spawned, StartFailure>> {
+    const launcher = await this.#spawnInBatch(request, cleared, cgroup, secrets);
+    if (launcher !== undefined) return ok({ launcher });
+    return this.#opens.run(() => this.#spawn(request, cleared, cgroup, secrets));
+  }
+
+  /** A launcher that needs nothing but plain output. Undefined where it is to be made here after all. */
   async #spawnInBatch(
     request: StartRequest,
     cleared: Cleared,
     cgroup: Cgroup | undefined,
-    files: LauncherFiles,
+    secrets: string | undefined,
   ): Promise<ProcessIdentity | undefined> {
-    const { program, args, env } = this.#command(request, cleared, cgroup, undefined, true);
-    const { run, launch } = request;
+    const { run, instanceDir, launch, stdoutPath, stderrPath } = request;
+    if (hasInput(launch) || launch.notify !== undefined || cleared.enclosing !== undefined) return undefined;
+    const given = secrets === undefined ? {} : { [SECRETS_DIR]: secrets };
+    const allowed = { ...cleared, env: { ...cleared.env, ...given } };
+    const { program, args, env } = this.#command(request, allowed, cgroup, undefined, true);
+    const [exit, alive] = [join(instanceDir, FILES.exit), join(instanceDir, FILES.alive)];
+    const files = { stdout: stdoutPath, exit, alive, stderr: stderrPath };
     const job = { id: run, program, args, cwd: launch.cwd, env, files };
     const pid = await this.#batches.offer(job, () => this.#failpoint('before-spawn'));
     if (pid === undefined) return undefined;

@@ -2,7 +2,6 @@ import { closeSync, constants, open } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { StartRequest } from '../../ports/backend.ts';
-import type { LauncherFiles } from './batch-spawner.ts';
 import { FILES } from './launcher.ts';
 
 const APPEND = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT;
@@ -48,14 +47,6 @@ export class OpenFiles {
     }
     const plain: ('ignore' | number)[] = [this.#reader ?? 'ignore', stdout, exit, alive, last];
     return this.#writer === undefined ? plain : [...plain, this.#writer];
-  }
-
-  /** By path, where it has nothing beyond plain output; undefined where it has. */
-  plainPaths(): LauncherFiles | undefined {
-    const { instanceDir, stdoutPath, stderrPath, launch } = this.#request;
-    if (this.#reader !== undefined || launch.tty === true) return undefined;
-    const [exit, alive] = [join(instanceDir, FILES.exit), join(instanceDir, FILES.alive)];
-    return { stdout: stdoutPath, exit, alive, stderr: stderrPath };
   }
 
   close(): void {
