@@ -1,4 +1,6 @@
-import { readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { createServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test, type TestContext } from 'vitest';
 import { dockerAt, engineEnv, IMAGE, lacksEngine, provideImage } from '../backends/docker/engine.ts';
@@ -211,18 +213,31 @@ test('without an engine the native services run, and the reason is shown where t
 });
 
 test('a project without containers asks no engine for anything', async (ctx) => {
-  // An engine that never answers would hold up whoever asks it.
-  const folder = join(ctx.task.id.replaceAll(/\W/g, ''), 'none');
-  const project = newProject(
-    ctx,
-    { 'setpoint.yaml': 'services: {a: {command: exec sleep 1000}}' },
-    { DOCKER_HOST: `unix:///${folder}.sock`, DOCKER_CONTEXT: undefined },
-  );
-  await project.ok('up', '-d');
-  const pid = await project.daemonPid();
-  const maps = readFileSync(`/proc/${pid}/maps`, 'utf8');
-  expect(maps).not.toContain('docker');
-  expect(await project.ok('down')).toContain('nothing of it is left');
+  const folder = mkdtempSync(join(tmpdir(), 'no-engine-'));
+  let asked = 0;
+  // It never answers: whoever asked would wait for it.
+  const open = new Set<Socket>();
+  const engine = createServer((socket) => {
+    asked += 1;
+    open.add(socket);
+  });
+  await new Promise<void>((resolve) => engine.listen(join(folder, 's'), resolve));
+  ctx.onTestFinished(() => {
+    for (const socket of open) socket.destroy();
+    engine.close();
+    rmSync(folder, { recursive: true });
+  });
+  const env = { DOCKER_HOST: `unix://${folder}/s`, DOCKER_CONTEXT: undefined };
+  const native = newProject(ctx, { 'setpoint.yaml': 'services: {a: {command: exec sleep 1000}}' }, env);
+  await native.ok('up', '-d', '--wait');
+  await native.ok('plan');
+  expect(await native.ok('down')).toContain('nothing of it is left');
+  expect(asked).toBe(0);
+  // One that has a container does ask.
+  const other = newProject(ctx, { 'setpoint.yaml': 'services: {a: {image: "x:1"}}' }, env);
+  await other.ok('up', '-d');
+  await eventually('the engine to be asked', () => asked > 0 || undefined);
+  await other.ok('down', '--timeout', '1s');
 });
 
 test('commands run within the container, with their exit status', async (ctx) => {
