@@ -50,7 +50,7 @@ const LONGEST_JOB = 64 * 1024;
 
 /**
  * Makes many launchers at once. A fork of this process, with all its memory, blocks it for a millisecond or more, and on a
- * busy machine for ten; a small shell forks in a tenth of that. It is started when several launchers are wanted in the same
+ * busy machine for much longer; a small shell forks beside it. It is started when several launchers are wanted in the same
  * moment, and let go right after. Launchers made so are no children of this process: setsid(1) forks them, and ends.
  */
 export class BatchSpawner {
