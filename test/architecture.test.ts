@@ -9,18 +9,24 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   core: [],
   ports: ['core'],
   schedule: ['core', 'ports'],
+  host: ['core', 'ports'],
+  watching: ['core', 'ports'],
   manifest: ['core', 'schedule'],
   engine: ['core', 'ports'],
   logs: ['core', 'ports'],
   store: ['core', 'ports'],
   probes: ['core', 'ports'],
-  'backends/native': ['core', 'ports'],
-  'backends/docker': ['core', 'ports'],
-  'backends/nix': ['core', 'ports'],
-  'backends/sandbox': ['core', 'ports'],
+  'backends/native': ['core', 'ports', 'host'],
+  'backends/docker': ['core', 'ports', 'host'],
+  'backends/nix': ['core', 'ports', 'host'],
+  'backends/sandbox': ['core', 'ports', 'host'],
+  reap: ['core', 'ports', 'host', 'store'],
   daemon: [
     'core',
     'ports',
+    'host',
+    'watching',
+    'reap',
     'schedule',
     'manifest',
     'engine',
@@ -41,20 +47,21 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 /** Files that may do what their part may not. */
 const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   'cli/daemon-process.ts': ['daemon'],
-  'cli/reap-locally.ts': ['daemon'],
-  'cli/doctor-engines.ts': ['backends/docker', 'backends/native', 'backends/nix', 'backends/sandbox'],
+  'cli/reap-locally.ts': ['reap'],
+  'reap/leavings.ts': ['backends/docker'],
+  'cli/doctor-engines.ts': ['host', 'backends/docker', 'backends/nix', 'backends/sandbox'],
   'tui/shared.ts': ['cli'],
 };
 
 /** The one place of each package; `cli` defines its commands and reads its command line in two files. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  yaml: ['manifest/parse.ts'],
+  yaml: ['manifest/read/parse.ts'],
   'blessed/lib/program.js': ['tui/screen.ts'],
   croner: ['schedule/cron.ts'],
   dockerode: ['backends/docker/dockerode.ts'],
-  chokidar: ['daemon/file-watcher.ts'],
+  chokidar: ['watching/file-watcher.ts'],
   'prom-client': ['daemon/metrics.ts'],
-  execa: ['backends/native/commands.ts'],
+  execa: ['host/commands.ts'],
   commander: ['cli/program.ts', 'cli/run.ts', 'cli/grammar.ts', 'cli/completion.ts', 'cli/help.ts'],
 };
 

@@ -1,7 +1,7 @@
 import { constants } from 'node:os';
 import type { DaemonClient } from '../client/types.ts';
 import type { ProjectSnapshot } from '../core/api.ts';
-import { formatSpan } from '../core/duration.ts';
+import { formatSpan } from '../core/util/duration.ts';
 import { describeExit, type Exit } from '../core/exit.ts';
 import type { InstanceState, RunId } from '../core/state.ts';
 import { describeState } from '../core/status-text.ts';

@@ -1,8 +1,8 @@
 import { resolve } from 'node:path';
 import type { DaemonClient } from '../client/types.ts';
 import type { ApplyRequest } from '../core/api.ts';
-import type { Result } from '../core/result.ts';
-import { err } from '../core/result.ts';
+import type { Result } from '../core/util/result.ts';
+import { err } from '../core/util/result.ts';
 import type { LoadRequest } from '../core/service.ts';
 import { fail, type CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';

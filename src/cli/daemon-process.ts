@@ -1,7 +1,7 @@
 import { ClientError } from '../client/client-error.ts';
 import { connect } from '../client/client.ts';
 import { startDaemon } from '../daemon/daemon.ts';
-import { dropInheritance } from '../daemon/inheritance.ts';
+import { dropInheritance } from '../daemon/inherited-descriptors.ts';
 import { announce } from '../daemon/ready-pipe.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { definedEnv } from './common.ts';

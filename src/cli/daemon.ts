@@ -1,6 +1,6 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { DaemonInfo, ProjectSnapshot } from '../core/api.ts';
-import { formatSpan } from '../core/duration.ts';
+import { formatSpan } from '../core/util/duration.ts';
 import { isLive } from '../core/state.ts';
 import { closing, locate, type Common, type Format } from './common.ts';
 import { fail, writeJson, type CliContext } from './context.ts';

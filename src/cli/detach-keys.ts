@@ -1,4 +1,4 @@
-import { err, ok, type Result } from '../core/result.ts';
+import { err, ok, type Result } from '../core/util/result.ts';
 
 /** The bytes of a sequence such as `ctrl-p,ctrl-q` or `ctrl-],q`: control characters or single ones, between commas. */
 export function parseDetachKeys(text: string): Result<Uint8Array, string> {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { get, type RequestOptions } from 'node:http';
 import { get as getByTls } from 'node:https';
-import { createCgroups } from '../backends/native/cgroup.ts';
+import { createCgroups } from '../host/cgroup/cgroup.ts';
 import { describeEndpoint, type Endpoint, findEndpoint } from '../backends/docker/connection.ts';
 import { findOnPath, nixFacts } from '../backends/nix/facts.ts';
 import { bwrapFacts } from '../backends/sandbox/bwrap-facts.ts';

@@ -1,5 +1,5 @@
 import type { DownResponse, ProjectSnapshot } from '../core/api.ts';
-import { formatSpan } from '../core/duration.ts';
+import { formatSpan } from '../core/util/duration.ts';
 import type { Happening } from '../core/event.ts';
 import { isLive } from '../core/state.ts';
 import type { ProgressRow } from './output/progress.ts';

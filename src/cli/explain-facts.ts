@@ -1,5 +1,5 @@
 import type { DependencyView, ExplainResponse } from '../core/api.ts';
-import { formatDuration, formatSpan } from '../core/duration.ts';
+import { formatDuration, formatSpan } from '../core/util/duration.ts';
 import type { InstanceSnapshot, ProbeView } from '../core/event.ts';
 import { describeExit } from '../core/exit.ts';
 import { describeProbe, describeRestartLimit } from '../core/status-text.ts';

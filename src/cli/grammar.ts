@@ -1,5 +1,5 @@
 import { InvalidArgumentError, Option } from 'commander';
-import { parseDuration } from '../core/duration.ts';
+import { parseDuration } from '../core/util/duration.ts';
 import { parseDetachKeys } from './detach-keys.ts';
 
 /** Parsers of option values. Each throws commander's error, which names the option. */

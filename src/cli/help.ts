@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { fail, type CliContext } from './context.ts';
 import { EXIT, EXIT_STATUS_HELP, type ExitStatus } from './exit-status.ts';
 import { isHidden } from './program.ts';
-import { nearest } from './suggest.ts';
+import { closest } from '../core/util/closest.ts';
 
 export function help(context: CliContext, program: Command, topic: string | undefined): ExitStatus {
   if (topic === undefined) {
@@ -19,7 +19,7 @@ export function help(context: CliContext, program: Command, topic: string | unde
     found.outputHelp();
     return EXIT.ok;
   }
-  const near = nearest(topic, ['exit-status', ...commands.map((command) => command.name())]);
+  const near = closest(topic, ['exit-status', ...commands.map((command) => command.name())]);
   const next =
     near === undefined ? '`setpoint help` lists the commands' : `did you mean \`setpoint help ${near}\`?`;
   return fail(context, { message: `there is no help on \`${topic}\``, next }, EXIT.usage);

@@ -1,7 +1,7 @@
 import type { PlanResponse, ProjectSnapshot } from '../core/api.ts';
-import { formatSpan } from '../core/duration.ts';
+import { formatSpan } from '../core/util/duration.ts';
 import { planText } from '../core/plan-text.ts';
-import { err, ok, type Result } from '../core/result.ts';
+import { err, ok, type Result } from '../core/util/result.ts';
 import {
   applyRequest,
   closing,
@@ -18,7 +18,7 @@ import { palette } from './output/colour.ts';
 import { diagnosticsText, hasErrors, tally } from './output/diagnostics.ts';
 import type { Location } from './services.ts';
 import { oneLine } from './output/text.ts';
-import { nearest } from './suggest.ts';
+import { closest } from '../core/util/closest.ts';
 
 export interface PlanOptions extends LoadOptions {
   /** `docker`: the equal `docker run` lines. */
@@ -67,7 +67,7 @@ async function ask(
   const known = loaded.services;
   const unknown = known === undefined ? undefined : names.find((name) => !known.includes(name));
   if (known !== undefined && unknown !== undefined) {
-    const near = nearest(unknown, known);
+    const near = closest(unknown, known);
     const next = near === undefined ? `the services are: ${known.join(', ')}` : `did you mean \`${near}\`?`;
     return err({ message: `there is no service \`${unknown}\` in ${location.manifest}`, next });
   }

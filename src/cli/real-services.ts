@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { connectToLiving } from '../client/client.ts';
 import { findByName, locateProject, recordedName } from '../store/locate.ts';
-import type { Result } from '../core/result.ts';
+import type { Result } from '../core/util/result.ts';
 import { daemonArguments } from './daemon-entry.ts';
 import type { LocateError, LocateRequest, Location, Services } from './services.ts';
 

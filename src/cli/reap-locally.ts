@@ -1,5 +1,5 @@
 import type { ReapReport } from '../core/reap.ts';
-import { reap } from '../daemon/reap.ts';
+import { reap } from '../reap/reap.ts';
 import { DAEMON_COMMAND } from './daemon-entry.ts';
 import type { ReapRequest } from './services.ts';
 

@@ -4,7 +4,7 @@ import type { Diagnostic } from '../core/diagnostic.ts';
 import type { Happening } from '../core/event.ts';
 import type { PlanView } from '../core/plan-view.ts';
 import type { ReapReport } from '../core/reap.ts';
-import type { Result } from '../core/result.ts';
+import type { Result } from '../core/util/result.ts';
 import type { LoadRequest, ServiceId } from '../core/service.ts';
 import type { TuiEnd, TuiOptions } from '../tui/tui.ts';
 import type { Fact } from './doctor-facts.ts';

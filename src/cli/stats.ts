@@ -1,6 +1,6 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { InstanceStats, StatsResponse } from '../core/api.ts';
-import { formatSize } from '../core/duration.ts';
+import { formatSize } from '../core/util/duration.ts';
 import type { CliContext } from './context.ts';
 
 /** What a table of states waits for figures at most: they are extra there. */

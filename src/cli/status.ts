@@ -1,5 +1,5 @@
 import type { InstanceStats, ManifestStatus, ProjectSnapshot, StatsResponse } from '../core/api.ts';
-import { formatSpan } from '../core/duration.ts';
+import { formatSpan } from '../core/util/duration.ts';
 import type { Happening } from '../core/event.ts';
 import { describeExit } from '../core/exit.ts';
 import { describeState, instanceWord, stateWord, unnested, type InstanceWord } from '../core/status-text.ts';

@@ -1,6 +1,6 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { InstanceStats, ProjectSnapshot, StatsResponse } from '../core/api.ts';
-import { formatSpan } from '../core/duration.ts';
+import { formatSpan } from '../core/util/duration.ts';
 import { describeState, instanceWord } from '../core/status-text.ts';
 import { withDaemon, type Common, type Format } from './common.ts';
 import { fail, writeJson, type CliContext } from './context.ts';

@@ -1,6 +1,6 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { ProjectSnapshot } from '../core/api.ts';
-import { formatDuration } from '../core/duration.ts';
+import { formatDuration } from '../core/util/duration.ts';
 import type { CliContext } from './context.ts';
 import { fail } from './context.ts';
 import { reportCulprits } from './culprit.ts';

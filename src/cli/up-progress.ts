@@ -1,8 +1,8 @@
 import type { ProjectSnapshot } from '../core/api.ts';
 import type { InstanceSnapshot } from '../core/event.ts';
 import { describeExit } from '../core/exit.ts';
-import { formatSpan } from '../core/duration.ts';
-import { unreachable } from '../core/result.ts';
+import { formatSpan } from '../core/util/duration.ts';
+import { unreachable } from '../core/util/result.ts';
 import { isReady, type WaitingOn } from '../core/state.ts';
 import { describeProbe, describeReplacing, describeState, stateWord, unnested } from '../core/status-text.ts';
 import type { ProgressIcon, ProgressRow } from './output/progress.ts';

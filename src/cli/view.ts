@@ -1,11 +1,11 @@
 import type { DownResponse, ProjectSnapshot, ServiceSnapshot } from '../core/api.ts';
-import { formatSpan } from '../core/duration.ts';
+import { formatSpan } from '../core/util/duration.ts';
 import type { InstanceSnapshot } from '../core/event.ts';
 import { isLive } from '../core/state.ts';
 import { instanceWord, STATE_ORDER, type InstanceWord } from '../core/status-text.ts';
 import type { Problem } from './context.ts';
 import { count } from './output/text.ts';
-import { nearest } from './suggest.ts';
+import { closest } from '../core/util/closest.ts';
 
 /** An instance with its service and the name it goes by on screen. */
 export interface Shown {
@@ -92,7 +92,7 @@ export function unknownName(snapshot: ProjectSnapshot, names: readonly string[])
   );
   const unknown = names.find((name) => !known.has(name));
   if (unknown === undefined) return undefined;
-  const near = nearest(unknown, [...known]);
+  const near = closest(unknown, [...known]);
   return {
     message: `there is no service \`${unknown}\` in ${snapshot.name}`,
     next: near === undefined ? '`setpoint status` lists them' : `did you mean \`${near}\`?`,

@@ -1,5 +1,5 @@
 import type { Cause, FieldChange } from './event.ts';
-import { unreachable } from './result.ts';
+import { unreachable } from './util/result.ts';
 
 /** Stands for the new value of a field whose old and new value look the same once masked. */
 export const SECRET_CHANGED = '(secret changed)';

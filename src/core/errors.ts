@@ -1,4 +1,4 @@
-import { type CheckedPattern, checkPattern } from './pattern-check.ts';
+import { type CheckedPattern, checkPattern } from './util/pattern-check.ts';
 import { escapeControl } from './redact.ts';
 import type { ErrorPattern } from './service.ts';
 

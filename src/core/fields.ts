@@ -1,9 +1,9 @@
-import { formatDuration } from './duration.ts';
+import { formatDuration } from './util/duration.ts';
 import { contentMark, type Fields, MAX_VALUE, type Shower, shower, template } from './field-values.ts';
 import { compareText } from './graph.ts';
 import type { DeclaredLaunch } from './launch.ts';
 import { escapeControl, type Redactor } from './redact.ts';
-import { unreachable } from './result.ts';
+import { unreachable } from './util/result.ts';
 import type {
   Command,
   Dependency,

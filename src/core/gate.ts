@@ -1,7 +1,7 @@
-import { formatDuration } from './duration.ts';
+import { formatDuration } from './util/duration.ts';
 import { describeExit } from './exit.ts';
 import type { GateVerdict } from './machine.ts';
-import { unreachable } from './result.ts';
+import { unreachable } from './util/result.ts';
 import type { Dependency } from './service.ts';
 import { type InstanceState, isReady, type WaitingOn } from './state.ts';
 

@@ -1,5 +1,5 @@
 import { inherited, inheritedInside, wholeEnv } from './launch-env.ts';
-import { err, ok, type Result } from './result.ts';
+import { err, ok, type Result } from './util/result.ts';
 import type {
   BackendName,
   Command,

@@ -3,7 +3,7 @@ import type { Cause } from './event.ts';
 import { closure, reversed, topologicalBatches } from './graph.ts';
 import type { ActionKind, PlanStep, PlanView } from './plan-view.ts';
 import { escapeControl } from './redact.ts';
-import { unreachable } from './result.ts';
+import { unreachable } from './util/result.ts';
 import type { InstanceId, ServiceId } from './service.ts';
 
 export interface PlanTextOptions {

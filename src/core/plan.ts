@@ -3,7 +3,7 @@ import { diffFields, type Fields } from './field-values.ts';
 import { closure, compareText, type Edges, topologicalBatches } from './graph.ts';
 import { stepOrder } from './plan-order.ts';
 import type { ActionKind, PlanStep, PlanView } from './plan-view.ts';
-import { unreachable } from './result.ts';
+import { unreachable } from './util/result.ts';
 import { type Dependency, instanceId, type ServiceId } from './service.ts';
 import type { InstanceStateKind, Wanted } from './state.ts';
 

@@ -1,5 +1,5 @@
 import { secretsInLine, secretsInText } from './secret-spans.ts';
-import { type Span, ValueIndex } from './value-index.ts';
+import { type Span, ValueIndex } from './util/value-index.ts';
 
 /** What stands in place of a secret. */
 const MASK = '***';

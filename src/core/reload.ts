@@ -2,7 +2,7 @@ import type { PlanCounts } from './api.ts';
 import { describeCause } from './cause.ts';
 import { describeExit } from './exit.ts';
 import type { ActionKind, PlanStep, PlanView } from './plan-view.ts';
-import { formatDuration } from './duration.ts';
+import { formatDuration } from './util/duration.ts';
 import type { InstanceId, Probe, ServiceId } from './service.ts';
 import { type InstanceState, isReady, type Wanted } from './state.ts';
 

@@ -1,6 +1,6 @@
-import { formatDuration, formatSpan } from './duration.ts';
+import { formatDuration, formatSpan } from './util/duration.ts';
 import { describeExit, type Exit } from './exit.ts';
-import { unreachable } from './result.ts';
+import { unreachable } from './util/result.ts';
 import type { Backoff, RestartPolicy, RestartSpec } from './service.ts';
 import type { Wanted } from './state.ts';
 

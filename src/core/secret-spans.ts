@@ -1,4 +1,4 @@
-import type { Span } from './value-index.ts';
+import type { Span } from './util/value-index.ts';
 
 /** Tells secret keys from others. */
 export type IsSecretKey = (key: string) => boolean;

@@ -1,10 +1,10 @@
 import type { ServiceSnapshot } from './api.ts';
-import { formatDuration, formatSpan } from './duration.ts';
+import { formatDuration, formatSpan } from './util/duration.ts';
 import type { InstanceSnapshot, ProbeView } from './event.ts';
 import { describeExit } from './exit.ts';
 import { describeCondition } from './gate.ts';
 import { escapeControl } from './redact.ts';
-import { unreachable } from './result.ts';
+import { unreachable } from './util/result.ts';
 import type { InstanceState, InstanceStateKind, Readiness, WaitingOn } from './state.ts';
 
 /** A reason beside a state is cut to this many characters. */

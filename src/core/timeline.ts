@@ -1,7 +1,7 @@
 import type { ServiceSnapshot, TimelineResponse, TimelineRow } from './api.ts';
 import type { Cause, Happening, InstanceSnapshot } from './event.ts';
 import { compareText } from './graph.ts';
-import { unreachable } from './result.ts';
+import { unreachable } from './util/result.ts';
 import type { InstanceId, ServiceId } from './service.ts';
 
 type Told<T extends Happening['type']> = Extract<Happening, { readonly type: T }>;

@@ -3,7 +3,7 @@ import type { Cause, HappeningBody } from './event.ts';
 import { describeExit, type Exit, type StartFailure } from './exit.ts';
 import type { Effect, GateVerdict, Machine, MachineContext, MachineEvent, Step } from './machine.ts';
 import { decide, isSuccess, saysNothing } from './restart.ts';
-import { unreachable } from './result.ts';
+import { unreachable } from './util/result.ts';
 import type { AfterStop, InstanceState, Readiness, RunId, WaitingOn } from './state.ts';
 
 /**

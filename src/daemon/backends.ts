@@ -1,6 +1,6 @@
 import type { CleanupReport } from '../core/api.ts';
 import type { StartFailure } from '../core/exit.ts';
-import { err, ok, type Result } from '../core/result.ts';
+import { err, ok, type Result } from '../core/util/result.ts';
 import type { BackendName } from '../core/service.ts';
 import type { AdoptRequest, Backend, Orphan, Proc } from '../ports/backend.ts';
 

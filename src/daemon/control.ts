@@ -25,7 +25,7 @@ import type { Diagnostic } from '../core/diagnostic.ts';
 import type { Happening } from '../core/event.ts';
 import { displayedFields } from '../core/field-values.ts';
 import { createRedactor } from '../core/redact.ts';
-import { err, ok, type Result } from '../core/result.ts';
+import { err, ok, type Result } from '../core/util/result.ts';
 import type { InstanceId, LoadRequest, ServiceId } from '../core/service.ts';
 import { verdict } from '../core/status-text.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -39,9 +39,9 @@ import type { Store } from '../ports/store.ts';
 import { timeline } from '../core/timeline.ts';
 import type { ExecSession, Proc, ProcInput } from '../ports/backend.ts';
 import type { FileLook } from './file-marks.ts';
-import { growingMerge } from './growing-merge.ts';
+import { growingMerge } from './merge-streams.ts';
 import { type Loaded, Reloader } from './reloader.ts';
-import { processTree } from './process-tree.ts';
+import { processTree } from '../host/process-tree.ts';
 import { createStatsSampler } from './stats-sampler.ts';
 
 export interface ControlParts {

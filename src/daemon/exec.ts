@@ -1,6 +1,6 @@
 import { openExecBeside } from '../backends/native/exec-session.ts';
 import type { ApiError, ExecCommand } from '../core/api.ts';
-import { err, type Result } from '../core/result.ts';
+import { err, type Result } from '../core/util/result.ts';
 import type { ExecSession } from '../ports/backend.ts';
 import type { Supervisor } from '../engine/supervisor.ts';
 

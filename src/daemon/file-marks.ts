@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import { codeOf } from './watch-failure.ts';
+import { codeOf } from '../watching/watch-failure.ts';
 import type { ManifestIo } from '../manifest/load.ts';
 
 /** Of each file, by absolute path, what tells its content from another one. Salted, so that no secret can be guessed. */

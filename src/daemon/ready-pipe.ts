@@ -1,5 +1,5 @@
 import { closeSync, fstatSync, writeSync } from 'node:fs';
-import type { Result } from '../core/result.ts';
+import type { Result } from '../core/util/result.ts';
 import type { StartFailed } from './types.ts';
 
 /** Where the process that starts the daemon listens for how it went. */

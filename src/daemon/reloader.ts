@@ -3,7 +3,7 @@ import type { ApiError, ApplyRequest, ManifestStatus, PlanCounts, ReloadResponse
 import type { Diagnostic } from '../core/diagnostic.ts';
 import type { PlanView } from '../core/plan-view.ts';
 import { changeLines, countSteps, describeCounts, keptScale } from '../core/reload.ts';
-import { err, ok, type Result } from '../core/result.ts';
+import { err, ok, type Result } from '../core/util/result.ts';
 import type { LoadRequest, Project, ServiceId } from '../core/service.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { ReloadInput } from '../engine/planning.ts';

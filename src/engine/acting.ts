@@ -1,5 +1,5 @@
 import type { ActionRequest } from '../core/api.ts';
-import { ok, type Result } from '../core/result.ts';
+import { ok, type Result } from '../core/util/result.ts';
 import type { InstanceId } from '../core/service.ts';
 import type { Execution } from './execution.ts';
 import type { Fleet } from './fleet.ts';

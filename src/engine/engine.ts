@@ -4,7 +4,7 @@ import type { GateVerdict } from '../core/machine.ts';
 import type { PlanView } from '../core/plan-view.ts';
 import { changeLines, countSteps, describeCounts } from '../core/reload.ts';
 import type { Redactor } from '../core/redact.ts';
-import { ok, type Result } from '../core/result.ts';
+import { ok, type Result } from '../core/util/result.ts';
 import type { InstanceId, Project, ServiceId, ServiceSpec } from '../core/service.ts';
 import type { InstanceRef } from '../core/state.ts';
 import type { ProjectRecord } from '../ports/store.ts';

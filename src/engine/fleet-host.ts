@@ -2,7 +2,7 @@ import { explainError, lastMeaningfulLine } from '../core/errors.ts';
 import type { Cause } from '../core/event.ts';
 import { describeExit, type Exit, type StartFailure } from '../core/exit.ts';
 import type { GateVerdict } from '../core/machine.ts';
-import type { Result } from '../core/result.ts';
+import type { Result } from '../core/util/result.ts';
 import type { BackendName, ServiceId } from '../core/service.ts';
 import type { InstanceRef, RunId } from '../core/state.ts';
 import type { LogStore } from '../ports/logs.ts';

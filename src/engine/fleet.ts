@@ -1,5 +1,5 @@
 import type { ServiceSnapshot } from '../core/api.ts';
-import { formatDuration } from '../core/duration.ts';
+import { formatDuration } from '../core/util/duration.ts';
 import { type DependencyInstance, gate } from '../core/gate.ts';
 import type { Edges } from '../core/graph.ts';
 import type { GateVerdict } from '../core/machine.ts';

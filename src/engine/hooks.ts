@@ -1,6 +1,6 @@
 import type { HappeningBody } from '../core/event.ts';
 import { concreteCommand } from '../core/launch.ts';
-import { err, ok, type Result } from '../core/result.ts';
+import { err, ok, type Result } from '../core/util/result.ts';
 import type { Hook } from '../core/service.ts';
 import type { CommandResult, CommandRunner } from '../ports/commands.ts';
 import type { RunId } from '../core/state.ts';

@@ -1,7 +1,7 @@
 import type { StartFailure } from '../core/exit.ts';
 import { concreteLaunch, type TextContext } from '../core/launch.ts';
 import { launchContext, launchRecord, type ProjectContext } from '../core/project-plan.ts';
-import { err, ok, type Result } from '../core/result.ts';
+import { err, ok, type Result } from '../core/util/result.ts';
 import type { ServiceSpec } from '../core/service.ts';
 import type { Backend } from '../ports/backend.ts';
 import type { Clock } from '../ports/clock.ts';

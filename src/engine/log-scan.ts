@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type LineMatcher, lineMatcher } from '../core/line-match.ts';
+import { type LineMatcher, lineMatcher } from '../core/util/line-match.ts';
 import type { Clock } from '../ports/clock.ts';
 
 /** After this much matching in a row the event loop gets its turn. */

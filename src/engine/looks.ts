@@ -1,6 +1,6 @@
 import { gapMs, type ProbeRole, toleranceMs } from '../core/probe.ts';
-import { formatDuration } from '../core/duration.ts';
-import type { Result } from '../core/result.ts';
+import { formatDuration } from '../core/util/duration.ts';
+import type { Result } from '../core/util/result.ts';
 import type { Probe } from '../core/service.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { ConcreteCheck, Prober, ProbeResult } from '../ports/probes.ts';

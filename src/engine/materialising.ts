@@ -1,7 +1,7 @@
 import type { StartFailure } from '../core/exit.ts';
 import type { ConcreteLaunch } from '../core/launch.ts';
 import { escapeControl } from '../core/redact.ts';
-import { err, type Result } from '../core/result.ts';
+import { err, type Result } from '../core/util/result.ts';
 import type { Backend } from '../ports/backend.ts';
 import type { Clock } from '../ports/clock.ts';
 

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { ProbeView } from '../core/event.ts';
-import { shortHash } from '../core/hash.ts';
+import { shortHash } from '../core/util/hash.ts';
 import type { TextContext } from '../core/launch.ts';
 import type { ProbeRole, ProbeVerdict } from '../core/probe.ts';
 import { escapeControl } from '../core/redact.ts';

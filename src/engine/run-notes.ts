@@ -1,5 +1,5 @@
 import type { Exit, StartFailure } from '../core/exit.ts';
-import { err, ok, type Result } from '../core/result.ts';
+import { err, ok, type Result } from '../core/util/result.ts';
 import type { RunId } from '../core/state.ts';
 import type { RunRecord } from '../ports/backend.ts';
 import type { PreparedLaunch, RunOwner, RunPorts } from './run-owner.ts';

@@ -3,7 +3,7 @@ import type { Exit, StartFailure } from '../core/exit.ts';
 import type { ConcreteLaunch, TextContext } from '../core/launch.ts';
 import type { MachineEvent } from '../core/machine.ts';
 import type { LaunchRecord } from '../core/project-plan.ts';
-import type { Result } from '../core/result.ts';
+import type { Result } from '../core/util/result.ts';
 import type { BackendName, ServiceSpec } from '../core/service.ts';
 import type { InstanceRef, InstanceState, RunId, Wanted } from '../core/state.ts';
 import type { Backend, Failpoint } from '../ports/backend.ts';

@@ -1,5 +1,5 @@
-import { formatDuration } from '../core/duration.ts';
-import { unreachable } from '../core/result.ts';
+import { formatDuration } from '../core/util/duration.ts';
+import { unreachable } from '../core/util/result.ts';
 import type { ScheduleSpec } from '../core/service.ts';
 import type { Calendar } from '../ports/calendar.ts';
 import type { Clock } from '../ports/clock.ts';

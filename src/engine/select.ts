@@ -1,5 +1,5 @@
 import type { Selector } from '../core/api.ts';
-import { err, ok, type Result } from '../core/result.ts';
+import { err, ok, type Result } from '../core/util/result.ts';
 import type { ServiceId, ServiceSpec } from '../core/service.ts';
 import type { Supervisor } from './supervisor.ts';
 

@@ -1,4 +1,4 @@
-import { formatDuration } from '../core/duration.ts';
+import { formatDuration } from '../core/util/duration.ts';
 import type { Cause } from '../core/event.ts';
 import type { WatchSpec } from '../core/service.ts';
 import type { Clock } from '../ports/clock.ts';

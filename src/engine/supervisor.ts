@@ -9,7 +9,7 @@ import {
   NEW_MACHINE,
 } from '../core/machine.ts';
 import type { LaunchRecord } from '../core/project-plan.ts';
-import { type Result, unreachable } from '../core/result.ts';
+import { type Result, unreachable } from '../core/util/result.ts';
 import type { BackendName, ServiceId, ServiceSpec, WatchSpec } from '../core/service.ts';
 import { type InstanceRef, type InstanceState, isLive, type RunId, type Wanted } from '../core/state.ts';
 import { transition } from '../core/transition.ts';

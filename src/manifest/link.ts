@@ -1,11 +1,11 @@
 import type { Place } from '../core/diagnostic.ts';
 import type { LateRef, ServiceId, Text } from '../core/service.ts';
-import type { Facts } from './facts.ts';
-import { isOwnName } from './interpolation.ts';
-import { sharesNetwork } from './networks.ts';
-import { reportInactive, reportUnknownService } from './project-check.ts';
+import type { Facts } from './keys/facts.ts';
+import { isOwnName } from './read/interpolation.ts';
+import { sharesNetwork } from './backends/networks.ts';
+import { reportInactive, reportUnknownService } from './check/project-check.ts';
 import type { Report } from './report.ts';
-import { didYouMean } from './suggest.ts';
+import { didYouMean } from '../core/util/closest.ts';
 
 /** Fills in the service's own id, which is all that is known before the services are. */
 export function linkEarly(text: Text, id: ServiceId | undefined): Text {

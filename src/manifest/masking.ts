@@ -1,7 +1,7 @@
 import type { Diagnostic, Label, Place } from '../core/diagnostic.ts';
 import { createRedactor } from '../core/redact.ts';
 import type { Redactor } from '../core/redact.ts';
-import type { SourceText } from './source.ts';
+import type { SourceText } from './read/source.ts';
 
 /** A source line in a diagnostic has at most this many characters. */
 const MAX_LINE = 2_000;

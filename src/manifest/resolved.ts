@@ -1,12 +1,12 @@
 import type { Redactor } from '../core/redact.ts';
 import type { LateRef, ServiceSpec, Text } from '../core/service.ts';
-import type { EnvValue } from './environment.ts';
-import { isOwnName } from './interpolation.ts';
-import type { MapNode, Node } from './node.ts';
-import { shortPath } from './paths.ts';
-import { unusedTimings } from './probes.ts';
-import { statedAt } from './services.ts';
-import type { RawService } from './services.ts';
+import type { EnvValue } from './keys/environment.ts';
+import { isOwnName } from './read/interpolation.ts';
+import type { MapNode, Node } from './read/node.ts';
+import { shortPath } from './read/paths.ts';
+import { unusedTimings } from './keys/probes.ts';
+import { statedAt } from './keys/services.ts';
+import type { RawService } from './keys/services.ts';
 
 type Json = string | number | boolean | null | readonly Json[] | { readonly [key: string]: Json };
 

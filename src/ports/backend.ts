@@ -1,7 +1,7 @@
 import type { CleanupReport } from '../core/api.ts';
 import type { Exit, StartFailure } from '../core/exit.ts';
 import type { Redactor } from '../core/redact.ts';
-import type { Result } from '../core/result.ts';
+import type { Result } from '../core/util/result.ts';
 import type { InstanceId, LaunchSpec, ServiceId } from '../core/service.ts';
 import type { ConcreteLaunch } from '../core/launch.ts';
 import type { RunId } from '../core/state.ts';

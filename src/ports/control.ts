@@ -21,7 +21,7 @@ import type {
   WatchItem,
 } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
-import type { Result } from '../core/result.ts';
+import type { Result } from '../core/util/result.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
 import type { ExecSession } from './backend.ts';
 

@@ -1,6 +1,6 @@
 import type { StartFailure } from '../core/exit.ts';
 import type { ConcreteLaunch } from '../core/launch.ts';
-import type { Result } from '../core/result.ts';
+import type { Result } from '../core/util/result.ts';
 
 /** What a run itself takes of the machine besides its launch. */
 export interface OwnPlaces {

@@ -1,5 +1,5 @@
 import { statSync } from 'node:fs';
-import { formatDuration } from '../core/duration.ts';
+import { formatDuration } from '../core/util/duration.ts';
 import type { CommandResult, CommandRunner } from '../ports/commands.ts';
 import type { ConcreteCheck, ProbeResult } from '../ports/probes.ts';
 

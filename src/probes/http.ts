@@ -1,5 +1,5 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
-import { formatDuration } from '../core/duration.ts';
+import { formatDuration } from '../core/util/duration.ts';
 import type { ConcreteCheck, ProbeResult } from '../ports/probes.ts';
 import { describeError, lookOnce, lookupOf, type Finish } from './network.ts';
 

@@ -1,4 +1,4 @@
-import { unreachable } from '../core/result.ts';
+import { unreachable } from '../core/util/result.ts';
 import type { CommandRunner } from '../ports/commands.ts';
 import type { Prober, ProbeResult } from '../ports/probes.ts';
 

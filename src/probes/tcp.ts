@@ -1,5 +1,5 @@
 import { connect } from 'node:net';
-import { formatDuration } from '../core/duration.ts';
+import { formatDuration } from '../core/util/duration.ts';
 import type { ConcreteCheck, ProbeResult } from '../ports/probes.ts';
 import { describeError, endpoint, lookOnce, lookupOf } from './network.ts';
 

@@ -1,9 +1,9 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
-import { shortHash } from '../core/hash.ts';
-import type { Result } from '../core/result.ts';
-import { err, ok } from '../core/result.ts';
+import { shortHash } from '../core/util/hash.ts';
+import type { Result } from '../core/util/result.ts';
+import { err, ok } from '../core/util/result.ts';
 import type { ProjectRecord } from '../ports/store.ts';
 import { readText } from './files.ts';
 import { readLockNote } from './lock-note.ts';

@@ -1,8 +1,8 @@
 import { spawn } from 'node:child_process';
 import { closeSync, constants, fstatSync, ftruncateSync, openSync, statSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import type { Result } from '../core/result.ts';
-import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/util/result.ts';
+import { err, ok } from '../core/util/result.ts';
 import { makePrivateDir } from './files.ts';
 import { formatLockNote, readLockNote } from './lock-note.ts';
 import { StoreError, errnoOf, explainErrno } from './store-error.ts';

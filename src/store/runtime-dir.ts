@@ -1,8 +1,8 @@
 import { chmodSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { userInfo } from 'node:os';
-import type { Result } from '../core/result.ts';
-import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/util/result.ts';
+import { err, ok } from '../core/util/result.ts';
 import { errnoOf, explainErrno } from './store-error.ts';
 
 export type Env = Readonly<Record<string, string | undefined>>;

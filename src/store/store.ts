@@ -1,8 +1,8 @@
 import { readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Happening, HappeningBody } from '../core/event.ts';
-import type { Result } from '../core/result.ts';
-import { err, ok } from '../core/result.ts';
+import type { Result } from '../core/util/result.ts';
+import { err, ok } from '../core/util/result.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
 import type { RunRecord } from '../ports/backend.ts';
 import type { ProjectRecord, Store } from '../ports/store.ts';

@@ -1,6 +1,6 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { ApplyRequest, ProjectSnapshot } from '../core/api.ts';
-import { Asker } from './asker.ts';
+import { Asker } from './name-request.ts';
 import type { Effect, Message } from './message.ts';
 
 /** Effects that are questions to the daemon, or requests. */

@@ -1,6 +1,6 @@
-import { lineMatcher } from '../core/line-match.ts';
-import { checkPattern } from '../core/pattern-check.ts';
-import { ok, type Result } from '../core/result.ts';
+import { lineMatcher } from '../core/util/line-match.ts';
+import { checkPattern } from '../core/util/pattern-check.ts';
+import { ok, type Result } from '../core/util/result.ts';
 
 /** A pattern that somebody typed, to be found in lines that are clean text. */
 export interface Pattern {

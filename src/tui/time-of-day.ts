@@ -1,5 +1,5 @@
-import { parseDuration } from '../core/duration.ts';
-import { err, ok, type Result } from '../core/result.ts';
+import { parseDuration } from '../core/util/duration.ts';
+import { err, ok, type Result } from '../core/util/result.ts';
 
 /**
  * The moment that `14:02`, `14:02:11` (today, or yesterday where that would be ahead), `2026-03-01 14:02` or `5m` (ago)

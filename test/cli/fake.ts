@@ -25,7 +25,7 @@ import type {
 } from '../../src/core/api.ts';
 import type { Happening, HappeningBody, InstanceSnapshot } from '../../src/core/event.ts';
 import type { InstanceState } from '../../src/core/state.ts';
-import { err, ok } from '../../src/core/result.ts';
+import { err, ok } from '../../src/core/util/result.ts';
 
 /** The time at which everything here happens: 2026-03-01T14:02:11.000Z. */
 export const NOW = Date.UTC(2026, 2, 1, 14, 2, 11);

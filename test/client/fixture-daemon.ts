@@ -1,7 +1,7 @@
 /** A daemon for tests of how one is started: the real lock, server and ready pipe around a project that is not. */
 import { appendFileSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { err, ok } from '../../src/core/result.ts';
+import { err, ok } from '../../src/core/util/result.ts';
 import { createApiServer } from '../../src/daemon/api/server.ts';
 import { announce } from '../../src/daemon/ready-pipe.ts';
 import { acquireLock } from '../../src/store/lock.ts';

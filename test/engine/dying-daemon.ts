@@ -1,5 +1,5 @@
 import type { StartFailure } from '../../src/core/exit.ts';
-import { err, ok, type Result } from '../../src/core/result.ts';
+import { err, ok, type Result } from '../../src/core/util/result.ts';
 import type { AdoptRequest, Proc, StartedProc, StartRequest } from '../../src/ports/backend.ts';
 import { FakeBackend, FakeProc } from '../rig/fake-backend.ts';
 import { MemoryStore } from '../rig/memory-store.ts';

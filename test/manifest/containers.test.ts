@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { imageProblem, parseExtraHost } from '../../src/manifest/docker-forms.ts';
+import { imageProblem, parseExtraHost } from '../../src/manifest/backends/docker-forms.ts';
 import { load, toldBy } from './memory-io.ts';
 import type { Files } from './memory-io.ts';
 

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createCommandRunner } from '../../src/backends/native/commands.ts';
+import { createCommandRunner } from '../../src/host/commands.ts';
 import type { ProbeResult } from '../../src/ports/probes.ts';
 import { createProber } from '../../src/probes/prober.ts';
 import { isRunning } from '../rig/processes.ts';

@@ -1,7 +1,7 @@
 import type { CleanupReport } from '../../src/core/api.ts';
 import type { Exit, StartFailure } from '../../src/core/exit.ts';
 import type { ConcreteLaunch } from '../../src/core/launch.ts';
-import { err, ok, type Result } from '../../src/core/result.ts';
+import { err, ok, type Result } from '../../src/core/util/result.ts';
 import type { LaunchSpec } from '../../src/core/service.ts';
 import type { CommandResult } from '../../src/ports/commands.ts';
 import type {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerInfo } from './dockerode.ts';
 import type { CleanupReport } from '../../core/api.ts';
 import type { StartFailure } from '../../core/exit.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { RunId } from '../../core/state.ts';
 import type { Orphan } from '../../ports/backend.ts';
 import { type Engine, type EngineFailure, type EngineResult, startFailureOf } from './engine.ts';

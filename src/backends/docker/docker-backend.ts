@@ -5,9 +5,9 @@ import type { ContainerCreateOptions } from './dockerode.ts';
 import type { CleanupReport } from '../../core/api.ts';
 import type { StartFailure } from '../../core/exit.ts';
 import type { ConcreteLaunch } from '../../core/launch.ts';
-import { Limiter } from '../../core/limiter.ts';
+import { Limiter } from '../../core/util/limiter.ts';
 import type { Redactor } from '../../core/redact.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { LaunchSpec } from '../../core/service.ts';
 import type { RunId } from '../../core/state.ts';
 import type {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ContainerInspectInfo } from './dockerode.ts';
 import type { Exit, StartFailure } from '../../core/exit.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type {
   ExecOptions,
   ExecRequest,

@@ -2,7 +2,7 @@ import { Agent } from 'node:http';
 import { Agent as TlsAgent } from 'node:https';
 import type { StartFailure } from '../../core/exit.ts';
 import { inspect } from 'node:util';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import { asRecord, describeEndpoint, type Endpoint, findEndpoint } from './connection.ts';
 import { type Docker, type DockerOptions, loadDockerode } from './dockerode.ts';
 import { jsonLines } from './json-lines.ts';

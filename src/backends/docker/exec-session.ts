@@ -1,7 +1,7 @@
 import type { Duplex } from 'node:stream';
 import type { Exit, StartFailure } from '../../core/exit.ts';
-import { PacedQueue } from '../../core/paced-queue.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { PacedQueue } from '../../core/util/paced-queue.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { ExecOutput, ExecRequest, ExecSession } from '../../ports/backend.ts';
 import type { Docker } from './dockerode.ts';
 import { type Engine, startFailureOf } from './engine.ts';

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { StartFailure } from '../../core/exit.ts';
 import type { ConcreteLaunch } from '../../core/launch.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { BuildSpec } from '../../core/service.ts';
 import { type BuildContext, ContextError, openContext } from './build-context.ts';
 import { type Engine, type EngineResult, startFailureOf } from './engine.ts';

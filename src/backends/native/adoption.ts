@@ -5,12 +5,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunId } from '../../core/state.ts';
 import type { AdoptRequest, ProcessIdentity, RunRecord } from '../../ports/backend.ts';
 import { type Begun, parseRecord } from './exit-record.ts';
-import { bootId, isAlive } from './identity.ts';
+import { bootId, isAlive } from '../../host/identity.ts';
 import { FILES } from './launcher.ts';
 import type { LauncherEnd } from './native-proc.ts';
 import { ownPidOf } from './own-pids.ts';
-import { readText } from './proc-fs.ts';
-import type { ProcessTable } from './unit-scan.ts';
+import { readText } from '../../host/proc-fs.ts';
+import type { ProcessTable } from '../../host/unit-scan.ts';
 
 /** What the records and a look at the machine say of a run of an earlier daemon. */
 type Finding =

@@ -1,7 +1,8 @@
 import type { RunId } from '../../core/state.ts';
 import type { Enclosure } from '../../ports/encloser.ts';
 import { COMING } from './inner-launcher.ts';
-import { COOKIE, ENCLOSED_FDS } from './launcher.ts';
+import { COOKIE } from '../../host/unit-scan.ts';
+import { ENCLOSED_FDS } from './launcher.ts';
 import { SHELL } from './start-failures.ts';
 
 /** A program to be made, and its whole environment. */

@@ -1,12 +1,12 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import type { Exit, StartFailure } from '../../core/exit.ts';
-import { PacedQueue } from '../../core/paced-queue.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { PacedQueue } from '../../core/util/paced-queue.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { ExecOutput, ExecRequest, ExecSession } from '../../ports/backend.ts';
-import { COOKIE } from './launcher.ts';
-import { DEFAULT_PATH, ProgramFinder } from './programs.ts';
-import { quote } from './quote.ts';
+import { COOKIE } from '../../host/unit-scan.ts';
+import { DEFAULT_PATH, ProgramFinder } from '../../host/programs.ts';
+import { quote } from '../../core/util/quote.ts';
 import { DEFAULT_TERM } from './terminal.ts';
 
 /** Bytes that are taken before anybody has read them. */

@@ -5,11 +5,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunId } from '../../core/state.ts';
 import type { AdoptRequest, ProcessIdentity } from '../../ports/backend.ts';
 import { type Begun, parseRecord } from './exit-record.ts';
-import { isAlive, readIdentity, readProcess } from './identity.ts';
+import { isAlive, readIdentity, readProcess } from '../../host/identity.ts';
 import { FILES } from './launcher.ts';
 import type { LauncherEnd } from './native-proc.ts';
 import { findLauncher } from './own-pids.ts';
-import { readProcFile, readText } from './proc-fs.ts';
+import { readProcFile, readText } from '../../host/proc-fs.ts';
 
 /*
  * Launchers that are no children of this process: those within a terminal or an enclosure, whose program is made first

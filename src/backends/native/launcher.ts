@@ -3,9 +3,6 @@ import type { Limits } from '../../core/service.ts';
 import type { RunId } from '../../core/state.ts';
 import { BATCH_FDS } from './batch-spawner.ts';
 
-/** Environment variable that holds the run's id in all processes of a run: that is how they are found again. */
-export const COOKIE = 'SETPOINT_RUN';
-
 /** Files of an instance's directory that the launcher and the backend share. */
 export const FILES = {
   script: 'launcher.sh',

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import type { StartFailure } from '../../core/exit.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { Limits } from '../../core/service.ts';
 import { ulimitWords } from './launcher.ts';
-import { findProgram } from './programs.ts';
+import { findProgram } from '../../host/programs.ts';
 
 /** Limits of a process; those of the whole unit (`memory`, `cpus`) are a matter of control groups, see `cgroup.ts`. */
 type LimitName = Exclude<keyof Limits, 'memory' | 'cpus'>;

@@ -2,9 +2,9 @@ import { constants, readlinkSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { RunId } from '../../core/state.ts';
-import type { ProcessEntry } from './identity.ts';
-import { readText } from './proc-fs.ts';
-import type { ProcessTable } from './unit-scan.ts';
+import type { ProcessEntry } from '../../host/identity.ts';
+import { readText } from '../../host/proc-fs.ts';
+import type { ProcessTable } from '../../host/unit-scan.ts';
 
 /** A slice of a look holds the event loop for about this long. */
 const SLICE_MS = 4;

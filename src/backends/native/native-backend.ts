@@ -2,8 +2,8 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { dirname, join } from 'node:path';
 import { setImmediate } from 'node:timers/promises';
 import type { StartFailure } from '../../core/exit.ts';
-import { Limiter } from '../../core/limiter.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { Limiter } from '../../core/util/limiter.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { RunId } from '../../core/state.ts';
 import type {
   AdoptRequest,
@@ -20,9 +20,9 @@ import type {
 import type { Encloser, Enclosure } from '../../ports/encloser.ts';
 import { findRun, LauncherWatch } from './adoption.ts';
 import { BatchSpawner } from './batch-spawner.ts';
-import { type Cgroup, type Cgroups, createCgroups } from './cgroup.ts';
+import { type Cgroup, type Cgroups, createCgroups } from '../../host/cgroup/cgroup.ts';
 import { enclosedInvocation, type Invocation } from './enclosed.ts';
-import { bootId, readIdentity } from './identity.ts';
+import { bootId, readIdentity } from '../../host/identity.ts';
 import { followInner, innerEnd, untilBegun } from './inner-launcher.ts';
 import { createFifoInput } from './input.ts';
 import { InstanceFiles } from './instance-files.ts';
@@ -31,13 +31,13 @@ import { type LauncherEnd, NativeProc } from './native-proc.ts';
 import { FileNotifyFeed } from './notify.ts';
 import { startReceiver } from './notify-receiver.ts';
 import { type Cleared, preflight } from './preflight.ts';
-import type { OomCounter } from './oom.ts';
-import { findSetsid, ProgramFinder } from './programs.ts';
+import type { OomCounter } from '../../host/oom.ts';
+import { findSetsid, ProgramFinder } from '../../host/programs.ts';
 import { OpenFiles } from './run-files.ts';
 import { describeFailure, SHELL } from './start-failures.ts';
 import { placeSecrets, removeSecrets, SECRETS_DIR } from './secrets.ts';
 import { resizeTerminal, terminalCommand } from './terminal.ts';
-import { ProcessScanner } from './unit-scan.ts';
+import { ProcessScanner } from '../../host/unit-scan.ts';
 
 interface NativeBackendOptions {
   /** This process's own environment: where helper programs are found, and what a service merely inherited. */

@@ -10,17 +10,17 @@ import type {
   UnitMember,
   UnitStats,
 } from '../../ports/backend.ts';
-import type { Cgroup } from './cgroup.ts';
+import type { Cgroup } from '../../host/cgroup/cgroup.ts';
 import { type Begun, decideExit, type LauncherRecord, parseRecord, signalNumber } from './exit-record.ts';
-import { isAlive, type ProcessEntry, readProcess } from './identity.ts';
+import { isAlive, type ProcessEntry, readProcess } from '../../host/identity.ts';
 import { FILES } from './launcher.ts';
-import { type OomCounter, OomJudge } from './oom.ts';
+import { type OomCounter, OomJudge } from '../../host/oom.ts';
 import { findService } from './own-pids.ts';
-import { readProcFile, readText } from './proc-fs.ts';
+import { readProcFile, readText } from '../../host/proc-fs.ts';
 import { removeSecrets } from './secrets.ts';
 import { removeStaleSocket } from './socket-file.ts';
 import { UnitMeter } from './stats.ts';
-import type { ProcessScanner, UnitView } from './unit-scan.ts';
+import type { ProcessScanner, UnitView } from '../../host/unit-scan.ts';
 import { UnitTracker } from './unit-tracker.ts';
 
 /** How the watch over a launcher ended. */

@@ -1,9 +1,9 @@
 import { getPriority } from 'node:os';
 import type { StartFailure } from '../../core/exit.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import { hasCapability } from './limits.ts';
-import { readText } from './proc-fs.ts';
-import type { ProgramFinder } from './programs.ts';
+import { readText } from '../../host/proc-fs.ts';
+import type { ProgramFinder } from '../../host/programs.ts';
 
 /** Bit of CAP_SYS_NICE in capabilities(7): its holder may raise priorities. */
 const CAP_SYS_NICE = 23n;

@@ -3,14 +3,14 @@ import { chmodSync, lstatSync, mkdtempSync, rmdirSync, rmSync, statSync } from '
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import type { StartFailure } from '../../core/exit.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { RunId } from '../../core/state.ts';
 import { FILES } from './launcher.ts';
 import { parseNotifyFile } from './notify.ts';
 import { PERL_RECEIVER, PYTHON_RECEIVER } from './notify-programs.ts';
-import { readText } from './proc-fs.ts';
-import { DEFAULT_PATH, type ProgramFinder } from './programs.ts';
-import { isOpenToAll } from './reachable.ts';
+import { readText } from '../../host/proc-fs.ts';
+import { DEFAULT_PATH, type ProgramFinder } from '../../host/programs.ts';
+import { isOpenToAll } from '../../host/reachable.ts';
 
 /** An interpreter that can run a receiver. */
 export interface ReceiverProgram {

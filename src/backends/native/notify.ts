@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunId } from '../../core/state.ts';
 import type { NotifyFeed, NotifyState } from '../../ports/backend.ts';
 import { FILES } from './launcher.ts';
-import { readText } from './proc-fs.ts';
+import { readText } from '../../host/proc-fs.ts';
 
 /** What a receiver's file holds. */
 interface NotifyFile {

@@ -1,7 +1,7 @@
 import { readdirSync } from 'node:fs';
 import type { Begun } from './exit-record.ts';
-import { readProcess } from './identity.ts';
-import { readText } from './proc-fs.ts';
+import { readProcess } from '../../host/identity.ts';
+import { readText } from '../../host/proc-fs.ts';
 
 /** Deeper than this no program stands between two that are looked for. */
 const DEPTH = 8;

@@ -1,7 +1,7 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { StartFailure } from '../../core/exit.ts';
-import { findUnixSocketHolder } from './ports.ts';
+import { findUnixSocketHolder } from '../../host/ports.ts';
 
 /** Longest path of a Unix socket, in bytes: sun_path less its final NUL (unix(7)); macOS has 104. */
 const PATH_LIMIT = process.platform === 'linux' ? 107 : 103;

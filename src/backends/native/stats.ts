@@ -1,9 +1,9 @@
 import { readdirSync, statSync } from 'node:fs';
 import { endianness } from 'node:os';
 import type { UnitStats } from '../../ports/backend.ts';
-import type { Cgroup } from './cgroup.ts';
-import { readProcFile } from './proc-fs.ts';
-import type { UnitView } from './unit-scan.ts';
+import type { Cgroup } from '../../host/cgroup/cgroup.ts';
+import { readProcFile } from '../../host/proc-fs.ts';
+import type { UnitView } from '../../host/unit-scan.ts';
 
 interface SystemUnits {
   readonly pageBytes: number;

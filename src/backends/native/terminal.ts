@@ -1,14 +1,14 @@
 import { execFile } from 'node:child_process';
 import { readlinkSync } from 'node:fs';
 import type { StartFailure } from '../../core/exit.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { RunId } from '../../core/state.ts';
 import type { ProcessIdentity } from '../../ports/backend.ts';
-import { isAlive } from './identity.ts';
+import { isAlive } from '../../host/identity.ts';
 import { COMING } from './inner-launcher.ts';
-import { COOKIE } from './launcher.ts';
-import { DEFAULT_PATH, type ProgramFinder } from './programs.ts';
-import { quote } from './quote.ts';
+import { COOKIE } from '../../host/unit-scan.ts';
+import { DEFAULT_PATH, type ProgramFinder } from '../../host/programs.ts';
+import { quote } from '../../core/util/quote.ts';
 
 /** The programs that a pseudo-terminal takes, by their absolute paths. */
 export interface TerminalTools {

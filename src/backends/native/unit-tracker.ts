@@ -1,8 +1,8 @@
 import type { RunId } from '../../core/state.ts';
 import type { ProcessIdentity } from '../../ports/backend.ts';
-import type { Cgroup } from './cgroup.ts';
+import type { Cgroup } from '../../host/cgroup/cgroup.ts';
 import { findLogWriters } from './log-writers.ts';
-import { type ProcessScanner, type ProcessTable, type UnitView, viewUnit } from './unit-scan.ts';
+import { type ProcessScanner, type ProcessTable, type UnitView, viewUnit } from '../../host/unit-scan.ts';
 
 interface UnitTrackerOptions {
   readonly run: RunId;

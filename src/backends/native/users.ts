@@ -1,8 +1,8 @@
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import type { StartFailure } from '../../core/exit.ts';
-import { err, ok, type Result } from '../../core/result.ts';
-import { findProgram } from './programs.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
+import { findProgram } from '../../host/programs.ts';
 
 interface Account {
   readonly name: string;

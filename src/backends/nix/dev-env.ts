@@ -1,4 +1,4 @@
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 
 /** What `nix print-dev-env --json` says of a shell, as far as a process can be given it. */
 export interface DevEnv {

@@ -1,4 +1,4 @@
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { NixSpec } from '../../core/service.ts';
 
 /** Where a flake's files are, as far as that can be told without nix. */

@@ -1,6 +1,6 @@
 import type { StartFailure } from '../../core/exit.ts';
 import type { ConcreteLaunch } from '../../core/launch.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { LaunchSpec, NixSpec } from '../../core/service.ts';
 import type {
   AdoptRequest,

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { Availability } from '../../ports/backend.ts';
 import type { NixEnvironment } from './apply.ts';
 import { type CacheEntry, EnvironmentCache } from './cache.ts';

@@ -1,6 +1,6 @@
 import { readdirSync, readlinkSync, realpathSync, statSync } from 'node:fs';
 import type { StartFailure } from '../../core/exit.ts';
-import { err, ok } from '../../core/result.ts';
+import { err, ok } from '../../core/util/result.ts';
 import type { Encloser } from '../../ports/encloser.ts';
 import { bwrapArgs, needsBwrap } from './bwrap-args.ts';
 import { type BwrapFacts, bwrapFacts } from './bwrap-facts.ts';

@@ -2,7 +2,7 @@ import { realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname } from 'node:path';
 import type { StartFailure } from '../../core/exit.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { SandboxSpec } from '../../core/service.ts';
 import type { Encloser, Enclosing, OwnPlaces } from '../../ports/encloser.ts';
 import { checkNetwork } from './bwrap-args.ts';

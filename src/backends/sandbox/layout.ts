@@ -1,4 +1,4 @@
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import { baseOf, NO_BASE, rootPlaces } from './base.ts';
 import type { StartFailure } from '../../core/exit.ts';
 import type { OwnPlaces } from '../../ports/encloser.ts';

@@ -1,4 +1,4 @@
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import { SHARED } from './base.ts';
 import type { StartFailure } from '../../core/exit.ts';
 import type { Mount, SandboxSpec } from '../../core/service.ts';

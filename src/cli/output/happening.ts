@@ -1,7 +1,7 @@
-import { formatSpan } from '../../core/duration.ts';
+import { formatSpan } from '../../core/util/duration.ts';
 import type { Cause, Happening } from '../../core/event.ts';
 import { describeExit } from '../../core/exit.ts';
-import { unreachable } from '../../core/result.ts';
+import { unreachable } from '../../core/util/result.ts';
 import { describeCause } from '../../core/cause.ts';
 import { unnested } from '../../core/status-text.ts';
 import { count, oneLine } from './text.ts';

@@ -1,4 +1,4 @@
-import { formatSize } from '../../core/duration.ts';
+import { formatSize } from '../../core/util/duration.ts';
 import type { LogLine } from '../../core/api.ts';
 import { palette, type Palette } from './colour.ts';
 import { clockTime, logText } from './text.ts';

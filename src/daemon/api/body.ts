@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import { badRequest, type Failure } from './failure.ts';
 import { jsonErrorOffset } from './json-offset.ts';
 

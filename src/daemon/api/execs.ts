@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import type { ApiError, ExecItem } from '../../core/api.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { ExecSession } from '../../ports/backend.ts';
 import type { ControlResult } from '../../ports/control.ts';
 import { encodeLine, type LineStream } from './line-stream.ts';

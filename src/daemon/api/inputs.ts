@@ -1,4 +1,4 @@
-import { err } from '../../core/result.ts';
+import { err } from '../../core/util/result.ts';
 import type { InstanceId } from '../../core/service.ts';
 import type { Control, ControlResult } from '../../ports/control.ts';
 

@@ -1,5 +1,5 @@
 import { badRequest, type Failure } from './failure.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { Route } from './routes.ts';
 
 export interface Match {

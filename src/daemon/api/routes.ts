@@ -1,5 +1,5 @@
 import type { LogPlace, LogQuery } from '../../core/api.ts';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { Control } from '../../ports/control.ts';
 import { renderMetrics } from '../metrics.ts';
 import type { Failure } from './failure.ts';

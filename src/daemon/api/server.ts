@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createNetServer, type Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { err, ok, type Result, unreachable } from '../../core/result.ts';
+import { err, ok, type Result, unreachable } from '../../core/util/result.ts';
 import type { Control } from '../../ports/control.ts';
 import { failureAnswer, jsonAnswer, rawAnswer, send } from './answer.ts';
 import { discard, readJson, readOctets, type BodyFailure } from './body.ts';

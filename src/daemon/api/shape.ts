@@ -1,4 +1,4 @@
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 
 /**
  * Says whether a decoded JSON value is a T. The error is one sentence that names the place and what was expected

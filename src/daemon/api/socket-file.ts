@@ -1,6 +1,6 @@
 import { lstatSync, renameSync, unlinkSync } from 'node:fs';
 import { connect, type Server } from 'node:net';
-import { err, ok, type Result } from '../../core/result.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
 import type { Failure } from './failure.ts';
 
 /** `sun_path` holds 104 bytes on macOS and 108 on Linux, the terminating NUL included; Node 20 cuts off silently. */

@@ -1,6 +1,6 @@
 /** The views that are read from the top: everything but the logs. */
 import type { ManifestStatus } from '../../core/api.ts';
-import { formatSpan } from '../../core/duration.ts';
+import { formatSpan } from '../../core/util/duration.ts';
 import { planText } from '../../core/plan-text.ts';
 import { describeCounts } from '../../core/reload.ts';
 import { instanceWord } from '../../core/status-text.ts';

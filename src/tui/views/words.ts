@@ -1,4 +1,4 @@
-import { formatSpan } from '../../core/duration.ts';
+import { formatSpan } from '../../core/util/duration.ts';
 import type { InstanceSnapshot } from '../../core/event.ts';
 import { describeExit } from '../../core/exit.ts';
 import {

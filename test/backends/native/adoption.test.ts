@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { bootId, readIdentity } from '../../../src/backends/native/identity.ts';
+import { bootId, readIdentity } from '../../../src/host/identity.ts';
 import { createNativeBackend } from '../../../src/backends/native/native-backend.ts';
 import type { Proc, StartRequest } from '../../../src/ports/backend.ts';
 import { AnotherDaemon } from './another-daemon.ts';

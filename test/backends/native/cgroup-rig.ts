@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process';
 import { closeSync, constants, existsSync, openSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Cgroup, createCgroups } from '../../../src/backends/native/cgroup.ts';
-import { bootId, readIdentity } from '../../../src/backends/native/identity.ts';
+import { type Cgroup, createCgroups } from '../../../src/host/cgroup/cgroup.ts';
+import { bootId, readIdentity } from '../../../src/host/identity.ts';
 import { FILES, launcherArgs, launcherScript } from '../../../src/backends/native/launcher.ts';
 import { type LauncherEnd, NativeProc } from '../../../src/backends/native/native-proc.ts';
-import type { OomCounter } from '../../../src/backends/native/oom.ts';
-import { ProcessScanner } from '../../../src/backends/native/unit-scan.ts';
+import type { OomCounter } from '../../../src/host/oom.ts';
+import { ProcessScanner } from '../../../src/host/unit-scan.ts';
 import type { Limits } from '../../../src/core/service.ts';
 import { eventually } from '../../rig/wait.ts';
 import type { Rig } from './rig.ts';

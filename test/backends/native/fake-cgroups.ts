@@ -1,4 +1,4 @@
-import type { GroupFiles } from '../../../src/backends/native/cgroup-files.ts';
+import type { GroupFiles } from '../../../src/host/cgroup/files.ts';
 
 interface Group {
   readonly controllers: readonly string[];

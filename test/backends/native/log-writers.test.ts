@@ -3,7 +3,7 @@ import { closeSync, openSync, renameSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { findLogWriters } from '../../../src/backends/native/log-writers.ts';
-import { ProcessScanner } from '../../../src/backends/native/unit-scan.ts';
+import { ProcessScanner } from '../../../src/host/unit-scan.ts';
 import { startWired } from './cgroup-rig.ts';
 import { kill, readFile, Rig, runs, until } from './rig.ts';
 

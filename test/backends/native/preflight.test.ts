@@ -2,7 +2,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { findFreePort, findPortHolder } from '../../../src/backends/native/ports.ts';
+import { findFreePort, findPortHolder } from '../../../src/host/ports.ts';
 import { Rig, until } from './rig.ts';
 
 let rig: Rig;

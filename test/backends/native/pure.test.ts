@@ -6,15 +6,10 @@ import {
   parseStat,
   type ProcessEntry,
   readIdentity,
-} from '../../../src/backends/native/identity.ts';
+} from '../../../src/host/identity.ts';
 import { hardLimit, hasSysResource } from '../../../src/backends/native/limits.ts';
-import { parseListeners, parseUnixSockets } from '../../../src/backends/native/ports.ts';
-import {
-  findCookie,
-  ProcessScanner,
-  ProcessTable,
-  viewUnit,
-} from '../../../src/backends/native/unit-scan.ts';
+import { parseListeners, parseUnixSockets } from '../../../src/host/ports.ts';
+import { findCookie, ProcessScanner, ProcessTable, viewUnit } from '../../../src/host/unit-scan.ts';
 import { parsePasswd, planUser } from '../../../src/backends/native/users.ts';
 import { Rig, until } from './rig.ts';
 

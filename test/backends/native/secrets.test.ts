@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createNativeBackend } from '../../../src/backends/native/native-backend.ts';
 import { leastNice, planNice } from '../../../src/backends/native/niceness.ts';
-import { ProgramFinder } from '../../../src/backends/native/programs.ts';
+import { ProgramFinder } from '../../../src/host/programs.ts';
 import { lacks, lacksRoot } from '../../rig/needs.ts';
 import { eventually } from '../../rig/wait.ts';
 import { AnotherDaemon } from './another-daemon.ts';

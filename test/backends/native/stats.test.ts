@@ -1,9 +1,9 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { parseStat } from '../../../src/backends/native/identity.ts';
+import { parseStat } from '../../../src/host/identity.ts';
 import { parseAuxv, systemUnits, UnitMeter } from '../../../src/backends/native/stats.ts';
-import { ProcessScanner } from '../../../src/backends/native/unit-scan.ts';
+import { ProcessScanner } from '../../../src/host/unit-scan.ts';
 import type { UnitStats } from '../../../src/ports/backend.ts';
 import { eventually } from '../../rig/wait.ts';
 import { lacksCgroups, removedGroups, startWired } from './cgroup-rig.ts';

@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createNativeBackend } from '../../../src/backends/native/native-backend.ts';
-import { quote } from '../../../src/backends/native/quote.ts';
+import { quote } from '../../../src/core/util/quote.ts';
 import type { Proc, ProcInput, StartRequest } from '../../../src/ports/backend.ts';
 import { lacks, lacksRoot } from '../../rig/needs.ts';
 import { processesWith } from '../../rig/processes.ts';

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createCommandRunner } from '../../../src/backends/native/commands.ts';
+import { createCommandRunner } from '../../../src/host/commands.ts';
 import { createNativeBackend } from '../../../src/backends/native/native-backend.ts';
 import { createNixBackend } from '../../../src/backends/nix/nix-backend.ts';
 import { createEncloser } from '../../../src/backends/sandbox/enclosure.ts';

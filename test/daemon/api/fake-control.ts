@@ -15,7 +15,7 @@ import type {
 } from '../../../src/core/api.ts';
 import type { Happening, HappeningBody } from '../../../src/core/event.ts';
 import type { Exit } from '../../../src/core/exit.ts';
-import { err, ok, type Result } from '../../../src/core/result.ts';
+import { err, ok, type Result } from '../../../src/core/util/result.ts';
 import type { ExecOutput, ExecSession } from '../../../src/ports/backend.ts';
 import type { Control, ControlResult, LeaseHold } from '../../../src/ports/control.ts';
 

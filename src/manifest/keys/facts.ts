@@ -1,0 +1,83 @@
+import type { Place } from '../../core/diagnostic.ts';
+import type { RestartSpec, ServiceId } from '../../core/service.ts';
+import { chooseBackend } from '../backends/choice.ts';
+import type { BackendChoice, Machine } from '../backends/choice.ts';
+import { dependencyFacts, networkDependency } from './dependencies.ts';
+import type { DependencyFact } from './dependencies.ts';
+import type { Docker, Healthcheck, Service } from '../manifest-types.ts';
+import { portsOf } from './ports.ts';
+import type { PortFact } from './ports.ts';
+import { readyFact } from './probes.ts';
+import { child } from './reader.ts';
+import type { Reader } from './reader.ts';
+import { restartOf } from './restart.ts';
+import type { RawService } from './services.ts';
+
+/** What other services, and the checks across services, need to know of a service. */
+export interface Facts {
+  readonly id: ServiceId;
+  readonly place: Place;
+  readonly active: boolean;
+  readonly profiles: readonly string[];
+  readonly replicas: number;
+  readonly restart: RestartSpec;
+  readonly choice: BackendChoice;
+  /** Of a service on the backend docker. */
+  readonly container?: ContainerFact;
+  /** Of its `ready` probe, where it has one; `pattern` where that waits for a line. */
+  readonly ready?: { readonly pattern?: string };
+  /** By name, in the order of the manifest. */
+  readonly ports: ReadonlyMap<string, PortFact>;
+  readonly dependsOn: readonly DependencyFact[];
+}
+
+export interface ContainerFact {
+  /** As written: none is the project's own. */
+  readonly networks: readonly string[];
+  readonly networkMode?: string;
+  readonly modePlace?: Place;
+}
+
+export function profilesOf(service: RawService, reader: Reader): string[] {
+  return reader.strings(child<Service>(service.node, 'profiles'));
+}
+
+/** `reader` knows nothing of other services: what is read here is what they will be known by. */
+export function factsOf(service: RawService, reader: Reader, machine: Machine, active: boolean): Facts {
+  const { id, place, node } = service;
+  const choice = chooseBackend(service, reader, machine);
+  const container = choice.backend === 'docker' ? containerFact(service, reader) : undefined;
+  const ready =
+    readyFact(child<Service>(node, 'ready'), reader) ??
+    (container !== undefined && hasHealthcheck(service, reader) ? {} : undefined);
+  return {
+    id,
+    place,
+    active,
+    profiles: profilesOf(service, reader),
+    replicas: reader.number(child<Service>(node, 'replicas')) ?? 1,
+    restart: restartOf(child<Service>(node, 'restart'), reader),
+    choice,
+    ...(container === undefined ? {} : { container }),
+    ...(ready === undefined ? {} : { ready }),
+    ports: portsOf(service, choice.backend, container?.networkMode, reader),
+    dependsOn: networkDependency(container, dependencyFacts(service, reader)),
+  };
+}
+
+function containerFact({ node }: RawService, reader: Reader): ContainerFact {
+  const docker = child<Service>(node, 'docker');
+  const networks = child<Docker>(docker, 'networks');
+  const mode = child<Docker>(docker, 'network_mode');
+  const networkMode = reader.string(mode);
+  return {
+    networks: networks?.kind === 'list' ? [...new Set(reader.strings(networks))] : [],
+    ...(networkMode === undefined || mode === undefined ? {} : { networkMode, modePlace: mode.place }),
+  };
+}
+
+/** Whether the engine may know of the health of a container: that of an image shows only when it runs. */
+export function hasHealthcheck({ node }: RawService, reader: Reader): boolean {
+  const healthcheck = child<Docker>(child<Service>(node, 'docker'), 'healthcheck');
+  return reader.boolean(child<Healthcheck>(healthcheck, 'disable')) !== true;
+}

@@ -1,0 +1,279 @@
+import { isSafePattern } from '../../core/errors.ts';
+import type {
+  Backoff,
+  ErrorPattern,
+  Hook,
+  Hooks,
+  LaunchCommand,
+  LogSpec,
+  Probe,
+  SecretFile,
+  ServiceId,
+  ServiceSpec,
+  StopSpec,
+  Text,
+} from '../../core/service.ts';
+import { checkChoice, imageKey } from '../backends/choice.ts';
+import { dependenciesOf } from './dependencies.ts';
+import { dockerOf } from '../backends/docker-settings.ts';
+import { warnOfOverwritten } from './environment.ts';
+import type { EnvValue } from './environment.ts';
+import type { Facts } from './facts.ts';
+import { launchOf, mergesStderr } from './launch.ts';
+import type * as Manifest from '../manifest-types.ts';
+import { mountsOf } from './mounts.ts';
+import { nixOf } from '../backends/nix.ts';
+import type { Node } from '../read/node.ts';
+import type { OtherFiles } from '../read/other-files.ts';
+import { labelsOf } from './pairs.ts';
+import { errorPreset } from './presets.ts';
+import { probeOf } from './probes.ts';
+import { child, itemsOf } from './reader.ts';
+import type { Reader } from './reader.ts';
+import type { ProjectResources } from './resources.ts';
+import { sandboxOf } from '../backends/sandbox.ts';
+import { scheduleOf } from './schedule.ts';
+import { statedAt } from './services.ts';
+import type { RawService } from './services.ts';
+import type { ManifestIo } from '../read/source.ts';
+import { closest } from '../../core/util/closest.ts';
+import { checkHonoured } from '../backends/unsupported.ts';
+import { watchOf } from './watch.ts';
+
+const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
+const DEFAULT_HOOK_TIMEOUT_MS = 30_000;
+const DEFAULT_LOG_SIZE = 64 * 1024 ** 2;
+const DEFAULT_LOG_ARCHIVES = 3;
+
+type Service = Manifest.Service;
+
+/** What is known of a service before it is normalised. */
+interface Known {
+  readonly facts: Facts;
+  /** Of all services, itself included. */
+  readonly services: ReadonlyMap<ServiceId, Facts>;
+  /** Secrets that are given as variables are among them. */
+  readonly env: ReadonlyMap<string, EnvValue>;
+  readonly secrets: readonly SecretFile[];
+  readonly resources: ProjectResources;
+  readonly io: ManifestIo;
+  readonly files: OtherFiles;
+  /** Told the values of variables that are no environment, to be masked where their names say so. */
+  readonly onValue: (name: string, value: string) => void;
+  readonly origin: string;
+}
+
+/** The same service's values, as they are seen where it runs, and on the machine. */
+interface Readers {
+  readonly reader: Reader;
+  readonly onMachine: Reader;
+}
+
+/**
+ * Fills in the defaults and turns everything into the units of the core. Undefined where the service cannot be
+ * described, which the report then says.
+ */
+export function normaliseService(
+  service: RawService,
+  known: Known,
+  { reader, onMachine }: Readers,
+): ServiceSpec | undefined {
+  const { facts, services, env, secrets, origin } = known;
+  const { id, node } = service;
+  const shell = shellOf(child<Service>(node, 'shell'), reader);
+  checkChoice(service, facts.choice, reader);
+  checkHonoured({ service, facts, env, reader });
+  const command = commandOf(service, facts, shell, reader);
+  if (command === undefined) return undefined;
+  const description = reader.string(child<Service>(node, 'description'));
+  const timeoutMs = reader.durationMs(child<Service>(node, 'timeout'));
+  const mergeStderr = mergesStderr(service, reader);
+  const scope = { service, facts, shell, mergeStderr, reader, onMachine };
+  const ready = probeOf('ready', scope);
+  const live = probeOf('live', scope);
+  const notify = notifyOf(ready, live);
+  const schedule = scheduleOf(service, facts.restart, reader);
+  const watch = watchOf(service, reader);
+  warnOfOverwritten(id, env, { notify: notify !== undefined, secrets: secrets.length > 0 }, reader.report);
+  const machinery = machineryOf(service, known, shell, reader);
+  const spec: ServiceSpec = {
+    id,
+    ...(description === undefined ? {} : { description }),
+    labels: labelsOf(child<Service>(node, 'labels'), reader),
+    backendReason: facts.choice.reason,
+    launch: launchOf(service, { facts, command, env, mergeStderr, notify, secrets, ...machinery }, reader),
+    dependsOn: dependenciesOf(facts, services),
+    ...(ready === undefined ? {} : { ready }),
+    ...(live === undefined ? {} : { live }),
+    restart: facts.restart,
+    backoff: backoffOf(child<Service>(node, 'backoff'), reader),
+    stop: stopOf(child<Service>(node, 'stop'), shell, reader),
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    replicas: facts.replicas,
+    ...(reader.boolean(child<Service>(node, 'rollback')) === true ? { rollback: true } : {}),
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(watch === undefined ? {} : { watch }),
+    log: logOf(child<Service>(node, 'log'), reader),
+    hooks: hooksOf(child<Service>(node, 'hooks'), shell, { reader, onMachine }),
+    errors: itemsOf(child<Service>(node, 'errors')).flatMap((item) => errorsOf(item, reader)),
+    requires: reader.strings(child<Service>(node, 'requires')),
+    profiles: facts.profiles,
+    origin,
+  };
+  warnOfUnusedShell(service, spec, reader);
+  return spec;
+}
+
+/** What of a launch only some backends have. */
+function machineryOf(
+  service: RawService,
+  { facts, resources, io, files, onValue }: Known,
+  shell: readonly string[],
+  reader: Reader,
+) {
+  const { backend } = facts.choice;
+  return {
+    mounts: mountsOf({ service, backend, resources, io, reader }),
+    sandbox: backend === 'docker' ? undefined : sandboxOf(service, facts.ports, io, reader),
+    docker:
+      backend === 'docker' ? dockerOf({ service, facts, shell, resources, io, onValue, reader }) : undefined,
+    nix: backend === 'nix' ? nixOf(service, files, reader) : undefined,
+  };
+}
+
+/** Undefined where there is none or it is wrong, which is reported. */
+function commandOf(
+  service: RawService,
+  { choice }: Facts,
+  shell: readonly string[],
+  reader: Reader,
+): LaunchCommand | undefined {
+  const { id, node, place } = service;
+  const command = reader.command(child<Service>(node, 'command'), shell);
+  const isContainer = choice.backend === 'docker';
+  if (isContainer && imageKey(node) === undefined) {
+    reader.report.error(
+      'missing-key',
+      place,
+      `service \`${id}\` runs on docker, but has no \`image\` and no \`build\``,
+      {
+        note: 'expected one of them below this',
+      },
+    );
+  }
+  if (command !== undefined || node.entries.has('command')) return command;
+  if (isContainer) return { kind: 'image' };
+  // Where the service itself asks for a container, what is wrong is that it does not run as one.
+  const asksForContainer = ['image', 'build', 'docker'].some((key) => statedAt(service, key) !== undefined);
+  if (asksForContainer && imageKey(node) !== undefined && !choice.ordered) return undefined;
+  if ([...node.entries.keys()].some(isMeantAsCommand)) return undefined;
+  const note =
+    choice.backend === 'native' && choice.reason !== 'the manifest says so'
+      ? 'expected a `command` below this, or an `image` or a `build`'
+      : 'expected a `command` below this';
+  reader.report.error('missing-command', place, `the service \`${id}\` has no \`command\``, { note });
+  return undefined;
+}
+
+/** An unknown key that is reported already, and that would be the command if it were right. */
+function isMeantAsCommand(key: string): boolean {
+  const others = ['cmd', 'run'];
+  const known = ['command', 'image', 'build'];
+  return others.includes(key) || (!known.includes(key) && closest(key, known) !== undefined);
+}
+
+/** The service is given a socket for its messages where a probe listens to them. */
+function notifyOf(ready: Probe | undefined, live: Probe | undefined): { watchdogMs?: number } | undefined {
+  if (live?.check.kind === 'notify') return { watchdogMs: live.intervalMs };
+  return ready?.check.kind === 'notify' ? {} : undefined;
+}
+
+function shellOf(node: Node | undefined, reader: Reader): readonly string[] {
+  if (node?.kind === 'list') {
+    const shell = reader.strings(node);
+    return shell.length > 0 ? shell : DEFAULT_SHELL;
+  }
+  const shell = reader.string(node);
+  return shell === undefined || shell === '' ? DEFAULT_SHELL : [shell, '-c'];
+}
+
+/** Only where the service says so itself: among the defaults a shell may well be meant for others. */
+function warnOfUnusedShell({ own, id }: RawService, spec: ServiceSpec, reader: Reader): void {
+  const entry = own.entries.get('shell');
+  if (entry === undefined || entry.value.tag === 'reset') return;
+  const shell = shellOf(entry.value, reader);
+  const hooks = Object.values(spec.hooks as Record<string, Hook>).map((hook) => hook.command);
+  const probes = [spec.ready, spec.live].flatMap((probe) =>
+    probe?.check.kind === 'exec' ? [probe.check.command] : [],
+  );
+  const { docker } = spec.launch;
+  // As a list it would not begin with the shell.
+  if (shellRuns(docker?.entrypoint, shell)) return;
+  const commands = [
+    spec.launch.command,
+    ...(spec.stop.command === undefined ? [] : [spec.stop.command]),
+    ...hooks,
+    ...probes,
+  ];
+  if (commands.some((command) => command.kind === 'shell')) return;
+  reader.report.warning('unused-shell', entry.keyPlace, `\`shell\` of service \`${id}\` has no effect`, {
+    note: 'a `command` that is a list runs without a shell',
+  });
+}
+
+function shellRuns(argv: readonly Text[] | undefined, shell: readonly string[]): boolean {
+  return argv !== undefined && shell.every((word, at) => argv[at] === word);
+}
+
+function backoffOf(node: Node | undefined, reader: Reader): Backoff {
+  return {
+    initialMs: reader.durationMs(child<Manifest.Backoff>(node, 'initial')) ?? 500,
+    maxMs: reader.durationMs(child<Manifest.Backoff>(node, 'max')) ?? 30_000,
+    multiplier: reader.number(child<Manifest.Backoff>(node, 'multiplier')) ?? 2,
+    jitter: reader.number(child<Manifest.Backoff>(node, 'jitter')) ?? 0.2,
+    resetAfterMs: reader.durationMs(child<Manifest.Backoff>(node, 'reset_after')) ?? 30_000,
+  };
+}
+
+function logOf(node: Node | undefined, reader: Reader): LogSpec {
+  return {
+    maxSize: reader.bytes(child<Manifest.Log>(node, 'max_size')) ?? DEFAULT_LOG_SIZE,
+    keep: reader.number(child<Manifest.Log>(node, 'keep')) ?? DEFAULT_LOG_ARCHIVES,
+  };
+}
+
+function stopOf(node: Node | undefined, shell: readonly string[], reader: Reader): StopSpec {
+  const command = reader.command(child<Manifest.Stop>(node, 'command'), shell);
+  return {
+    signal: reader.string(child<Manifest.Stop>(node, 'signal')) ?? 'SIGTERM',
+    graceMs: reader.durationMs(child<Manifest.Stop>(node, 'grace')) ?? 10_000,
+    ...(command === undefined ? {} : { command }),
+    killTree: reader.boolean(child<Manifest.Stop>(node, 'kill_tree')) ?? true,
+  };
+}
+
+/** Before a container is there, and after, hooks run on the machine. */
+function hooksOf(node: Node | undefined, shell: readonly string[], { reader, onMachine }: Readers): Hooks {
+  const hooks: Readonly<Record<keyof Hooks, Hook | undefined>> = {
+    preStart: hookOf(child<Manifest.Hooks>(node, 'pre_start'), shell, onMachine),
+    postStart: hookOf(child<Manifest.Hooks>(node, 'post_start'), shell, reader),
+    preStop: hookOf(child<Manifest.Hooks>(node, 'pre_stop'), shell, reader),
+    postStop: hookOf(child<Manifest.Hooks>(node, 'post_stop'), shell, onMachine),
+  };
+  return Object.fromEntries(Object.entries(hooks).filter(([, hook]) => hook !== undefined));
+}
+
+function hookOf(node: Node | undefined, shell: readonly string[], reader: Reader): Hook | undefined {
+  const written = node?.kind === 'map' ? child<Manifest.HookEntry>(node, 'command') : node;
+  const command = reader.command(written, shell);
+  if (command === undefined) return undefined;
+  const timeoutMs = reader.durationMs(child<Manifest.HookEntry>(node, 'timeout')) ?? DEFAULT_HOOK_TIMEOUT_MS;
+  return { command, timeoutMs };
+}
+
+function errorsOf(item: Node, reader: Reader): readonly ErrorPattern[] {
+  if (item.kind !== 'map') return errorPreset(reader.string(item) ?? '') ?? [];
+  const match = reader.string(child<Manifest.ErrorPattern>(item, 'match'));
+  const message = reader.string(child<Manifest.ErrorPattern>(item, 'message'));
+  return match === undefined || message === undefined || !isSafePattern(match).ok ? [] : [{ match, message }];
+}

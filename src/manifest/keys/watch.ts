@@ -1,0 +1,49 @@
+import type { WatchSpec } from '../../core/service.ts';
+import type { Service, WatchEntry, WatchSignal } from '../manifest-types.ts';
+import { isText } from '../read/node.ts';
+import type { Node } from '../read/node.ts';
+import { child, hasUnknownKey, itemsOf } from './reader.ts';
+import type { Reader } from './reader.ts';
+import { statedAt } from './services.ts';
+import type { RawService } from './services.ts';
+
+const KEYS = ['paths', 'ignore', 'debounce', 'action'];
+const DEFAULT_DEBOUNCE_MS = 300;
+
+/** The nodes that name what is watched. */
+export function watchedNodes({ node }: RawService): readonly Node[] {
+  const watch = child<Service>(node, 'watch');
+  return itemsOf(watch?.kind === 'map' ? child<WatchEntry>(watch, 'paths') : watch).filter(isText);
+}
+
+/** Undefined where nothing is watched; settings without any path may stand in `defaults`. */
+export function watchOf(service: RawService, reader: Reader): WatchSpec | undefined {
+  const node = child<Service>(service.node, 'watch');
+  const paths = watchedNodes(service).flatMap((item) => reader.path(item) ?? []);
+  if (node === undefined) return undefined;
+  if (paths.length === 0) {
+    const own = statedAt(service, 'watch');
+    const said = node.kind !== 'map' || node.entries.has('paths') || hasUnknownKey(node, KEYS);
+    if (own !== undefined && !said) {
+      reader.report.error('missing-key', own, `\`watch\` of service \`${service.id}\` names no \`paths\``, {
+        note: 'expected `paths` below this',
+      });
+    }
+    return undefined;
+  }
+  const ignore = child<WatchEntry>(node, 'ignore');
+  return {
+    paths: [...new Set(paths)],
+    ignore: ignore === undefined ? [] : reader.strings(ignore),
+    debounceMs: reader.durationMs(child<WatchEntry>(node, 'debounce')) ?? DEFAULT_DEBOUNCE_MS,
+    action: actionOf(child<WatchEntry>(node, 'action'), reader),
+  };
+}
+
+function actionOf(node: Node | undefined, reader: Reader): WatchSpec['action'] {
+  const signal = reader.string(child<WatchSignal>(node, 'signal'));
+  if (signal !== undefined) return { kind: 'signal', signal };
+  // Read for its references' sake: the one word there is says nothing new.
+  reader.string(node);
+  return { kind: 'restart' };
+}
