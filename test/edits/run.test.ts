@@ -7,7 +7,7 @@ import { EDITS, FILES, manifestOf } from './rows.ts';
 /** Every edit that processes of any machine can be tried by, each of a service of its own. */
 const edits = EDITS.filter(({ top, notReal }) => top === undefined && notReal === undefined).map((edit) => ({
   ...edit,
-  id: `${edit.key.replaceAll('.', '-')}`,
+  id: edit.key.replaceAll('.', '-'),
 }));
 
 function manifest(at: 'before' | 'after'): string {
