@@ -7,7 +7,7 @@ import type { LoadRequest } from '../core/service.ts';
 import { fail, type CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import type { ColourChoice } from './output/colour.ts';
-import type { Location, Services } from './services.ts';
+import type { Location, CliServices } from './services.ts';
 
 export type Format = 'text' | 'json';
 
@@ -21,7 +21,7 @@ export interface Globals {
 /** What a command is given besides its own arguments and options. */
 export interface Common {
   readonly context: CliContext;
-  readonly services: Services;
+  readonly services: CliServices;
   readonly globals: Globals;
 }
 

@@ -3,7 +3,7 @@ import { Display } from './display.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { isGone } from './monitor.ts';
 import type { Location } from './services.ts';
-import { bringDown, downToTheEnd, reportDown } from './stopping.ts';
+import { bringDown, downToTheEnd, reportDown } from './bring-down.ts';
 
 export interface DownOptions {
   readonly timeout?: number;

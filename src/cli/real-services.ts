@@ -4,7 +4,7 @@ import { connectToLiving } from '../client/client.ts';
 import { findByName, locateProject, recordedName } from '../store/locate.ts';
 import type { Result } from '../core/util/result.ts';
 import { daemonArguments } from './daemon-entry.ts';
-import type { LocateError, LocateRequest, Location, Services } from './services.ts';
+import type { LocateError, LocateRequest, Location, CliServices } from './services.ts';
 
 export interface RealOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -13,7 +13,7 @@ export interface RealOptions {
 }
 
 /** The services of the installed program. What only some commands need is imported when it is asked for. */
-export function realServices({ env, entry }: RealOptions): Services {
+export function realServices({ env, entry }: RealOptions): CliServices {
   return {
     locate: (request) => Promise.resolve(locateBoth(request, env)),
     connect: (location) => connectToLiving(location.socketPath),

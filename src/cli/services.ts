@@ -63,7 +63,7 @@ export interface ForegroundDaemon {
 }
 
 /** All that the commands need of the rest of the program. The real wiring imports each part when it is asked for. */
-export interface Services {
+export interface CliServices {
   locate(request: LocateRequest): Promise<Result<Location, LocateError>>;
   /** Undefined when no daemon of the project runs. */
   connect(location: Location): Promise<DaemonClient | undefined>;

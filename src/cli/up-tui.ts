@@ -8,7 +8,7 @@ import { Display } from './display.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { oneLine } from './output/text.ts';
 import type { Location } from './services.ts';
-import { bringDown, reportDown } from './stopping.ts';
+import { bringDown, reportDown } from './bring-down.ts';
 import { daemonGone } from './up-detached.ts';
 import { countStates, shownInstances, stoppedText } from './view.ts';
 

@@ -1,7 +1,7 @@
 import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { RunId } from '../core/state.ts';
-import type { Holding } from './holding.ts';
-import { holdingLine, parseHolding, WHOLE_FILE } from './holding.ts';
+import type { RetainedRange } from './retained-range.ts';
+import { retainedRangeLine, parseRetainedRange, WHOLE_FILE } from './retained-range.ts';
 import type { Sample, Stream } from './timeline.ts';
 import { Timeline } from './timeline.ts';
 
@@ -67,9 +67,9 @@ export class IndexFile {
     if (last !== undefined) this.#append(line('s', last));
   }
 
-  hold(stream: Stream, holding: Holding): void {
-    this.timeline.hold(stream, holding);
-    this.#append(holdingLine(this.timeline.at(-1)?.time ?? 0, stream, holding));
+  setRetained(stream: Stream, retained: RetainedRange): void {
+    this.timeline.setRetained(stream, retained);
+    this.#append(retainedRangeLine(this.timeline.at(-1)?.time ?? 0, stream, retained));
   }
 
   /** Tries again to write what the disk refused before. */
@@ -99,9 +99,9 @@ export class IndexFile {
   }
 
   #apply(entry: string): void {
-    const held = parseHolding(entry);
+    const held = parseRetainedRange(entry);
     if (held !== undefined) {
-      this.timeline.hold(held.stream, held.holding);
+      this.timeline.setRetained(held.stream, held.retained);
       return;
     }
     const [kind, time, stdout, stderr, run] = entry.split(' ');
@@ -151,7 +151,7 @@ export class IndexFile {
     }
     // Sizes grow with time: in any other order a file would seem to have shrunk.
     entries.sort((a, b) => a.at.time - b.at.time || a.at.stdout - b.at.stdout || a.at.stderr - b.at.stderr);
-    const text = HEADER + this.#holdingLines() + entries.map((entry) => entry.text).join('');
+    const text = HEADER + this.#retainedLines() + entries.map((entry) => entry.text).join('');
     this.#bytes = text.length;
     this.#whole = this.#try('write', () => {
       writeFileSync(`${this.#path}.tmp`, text, { mode: 0o600 });
@@ -159,10 +159,12 @@ export class IndexFile {
     });
   }
 
-  #holdingLines(): string {
+  #retainedLines(): string {
     return STREAMS.map((stream) => {
-      const holding = this.timeline.holding(stream);
-      return holding === WHOLE_FILE ? '' : holdingLine(this.timeline.at(0)?.time ?? 0, stream, holding);
+      const retained = this.timeline.retained(stream);
+      return retained === WHOLE_FILE
+        ? ''
+        : retainedRangeLine(this.timeline.at(0)?.time ?? 0, stream, retained);
     }).join('');
   }
 

@@ -72,7 +72,7 @@ async function planBegin(
   const { stream } = plan;
   const since = query.since === undefined ? 0 : timeline.offsetSince(stream, query.since);
   for (let look = 1; ; look += 1) {
-    const { start } = timeline.holding(stream);
+    const { start } = timeline.retained(stream);
     const to = Math.max(start, Math.min(range.to ?? Infinity, plan.size));
     const lowest = Math.max(range.from, start);
     const from = Math.min(to, Math.max(lowest, since));
@@ -85,7 +85,7 @@ async function planBegin(
     const part = { first: start, from, to, breaks: timeline.breaks(stream) };
     const end = plan.follow ? await findUnfinished(read, part) : to;
     const found = await findLastLines(read, { ...part, to: end, lines: query.tail });
-    const isThere = timeline.holding(stream).start <= found.start;
+    const isThere = timeline.retained(stream).start <= found.start;
     if (isThere || look === MOST_LOOKS) return { from: found.start, seek: false, lines: found.lines };
   }
 }

@@ -8,7 +8,7 @@ import type { ProjectRecord } from '../ports/store.ts';
 import { readText } from './files.ts';
 import { readLockNote } from './lock-note.ts';
 import { parseProjectRecord } from './records.ts';
-import type { Env } from './runtime-dir.ts';
+import type { Environment } from './runtime-dir.ts';
 import { isOwnSocket, socketPathFor } from './runtime-dir.ts';
 import { errnoOf, explainErrno } from './store-error.ts';
 
@@ -32,7 +32,7 @@ export interface LocateRequest {
   /** What was given with `-f`; empty: look for the manifest from `cwd` upwards. */
   readonly files: readonly string[];
   readonly projectName?: string;
-  readonly env: Env;
+  readonly env: Environment;
 }
 
 export interface LocateFailure {
@@ -76,7 +76,7 @@ export function locateProject(request: LocateRequest): Result<ProjectLocation, L
 }
 
 /** Finds a project by the name it was last applied under; one that is up goes before those that are down. */
-export function findByName(projectName: string, env: Env): Result<ProjectLocation, LocateFailure> {
+export function findByName(projectName: string, env: Environment): Result<ProjectLocation, LocateFailure> {
   const root = stateRoot(env);
   if (!root.ok) return root;
   const named = listProjects(env).projects.filter(({ record }) => record.name === projectName);
@@ -107,7 +107,7 @@ export function recordedName(stateDir: string): string | undefined {
 }
 
 /** All projects that have left a record, ordered by the path of their state directory. */
-export function listProjects(env: Env): ProjectList {
+export function listProjects(env: Environment): ProjectList {
   const root = stateRoot(env);
   if (!root.ok) return { projects: [], damaged: [] };
   const projects: KnownProject[] = [];
@@ -231,7 +231,7 @@ function locationOf(
   };
 }
 
-function known(record: ProjectRecord, key: string, stateDir: string, env: Env): ProjectLocation {
+function known(record: ProjectRecord, key: string, stateDir: string, env: Environment): ProjectLocation {
   const { files } = record.load;
   return {
     key,
@@ -252,7 +252,7 @@ function lockPathIn(stateDir: string): string {
  * The socket that the last daemon said it serves goes first: a client under cron or in another session has other
  * XDG_RUNTIME_DIR and TMPDIR than the daemon had, and must find it all the same.
  */
-function socketOf(key: string, stateDir: string, env: Env): string {
+function socketOf(key: string, stateDir: string, env: Environment): string {
   const noted = readLockNote(lockPathIn(stateDir))?.socketPath;
   return noted !== undefined && isOwnSocket(noted) ? noted : socketPathFor(key, env);
 }
@@ -272,7 +272,7 @@ function slug(name: string): string {
 }
 
 /** XDG Base Directory Specification: a relative XDG_STATE_HOME is to be ignored. */
-function stateRoot(env: Env): Result<string, LocateFailure> {
+function stateRoot(env: Environment): Result<string, LocateFailure> {
   const given = env['XDG_STATE_HOME'];
   if (given !== undefined && isAbsolute(given)) return ok(join(given, 'setpoint'));
   const home = env['HOME'] ?? homeOfUser();

@@ -16,7 +16,7 @@ import {
 } from './files.ts';
 import type { ProjectLocation } from './locate.ts';
 import { Journal } from './journal.ts';
-import type { Parsed } from './records.ts';
+import type { RecordResult } from './records.ts';
 import { parseProjectRecord, parseRunRecord } from './records.ts';
 import { StoreError, errnoOf, explainErrno } from './store-error.ts';
 
@@ -210,7 +210,7 @@ function unreadable(path: string, why: string): string {
 }
 
 /** Moves a damaged record out of the way, for a person to look at, and says so. */
-function setAside(path: string, damage: Extract<Parsed<unknown>, { ok: false }>): string {
+function setAside(path: string, damage: Extract<RecordResult<unknown>, { ok: false }>): string {
   try {
     renameSync(path, `${path}.damaged`);
     return `${path} is damaged (${damage.why}); set aside as ${path}.damaged`;

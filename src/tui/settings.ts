@@ -17,14 +17,14 @@ export const DEFAULTS: Settings = {
   timestamps: true,
 };
 
-export interface ReadSettings {
+export interface SettingsResult {
   readonly settings: Settings;
   /** What of the file is not used, and why; empty where all is well. */
   readonly problems: readonly string[];
 }
 
 /** Reads the settings file. What is wrong in it is said and left out; the rest counts. */
-export function readSettings(text: string): ReadSettings {
+export function readSettings(text: string): SettingsResult {
   let root: unknown;
   try {
     root = JSON.parse(text);

@@ -5,7 +5,7 @@ import type { FSWatcher } from 'chokidar';
 import { type IgnoreRules, ignoreRules } from '../core/util/glob.ts';
 import type { FileWatcher } from '../ports/file-watcher.ts';
 import { codeOf, explainWatchFailure, pathOf } from './watch-failure.ts';
-import { type PathEnd, WatchedPath } from './watched-path.ts';
+import { type PathTarget, WatchedPath } from './watched-path.ts';
 
 /** Changes that come together are told together, unless the caller bundles them himself. */
 const BUNDLE_MS = 20;
@@ -130,7 +130,7 @@ class Root {
     this.#tree?.stop();
   }
 
-  #leadsTo(end: PathEnd, first: boolean): void {
+  #leadsTo(end: PathTarget, first: boolean): void {
     if (!first) this.#around.bundle.add(this.#path);
     this.#tree?.stop();
     this.#tree = end.kind === 'folder' ? this.#newTree(end.real, !first) : undefined;

@@ -4,7 +4,7 @@ import type { ConcreteLaunch } from '../../core/launch.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { BuildSpec } from '../../core/service.ts';
 import { type BuildContext, ContextError, openContext } from './build-context.ts';
-import { type Engine, type EngineResult, startFailureOf } from './engine.ts';
+import { type EngineClient, type EngineResult, startFailureOf } from './engine-client.ts';
 import { FileDigests } from './file-digests.ts';
 import { destroy, jsonLines } from './json-lines.ts';
 import { builtImageName, LABELS } from './names.ts';
@@ -28,12 +28,12 @@ const UNNOTICED: Wait = { progress: () => undefined, signal: new AbortController
 
 /** Brings images to the engine. What several want at once is done once. */
 export class Images {
-  readonly #engine: Engine;
+  readonly #engine: EngineClient;
   readonly #env: Env;
   readonly #digests = new FileDigests();
   readonly #underWay = new Map<string, SharedWork<Result<string, StartFailure>>>();
 
-  constructor(engine: Engine, env: Env) {
+  constructor(engine: EngineClient, env: Env) {
     this.#engine = engine;
     this.#env = env;
   }

@@ -10,7 +10,7 @@ import { parseNotifyFile } from './notify.ts';
 import { PERL_RECEIVER, PYTHON_RECEIVER } from './notify-programs.ts';
 import { readText } from '../../host/proc-fs.ts';
 import { DEFAULT_PATH, type ProgramFinder } from '../../host/programs.ts';
-import { isOpenToAll } from '../../host/reachable.ts';
+import { isOpenToAll } from '../../host/path-access.ts';
 
 /** An interpreter that can run a receiver. */
 export interface ReceiverProgram {

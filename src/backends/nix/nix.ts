@@ -11,7 +11,7 @@ import { type DevEnv, parseDevEnv } from './dev-env.ts';
 import { findNix, findOnPath, identityOf, nixFacts, nixSystem } from './facts.ts';
 import { nixFailure, plainLine } from './failure.ts';
 import { type FlakeState, flakeState } from './flake-files.ts';
-import { type FlakePlace, flakePlace, installable } from './flake-ref.ts';
+import { type FlakeLocation, locateFlake, installable } from './flake-ref.ts';
 import { type NixRunner, runNix } from './nix-command.ts';
 import { type Progress, SharedJobs } from './shared-job.ts';
 
@@ -23,7 +23,7 @@ interface NixOptions {
   readonly run?: NixRunner;
 }
 
-export interface Nix {
+export interface NixShells {
   /** Never rejects. */
   available(): Promise<Availability>;
   /**
@@ -44,7 +44,7 @@ export interface Nix {
   inputs(spec: NixSpec): Promise<string | undefined>;
 }
 
-export function createNix(options: NixOptions): Nix {
+export function createNix(options: NixOptions): NixShells {
   return new NixTool(options);
 }
 
@@ -59,7 +59,7 @@ const HOOK_NOTE =
 /** A wanted environment, and what is known of where it comes from. */
 interface Wanted {
   readonly spec: NixSpec;
-  readonly place: FlakePlace;
+  readonly place: FlakeLocation;
   readonly state: FlakeState;
   readonly cache: EnvironmentCache;
   /** Name of all environments of this shell, and of the one of this state. */
@@ -73,7 +73,7 @@ interface Wanted {
 
 type Outcome = Result<NixEnvironment, StartFailure>;
 
-class NixTool implements Nix {
+class NixTool implements NixShells {
   readonly #env: NixOptions['env'];
   readonly #cacheRoot: string;
   readonly #run: NixRunner;
@@ -137,7 +137,7 @@ class NixTool implements Nix {
   }
 
   async #want(spec: NixSpec): Promise<Result<Wanted, StartFailure>> {
-    const place = flakePlace(spec.flake);
+    const place = locateFlake(spec.flake);
     if (!place.ok) return err({ code: 'nix-failed', message: place.error, help: 'correct `nix.flake`' });
     const missing = place.value.kind === 'local' ? lackOf(place.value.dir) : undefined;
     if (missing !== undefined) return err(missing);

@@ -1,6 +1,6 @@
 import { err, ok, type Result } from '../../core/util/result.ts';
 import { errorCode, type GroupFiles, wordsIn } from './files.ts';
-import { type Controller, type Hierarchy, upTo } from './places.ts';
+import { type Controller, type Hierarchy, upTo } from './hierarchies.ts';
 import { readProcess } from '../identity.ts';
 
 /** A group of version 2 that holds processes cannot hand controllers on, so this process moves in here. */

@@ -5,8 +5,8 @@ import type { Limits } from '../../core/service.ts';
 import type { RunId } from '../../core/state.ts';
 import { enableControllers, findBase, makeUnlessThere } from './base.ts';
 import { errorCode, type GroupFiles, kernelFiles } from './files.ts';
-import { type Controller, type Hierarchy, parseHierarchies, upTo } from './places.ts';
-import { type Part, RunGroup } from './run-group.ts';
+import { type Controller, type Hierarchy, parseHierarchies, upTo } from './hierarchies.ts';
+import { type GroupFolder, RunGroup } from './run-group.ts';
 
 /**
  * The control group of one run. With version 1 of control groups it is made of several folders, one in each hierarchy
@@ -84,9 +84,9 @@ function makeGroup(
   }
   const found = findBases(files, needed);
   if (!found.ok) return found;
-  const parts: Part[] = [];
+  const parts: GroupFolder[] = [];
   for (const { hierarchy, base, controllers } of found.value) {
-    const part: Part = { version: hierarchy.version, dir: `${base}/${name}` };
+    const part: GroupFolder = { version: hierarchy.version, dir: `${base}/${name}` };
     try {
       makePart(files, part, controllers);
       parts.push(part);
@@ -149,7 +149,7 @@ function noPlace(hierarchy: Hierarchy, controllers: readonly Controller[], why: 
   };
 }
 
-function refusal(part: Part, controllers: readonly Controller[], code: string): StartFailure {
+function refusal(part: GroupFolder, controllers: readonly Controller[], code: string): StartFailure {
   const names = controllers.map((controller) => LIMIT_OF[controller]).join(' and ');
   return {
     code: 'limit-refused',
@@ -161,7 +161,7 @@ function refusal(part: Part, controllers: readonly Controller[], code: string): 
   };
 }
 
-function makePart(files: GroupFiles, part: Part, controllers: readonly Controller[]): void {
+function makePart(files: GroupFiles, part: GroupFolder, controllers: readonly Controller[]): void {
   const parent = dirname(part.dir);
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -179,7 +179,7 @@ function makePart(files: GroupFiles, part: Part, controllers: readonly Controlle
 
 function setLimits(
   files: GroupFiles,
-  { version, dir }: Part,
+  { version, dir }: GroupFolder,
   controllers: readonly Controller[],
   limits: Limits,
 ): void {
@@ -249,7 +249,7 @@ function partIn(
   { version }: Hierarchy,
   places: readonly string[],
   suffix: string,
-): readonly Part[] {
+): readonly GroupFolder[] {
   const dirs = places.map((place) => place + suffix);
   const dir = dirs.find((folder) => files.read(`${folder}/cgroup.procs`) !== undefined);
   return dir === undefined ? [] : [{ version, dir }];
