@@ -12,7 +12,7 @@ import { tellBriefly } from './output/happening.ts';
 import { table, type Column } from './output/table.ts';
 import { count, dayAndTime, oneLine } from './output/text.ts';
 import { truncate } from './output/width.ts';
-import type { Location } from './services.ts';
+import type { ProjectLocation } from '../store/locate.ts';
 import { byInstance, percentText, sizeText, statsAtOnce, statsIfAny } from './stats.ts';
 import {
   countStates,
@@ -212,7 +212,11 @@ function whatItSays({ state, ready, statusText: said = '' }: NamedInstance['inst
 /** How far back the journal is read for the last states. */
 const JOURNAL = 1000;
 
-async function notUp({ context, services }: Common, location: Location, format: Format): Promise<ExitStatus> {
+async function notUp(
+  { context, services }: Common,
+  location: ProjectLocation,
+  format: Format,
+): Promise<ExitStatus> {
   const last = lastStates(await services.journal(location, JOURNAL));
   if (format === 'json') {
     writeJson(context, { name: location.name, phase: 'down', last });

@@ -1,6 +1,7 @@
 import { accessSync, closeSync, constants, openSync, readSync, realpathSync, statSync } from 'node:fs';
-import { basename, isAbsolute, resolve } from 'node:path';
+import { basename, isAbsolute, join, resolve } from 'node:path';
 import type { StartFailure } from '../core/exit.ts';
+import { errnoOf } from '../core/util/system-error.ts';
 
 type ProgramSearch =
   | { readonly kind: 'found'; readonly path: string }
@@ -33,6 +34,24 @@ export function findProgram(
   return unusable ?? { kind: 'missing' };
 }
 
+/**
+ * The first executable file of that name in the absolute folders of `path`: a program for setpoint's own use, which must
+ * not depend on the working directory.
+ */
+export function findOnPath(name: string, path: string | undefined): string | undefined {
+  for (const folder of (path ?? '').split(':')) {
+    const candidate = join(folder, name);
+    if (!isAbsolute(folder)) continue;
+    try {
+      accessSync(candidate, constants.X_OK);
+      if (statSync(candidate).isFile()) return candidate;
+    } catch {
+      // Another folder may have it.
+    }
+  }
+  return undefined;
+}
+
 /** Where programs are looked for when there is no PATH at all. */
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
@@ -42,7 +61,7 @@ function examine(path: string, hostPath: ToHostPath): ProgramSearch {
   try {
     if (!statSync(place).isFile()) return { kind: 'unusable', path, why: 'is not a file' };
   } catch (cause) {
-    const denied = cause instanceof Error && 'code' in cause && cause.code === 'EACCES';
+    const denied = errnoOf(cause) === 'EACCES';
     return denied
       ? { kind: 'unusable', path, why: 'is in a folder that may not be searched' }
       : { kind: 'missing' };

@@ -1,5 +1,6 @@
 import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { RunId } from '../core/state.ts';
+import { errnoOf, messageOf } from '../core/util/system-error.ts';
 import type { RetainedRange } from './retained-range.ts';
 import { retainedRangeLine, parseRetainedRange, WHOLE_FILE } from './retained-range.ts';
 import type { Sample, Stream } from './timeline.ts';
@@ -181,7 +182,7 @@ export class IndexFile {
   #warn(doing: string, error: unknown): void {
     if (this.#warned) return;
     this.#warned = true;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     this.#options.onWarning(`cannot ${doing} the log index ${this.#path}: ${why}`);
   }
 }
@@ -192,5 +193,5 @@ function line(kind: 's' | 'r' | 'e', sample: Sample, run?: RunId): string {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return errnoOf(error) === 'ENOENT';
 }

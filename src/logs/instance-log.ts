@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InstanceId } from '../core/service.ts';
 import type { RunId } from '../core/state.ts';
+import { messageOf } from '../core/util/system-error.ts';
 import type { LogPaths } from '../ports/logs.ts';
 import type { FileState } from './files.ts';
 import { NO_FILE, readInto, stateOf } from './files.ts';
@@ -68,7 +69,7 @@ export class InstanceLog {
     try {
       mkdirSync(this.dir, { recursive: true, mode: 0o700 });
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       this.#options.onWarning(`cannot make the folder ${this.dir}: ${why}`);
     }
   }
@@ -183,7 +184,7 @@ export class InstanceLog {
       if (isEmpty) rmSync(path, { force: true });
       else renameSync(path, fileBefore(path, retained.base));
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       this.#options.onWarning(`cannot begin a new file in place of ${path}: ${why}`);
       return;
     }

@@ -1,3 +1,4 @@
+import { messageOf } from '../core/util/system-error.ts';
 import type { InstanceLogQuery, LogTarget } from '../ports/logs.ts';
 import type { InstanceLog } from './instance-log.ts';
 import type { ReadBytes } from './scan-back.ts';
@@ -104,5 +105,5 @@ export function reader(log: InstanceLog, stream: Stream, onWarning: (message: st
 }
 
 export function readRefused(path: string, error: unknown): string {
-  return `cannot read the log ${path}: ${error instanceof Error ? error.message : String(error)}`;
+  return `cannot read the log ${path}: ${messageOf(error)}`;
 }

@@ -1,8 +1,9 @@
 import { rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { LogSpec } from '../core/service.ts';
+import { errnoOf, messageOf } from '../core/util/system-error.ts';
 import { Archives } from './archives.ts';
-import { messageOf } from './files.ts';
+
 import { fileBefore, removeFilesBefore } from './retained-range.ts';
 import type { InstanceLog } from './instance-log.ts';
 import { STREAMS } from './instance-log.ts';
@@ -261,5 +262,5 @@ export class Trimmer {
 }
 
 function isFull(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+  return ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '');
 }

@@ -2,9 +2,9 @@ import { closeSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, wr
 import { join } from 'node:path';
 import type { Happening, HappeningBody } from '../core/event.ts';
 import type { ServiceId } from '../core/service.ts';
+import { explainErrno } from '../core/util/system-error.ts';
 import { readReplaced, replaceQuickly } from './files.ts';
 import { RecentEvents, EventRetention } from './recent-events.ts';
-import { errnoOf, explainErrno } from './store-error.ts';
 
 const FILE = 'events.ndjson';
 const OLDER_FILE = 'events.1.ndjson';
@@ -127,7 +127,7 @@ export class Journal {
       if (this.#size >= this.#rotateAt) this.#rotate();
       return true;
     } catch (error) {
-      this.#refusal = explainErrno(errnoOf(error));
+      this.#refusal = explainErrno(error);
       return false;
     }
   }

@@ -1,16 +1,17 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { shortHash } from '../core/util/hash.ts';
 import type { Result } from '../core/util/result.ts';
 import { err, ok } from '../core/util/result.ts';
+import { errnoOf, explainErrno } from '../core/util/system-error.ts';
+import { xdgFolder } from '../core/util/xdg.ts';
 import type { ProjectRecord } from '../ports/store.ts';
 import { readText } from './files.ts';
 import { readLockNote } from './lock-note.ts';
 import { parseProjectRecord } from './records.ts';
 import type { Environment } from './runtime-dir.ts';
 import { isOwnSocket, socketPathFor } from './runtime-dir.ts';
-import { errnoOf, explainErrno } from './store-error.ts';
 
 /** Where everything of one project is. Two locations with the same `key` are the same project. */
 export interface ProjectLocation {
@@ -139,7 +140,7 @@ function fromFiles(
 ): Result<ProjectLocation, LocateFailure> {
   const real = realPath(first);
   if (real.ok) return ok(locationOf(request, root, real.value, [first, ...rest]));
-  if (real.error === 'ENOENT' || real.error === 'ENOTDIR') {
+  if (['ENOENT', 'ENOTDIR'].includes(errnoOf(real.error) ?? '')) {
     const deleted = findDeleted(request, listProjects(request.env).projects, [first]);
     if (deleted !== undefined) return ok({ ...deleted, files: [first, ...rest] });
     return err({
@@ -184,10 +185,10 @@ function fromFolder(request: LocateRequest, root: string): Result<ProjectLocatio
   });
 }
 
-function unreadable(path: string, code: string): LocateFailure {
+function unreadable(path: string, cause: unknown): LocateFailure {
   return {
     code: 'unreadable-manifest',
-    message: `cannot reach the manifest ${path}: ${explainErrno(code)}`,
+    message: `cannot reach the manifest ${path}: ${explainErrno(cause)}`,
     help: 'check the permissions of the file and of the folders above it',
   };
 }
@@ -271,12 +272,9 @@ function slug(name: string): string {
   return plain === '' ? 'project' : plain;
 }
 
-/** XDG Base Directory Specification: a relative XDG_STATE_HOME is to be ignored. */
 function stateRoot(env: Environment): Result<string, LocateFailure> {
-  const given = env['XDG_STATE_HOME'];
-  if (given !== undefined && isAbsolute(given)) return ok(join(given, 'setpoint'));
-  const home = env['HOME'] ?? homeOfUser();
-  if (home !== undefined && isAbsolute(home)) return ok(join(home, '.local', 'state', 'setpoint'));
+  const folder = xdgFolder('STATE', env, env['HOME'] ?? homeOfUser());
+  if (folder !== undefined) return ok(join(folder, 'setpoint'));
   return err({
     code: 'no-home',
     message: 'there is no home directory to keep state in',
@@ -311,10 +309,10 @@ function exists(path: string): boolean {
   }
 }
 
-function realPath(path: string): Result<string, string> {
+function realPath(path: string): Result<string, unknown> {
   try {
     return ok(realpathSync(path));
   } catch (error) {
-    return err(errnoOf(error));
+    return err(error);
   }
 }

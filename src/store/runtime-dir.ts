@@ -3,7 +3,7 @@ import { isAbsolute, join } from 'node:path';
 import { userInfo } from 'node:os';
 import type { Result } from '../core/util/result.ts';
 import { err, ok } from '../core/util/result.ts';
-import { errnoOf, explainErrno } from './store-error.ts';
+import { errnoOf, explainErrno } from '../core/util/system-error.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -114,7 +114,7 @@ function fail(code: RuntimeDirFailure['code'], message: string, help: string) {
 function refused(dir: string, doing: string, error: unknown): RuntimeDirFailure {
   return {
     code: 'refused',
-    message: `cannot ${doing} ${dir}: ${explainErrno(errnoOf(error))}`,
+    message: `cannot ${doing} ${dir}: ${explainErrno(error)}`,
     help: 'set XDG_RUNTIME_DIR to a folder of yours that can be written',
   };
 }

@@ -4,6 +4,7 @@ import type { Happening, HappeningBody } from '../core/event.ts';
 import type { Result } from '../core/util/result.ts';
 import { err, ok } from '../core/util/result.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
+import { explainErrno } from '../core/util/system-error.ts';
 import type { RunRecord } from '../ports/backend.ts';
 import type { ProjectRecord, Store } from '../ports/store.ts';
 import {
@@ -18,7 +19,7 @@ import type { ProjectLocation } from './locate.ts';
 import { Journal } from './journal.ts';
 import type { RecordResult } from './records.ts';
 import { parseProjectRecord, parseRunRecord } from './records.ts';
-import { StoreError, errnoOf, explainErrno } from './store-error.ts';
+import { StoreError } from './store-error.ts';
 
 interface StoreOptions {
   /** Epoch ms; the machine's clock unless a test brings its own. */
@@ -154,7 +155,7 @@ class FileStore implements OpenStore {
     try {
       removeReplaced(path);
     } catch (error) {
-      const message = `cannot remove ${path}: ${explainErrno(errnoOf(error))}`;
+      const message = `cannot remove ${path}: ${explainErrno(error)}`;
       this.append({ type: 'warning', message }, { instance });
     }
   }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
+import { errnoOf, messageOf } from '../core/util/system-error.ts';
 import type { DaemonClient, Lease } from '../client/types.ts';
 import { Attachment } from './attachment.ts';
 import { TuiShutdown, LAST_MOMENT_MS } from './shutdown.ts';
@@ -122,7 +123,7 @@ export class App {
     try {
       return readSettings(await readFile(this.#options.settingsPath, 'utf8'));
     } catch (error) {
-      const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      const missing = errnoOf(error) === 'ENOENT';
       return { settings: DEFAULTS, problems: missing ? [] : [String(error)] };
     }
   }
@@ -192,7 +193,7 @@ export class App {
         this.#send({
           type: 'notice',
           level: 'error',
-          text: error instanceof Error ? error.message : String(error),
+          text: messageOf(error),
         });
       }
       await delay(RECONNECT_MS);
@@ -312,7 +313,7 @@ export class App {
         this.#send({
           type: 'notice',
           level: 'error',
-          text: error instanceof Error ? error.message : String(error),
+          text: messageOf(error),
         });
         return;
       }

@@ -1,5 +1,6 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { LogLine } from '../core/api.ts';
+import { messageOf } from '../core/util/system-error.ts';
 import type { TuiEffect, Message } from './message.ts';
 
 /** Lines of history that are handed on together. */
@@ -70,7 +71,7 @@ export class DaemonQueries {
   }
 
   #failed(error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     const help =
       error instanceof Error && 'help' in error && typeof error.help === 'string' ? `: ${error.help}` : '';
     this.#send({ type: 'notice', level: 'error', text: `${text}${help}` });

@@ -1,3 +1,4 @@
+import { messageOf } from '../core/util/system-error.ts';
 import { ACTION_NAMES, DEFAULT_KEYMAP, isAction, isKeyName, type Action, type Keymap } from './keymap.ts';
 import type { ThemeChoice } from './theme.ts';
 
@@ -29,7 +30,7 @@ export function readSettings(text: string): SettingsResult {
   try {
     root = JSON.parse(text);
   } catch (error) {
-    return { settings: DEFAULTS, problems: [error instanceof Error ? error.message : String(error)] };
+    return { settings: DEFAULTS, problems: [messageOf(error)] };
   }
   if (!isObject(root)) return { settings: DEFAULTS, problems: ['the settings are not an object'] };
   const problems: string[] = [];

@@ -3,7 +3,8 @@ import type { DaemonClient, Lease } from '../../src/client/types.ts';
 import { ClientError } from '../../src/client/client-error.ts';
 import type { CliContext, CliSignal } from '../../src/cli/context.ts';
 import { runCli } from '../../src/cli/run.ts';
-import type { Location, CliServices } from '../../src/cli/services.ts';
+import type { ProjectLocation } from '../../src/store/locate.ts';
+import type { CliServices } from '../../src/cli/services.ts';
 import type {
   ActionRequest,
   ActionResponse,
@@ -30,7 +31,7 @@ import { err, ok } from '../../src/core/util/result.ts';
 /** The time at which everything here happens: 2026-03-01T14:02:11.000Z. */
 export const NOW = Date.UTC(2026, 2, 1, 14, 2, 11);
 
-export const LOCATION: Location = {
+export const LOCATION: ProjectLocation = {
   key: '0123456789abcdef',
   name: 'shop',
   files: ['/home/ada/shop/setpoint.yaml'],

@@ -1,6 +1,7 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { messageOf } from '../../core/util/system-error.ts';
 import type { EngineClient } from './engine-client.ts';
 import { destroy } from './json-lines.ts';
 import { LaneReader, type CopyPosition, OVERLAP_MS, resumeTime } from './copy-position.ts';
@@ -105,9 +106,7 @@ export class LogPump {
       const isLast = this.#containerEnded;
       const before = this.#bytes;
       const reading = await this.#read().catch((error: unknown): Reading => {
-        this.#options.onWarning(
-          `copying a log broke off: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        this.#options.onWarning(`copying a log broke off: ${messageOf(error)}`);
         return 'broken';
       });
       this.#keepNow();

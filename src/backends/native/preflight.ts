@@ -3,6 +3,7 @@ import type { ConcreteLaunch } from '../../core/launch.ts';
 import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { RunId } from '../../core/state.ts';
+import { errnoOf } from '../../core/util/system-error.ts';
 import type { Encloser, PreparedEnclosure } from '../../ports/encloser.ts';
 import { COOKIE } from '../../host/unit-scan.ts';
 import { planLimits } from './limits.ts';
@@ -156,7 +157,7 @@ function checkCwd(cwd: string, hostPath: ToHostPath | undefined): StartFailure |
     accessSync(place, constants.X_OK);
     return undefined;
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
+    const code = errnoOf(cause) ?? 'unknown error';
     if (code === 'ENOENT' || code === 'ENOTDIR') {
       return {
         code: 'missing-cwd',

@@ -3,6 +3,7 @@ import { createHash, type Hash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { isWithin } from '../../core/util/path.ts';
 import type { FlakeLocation } from './flake-ref.ts';
 import { lockedPaths, referencesOf } from './nix-text.ts';
 
@@ -207,8 +208,4 @@ function repositoryOf(dir: string): string | undefined {
     if (lstatSync(join(at, '.git'), { throwIfNoEntry: false }) !== undefined) return at;
     if (dirname(at) === at) return undefined;
   }
-}
-
-function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`);
 }

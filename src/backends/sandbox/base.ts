@@ -1,6 +1,6 @@
 import type { SandboxSpec } from '../../core/service.ts';
+import { isWithin } from '../../core/util/path.ts';
 import {
-  isWithin,
   type SandboxedLaunch,
   type MachineFacts,
   normalPath,

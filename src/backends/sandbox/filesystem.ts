@@ -63,10 +63,6 @@ export function normalPath(path: string): string {
   return `/${parts.join('/')}`;
 }
 
-export function isWithin(path: string, folder: string): boolean {
-  return folder === '/' || path === folder || path.startsWith(`${folder}/`);
-}
-
 export function parentOf(path: string): string {
   return path.slice(0, Math.max(1, path.lastIndexOf('/')));
 }

@@ -1,9 +1,9 @@
 import { err, ok, type Result } from '../../core/util/result.ts';
 import { baseOf, NO_BASE, rootEntries } from './base.ts';
 import type { StartFailure } from '../../core/exit.ts';
+import { isWithin } from '../../core/util/path.ts';
 import type { RunPaths } from '../../ports/encloser.ts';
 import {
-  isWithin,
   type SandboxedLaunch,
   type SandboxLayout,
   type MachineFacts,

@@ -2,9 +2,9 @@ import { err, ok, type Result } from '../../core/util/result.ts';
 import { SHARED } from './base.ts';
 import type { StartFailure } from '../../core/exit.ts';
 import type { Mount, SandboxSpec } from '../../core/service.ts';
+import { isWithin } from '../../core/util/path.ts';
 import type { RunPaths } from '../../ports/encloser.ts';
 import {
-  isWithin,
   type SandboxedLaunch,
   type MachineFacts,
   normalPath,

@@ -3,8 +3,9 @@ import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { Limits } from '../../core/service.ts';
 import type { RunId } from '../../core/state.ts';
+import { errnoOf } from '../../core/util/system-error.ts';
 import { enableControllers, findBase, makeUnlessThere } from './base.ts';
-import { errorCode, type GroupFiles, kernelFiles } from './files.ts';
+import { type GroupFiles, kernelFiles } from './files.ts';
 import { type Controller, type Hierarchy, parseHierarchies, upTo } from './hierarchies.ts';
 import { type GroupFolder, RunGroup } from './run-group.ts';
 
@@ -93,7 +94,7 @@ function makeGroup(
       setLimits(files, part, controllers, limits);
     } catch (cause) {
       if (parts.length > 0) new RunGroup(files, parts).remove();
-      return err(refusal(part, controllers, errorCode(cause) || String(cause)));
+      return err(refusal(part, controllers, errnoOf(cause) ?? String(cause)));
     }
   }
   return ok(new RunGroup(files, parts));
@@ -172,7 +173,7 @@ function makePart(files: GroupFiles, part: GroupFolder, controllers: readonly Co
       files.make(part.dir);
       return;
     } catch (cause) {
-      if (errorCode(cause) !== 'ENOENT' || attempt === MAKE_ATTEMPTS) throw cause;
+      if (errnoOf(cause) !== 'ENOENT' || attempt === MAKE_ATTEMPTS) throw cause;
     }
   }
 }

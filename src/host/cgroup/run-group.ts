@@ -1,6 +1,7 @@
 import { dirname } from 'node:path';
+import { errnoOf } from '../../core/util/system-error.ts';
 import type { Cgroup } from './cgroup.ts';
-import { counterIn, errorCode, type GroupFiles, wordsIn } from './files.ts';
+import { counterIn, type GroupFiles, wordsIn } from './files.ts';
 
 /** A folder of a group. */
 export interface GroupFolder {
@@ -115,7 +116,7 @@ export class RunGroup implements Cgroup {
     try {
       for (const dir of groupsFrom(this.#files, top).toReversed()) this.#files.remove(dir);
     } catch (cause) {
-      const code = errorCode(cause);
+      const code = errnoOf(cause);
       if (code === 'EBUSY' || code === 'ENOTEMPTY') return false;
     }
     try {

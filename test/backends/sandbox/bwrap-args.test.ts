@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bwrapArgs, needsBwrap } from '../../../src/backends/sandbox/bwrap-args.ts';
+import { isWithin } from '../../../src/core/util/path.ts';
 import type { Mount, SandboxSpec } from '../../../src/core/service.ts';
 import { layOut } from '../../../src/backends/sandbox/layout.ts';
 import {
-  isWithin,
   type SandboxedLaunch,
   type MachineFacts,
   normalPath,
