@@ -163,6 +163,6 @@ export interface InstanceSnapshot {
   readonly replacing?: true;
   /** Why what is said here of its run may be wrong by now, such as an engine that does not answer; masked. */
   readonly unknown?: string;
-  /** The main process and how many more processes the unit has; only while live and where known. */
+  /** How many processes the unit has besides the main one; only of one that takes its time to stop. */
   readonly children?: number;
 }

@@ -191,7 +191,7 @@ const instance = object(
     progress: text('While it is starting: what is being brought about for it; masked'),
     replacing: flag('It is to be replaced, and runs on until what that needs has been brought about'),
     unknown: text('Why what is said here may be wrong by now, such as an engine that does not answer'),
-    children: count('Processes of the unit besides the main one; only while live and where known'),
+    children: count('Processes of the unit besides the main one; only of one that takes its time to stop'),
   },
   [
     'lastCause',
