@@ -11,7 +11,6 @@ import { labelsOf } from '../keys/pairs.ts';
 import { child, itemsOf } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';
 import { statedAt } from '../keys/services.ts';
-import type { RawService } from '../keys/services.ts';
 import { kindAt } from '../read/source.ts';
 import { didYouMean } from '../../core/util/closest.ts';
 
