@@ -198,15 +198,15 @@ class Loading {
     const spec = normaliseService(service, known, { reader, onMachine });
     if (spec === undefined) return undefined;
     for (const [name, value] of headersOf(spec)) this.#noteSecret(name, value);
-    this.#checkCwd(service, spec);
+    this.#checkCwd(service, own, spec);
     this.#checkWatched(service, reader);
     return { service, spec, env };
   }
 
-  #checkCwd({ node }: RawService, { launch: { backend, cwd } }: ServiceSpec): void {
+  #checkCwd({ node }: RawService, { container }: Facts, { launch: { cwd } }: ServiceSpec): void {
     const stated = node.entries.get('cwd')?.value;
     // Of a container it is a folder of the image.
-    if (stated === undefined || backend === 'docker') return;
+    if (stated === undefined || container !== undefined) return;
     try {
       if (this.#io.stat(cwd).isDirectory()) return;
       this.#report.error('missing-cwd', stated.place, `the working directory ${cwd} is not a folder`);

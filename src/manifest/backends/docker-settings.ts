@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import type { ContainerPort, DockerSpec, Text } from '../../core/service.ts';
+import type { SettingsScope } from './dialect.ts';
 import { buildOf } from './docker-build.ts';
 import { capability, extraHost, imageProblem, parseExtraHost } from './docker-forms.ts';
 import { healthcheckOf } from './docker-healthcheck.ts';
@@ -9,30 +10,15 @@ import type { Node } from '../read/node.ts';
 import { labelsOf } from '../keys/pairs.ts';
 import { child, itemsOf } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';
-import type { ProjectResources } from '../keys/resources.ts';
 import { statedAt } from '../keys/services.ts';
-import type { RawService } from '../keys/services.ts';
 import { kindAt } from '../read/source.ts';
-import type { ManifestIo } from '../read/source.ts';
 import { didYouMean } from '../../core/util/closest.ts';
 
 /** The network that a container joins where it names none. */
 export const DEFAULT_NETWORK = 'default';
 
-/** What the container of one service is read with. */
-export interface DockerScope {
-  readonly service: RawService;
-  readonly facts: Facts;
-  readonly shell: readonly string[];
-  readonly resources: ProjectResources;
-  readonly io: ManifestIo;
-  /** Told the values of build arguments, to be masked where their names say so. */
-  readonly onValue: (name: string, value: string) => void;
-  readonly reader: Reader;
-}
-
 /** The container of a service. What is wrong with it is reported. */
-export function dockerOf(scope: DockerScope): DockerSpec {
+export function dockerOf(scope: SettingsScope): DockerSpec {
   const { service, facts, shell, reader } = scope;
   const { node } = service;
   const docker = child<Service>(node, 'docker');
@@ -79,7 +65,7 @@ export function dockerOf(scope: DockerScope): DockerSpec {
 }
 
 /** What stands in the service itself or in its `docker`; both at once leave it open which counts. */
-function either(key: 'image' | 'build' | 'entrypoint', { service, reader }: DockerScope): Node | undefined {
+function either(key: 'image' | 'build' | 'entrypoint', { service, reader }: SettingsScope): Node | undefined {
   const outer = child<Service>(service.node, key);
   const inner = child<Docker>(child<Service>(service.node, 'docker'), key);
   if (outer !== undefined && inner !== undefined) {
@@ -96,7 +82,7 @@ export function argvOf(command: NonNullable<ReturnType<Reader['command']>>): rea
   return command.kind === 'exec' ? command.argv : [...command.shell, command.script];
 }
 
-function checkImages({ image, build }: DockerSpec, scope: DockerScope): void {
+function checkImages({ image, build }: DockerSpec, scope: SettingsScope): void {
   const { service, reader } = scope;
   const docker = child<Service>(service.node, 'docker');
   const check = (text: string | undefined, what: string, place: Node['place'] | undefined): void => {
@@ -114,7 +100,7 @@ function checkImages({ image, build }: DockerSpec, scope: DockerScope): void {
 }
 
 /** Of a container `cwd` is a folder inside. */
-function workdirOf({ service, reader }: DockerScope): string | undefined {
+function workdirOf({ service, reader }: SettingsScope): string | undefined {
   const node = child<Service>(service.node, 'cwd');
   const path = reader.string(node);
   if (node === undefined || path === undefined || path === '') return undefined;
@@ -151,7 +137,7 @@ function containerPorts({ ports }: Facts): readonly ContainerPort[] {
   );
 }
 
-function networksOf({ service, facts, resources, reader }: DockerScope): readonly string[] {
+function networksOf({ service, facts, resources, reader }: SettingsScope): readonly string[] {
   const docker = child<Service>(service.node, 'docker');
   const list = child<Docker>(docker, 'networks');
   const mode = child<Docker>(docker, 'network_mode');
@@ -185,7 +171,7 @@ function networksOf({ service, facts, resources, reader }: DockerScope): readonl
 
 function extraHostsOf(
   node: Node | undefined,
-  { service: { id }, facts, reader }: DockerScope,
+  { service: { id }, facts, reader }: SettingsScope,
 ): readonly string[] {
   const hosts: string[] = [];
   const mode = facts.container?.networkMode;
@@ -229,7 +215,7 @@ function extraHostsOf(
 /** Folders and files of the machine that have their places in the container. */
 function hostFiles(
   docker: Node | undefined,
-  scope: DockerScope,
+  scope: SettingsScope,
 ): Pick<DockerSpec, 'workspace' | 'netrc' | 'gitconfig'> {
   const { service, io, reader } = scope;
   const given = (['workspace', 'netrc', 'gitconfig'] as const).flatMap((key) => {
@@ -251,7 +237,7 @@ function hostFiles(
   return Object.fromEntries(given);
 }
 
-function warnOfWideOpen(docker: Node | undefined, { service: { id }, reader }: DockerScope): void {
+function warnOfWideOpen(docker: Node | undefined, { service: { id }, reader }: SettingsScope): void {
   const warn = (key: 'privileged' | 'pid', message: string, note: string): void => {
     const node = child<Docker>(docker, key);
     const asked = key === 'pid' ? reader.string(node) === 'host' : reader.boolean(node) === true;

@@ -1,15 +1,13 @@
 import type {
-  DockerSpec,
   EnvAppend,
   LaunchCommand,
   LaunchSpec,
   Limits,
   Mount,
-  NixSpec,
   PortSpec,
-  SandboxSpec,
   SecretFile,
 } from '../../core/service.ts';
+import type { BackendParts } from '../backends/dialect.ts';
 import type { EnvValue } from './environment.ts';
 import type { Facts } from './facts.ts';
 import type * as Manifest from '../manifest-types.ts';
@@ -19,7 +17,6 @@ import type { Reader } from './reader.ts';
 import type { RawService } from './services.ts';
 
 type Service = Manifest.Service;
-type Docker = Manifest.Docker;
 
 /** What a launch is made of besides what only it reads. */
 interface Parts {
@@ -30,28 +27,25 @@ interface Parts {
   readonly notify: LaunchSpec['notify'];
   readonly mounts: readonly Mount[];
   readonly secrets: readonly SecretFile[];
-  readonly sandbox: SandboxSpec | undefined;
-  readonly docker: DockerSpec | undefined;
-  readonly nix: NixSpec | undefined;
+  readonly parts: BackendParts;
 }
 
 export function launchOf({ node, dir }: RawService, parts: Parts, reader: Reader): LaunchSpec {
-  const { facts, command, env, mergeStderr, notify, mounts, secrets, sandbox, docker, nix } = parts;
-  const { backend } = facts.choice;
+  const { facts, command, env, mergeStderr, notify, mounts, secrets, parts: own } = parts;
+  const { choice, container } = facts;
   const socket = reader.pathText(child<Service>(node, 'socket'));
-  const inside = child<Docker>(child<Service>(node, 'docker'), 'user');
-  const user = reader.string((docker === undefined ? undefined : inside) ?? child<Service>(node, 'user'));
+  const user = reader.string(child<Service>(node, 'user'));
   const umask = reader.string(child<Service>(node, 'umask'));
   const tty = reader.boolean(child<Service>(node, 'tty')) === true;
   const stdin = reader.string(child<Service>(node, 'stdin'));
   const nice = reader.number(child<Service>(node, 'nice'));
   return {
-    backend,
+    backend: choice.backend,
     command,
-    cwd: docker === undefined ? (reader.path(child<Service>(node, 'cwd')) ?? dir) : dir,
+    cwd: container === undefined ? (reader.path(child<Service>(node, 'cwd')) ?? dir) : dir,
     env: Object.fromEntries([...env].map(([name, { value }]) => [name, value])),
     envAppend: envAppendOf(child<Service>(node, 'env_append'), reader),
-    inheritEnv: inheritedOf(child<Service>(node, 'inherit_env'), docker === undefined, reader),
+    inheritEnv: inheritedOf(child<Service>(node, 'inherit_env'), container === undefined, reader),
     path: itemsOf(child<Service>(node, 'path')).flatMap((item) => reader.path(item) ?? []),
     ports: portSpecs(facts),
     ...(socket === undefined ? {} : { socket }),
@@ -63,9 +57,7 @@ export function launchOf({ node, dir }: RawService, parts: Parts, reader: Reader
     ...(stdin === 'pipe' ? { stdin } : {}),
     ...(notify === undefined ? {} : { notify }),
     ...(mounts.length === 0 ? {} : { mounts }),
-    ...(sandbox === undefined ? {} : { sandbox }),
-    ...(docker === undefined ? {} : { docker }),
-    ...(nix === undefined ? {} : { nix }),
+    ...own,
     ...(secrets.length === 0 ? {} : { secrets }),
     ...(nice === undefined ? {} : { nice }),
   };

@@ -14,16 +14,15 @@ import type {
   StopSpec,
   Text,
 } from '../../core/service.ts';
-import { checkChoice, imageKey } from '../backends/choice.ts';
+import { checkChoice } from '../backends/choice.ts';
+import { dialectOf, dialects } from '../backends/dialects.ts';
 import { dependenciesOf } from './dependencies.ts';
-import { dockerOf } from '../backends/docker-settings.ts';
 import { warnOfOverwritten } from './environment.ts';
 import type { EnvValue } from './environment.ts';
 import type { Facts } from './facts.ts';
 import { launchOf, mergesStderr } from './launch.ts';
 import type * as Manifest from '../manifest-types.ts';
 import { mountsOf } from './mounts.ts';
-import { nixOf } from '../backends/nix.ts';
 import type { Node } from '../read/node.ts';
 import type { OtherFiles } from '../read/other-files.ts';
 import { labelsOf } from './pairs.ts';
@@ -32,7 +31,6 @@ import { probeOf } from './probes.ts';
 import { child, itemsOf } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { ProjectResources } from './resources.ts';
-import { sandboxOf } from '../backends/sandbox.ts';
 import { scheduleOf } from './schedule.ts';
 import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
@@ -95,13 +93,14 @@ export function normaliseService(
   const schedule = scheduleOf(service, facts.restart, reader);
   const watch = watchOf(service, reader);
   warnOfOverwritten(id, env, { notify: notify !== undefined, secrets: secrets.length > 0 }, reader.report);
-  const machinery = machineryOf(service, known, shell, reader);
+  const mounts = mountsOf({ service, facts, resources: known.resources, io: known.io, reader });
+  const parts = dialectOf(facts.choice.backend).settings({ ...known, service, shell, reader });
   const spec: ServiceSpec = {
     id,
     ...(description === undefined ? {} : { description }),
     labels: labelsOf(child<Service>(node, 'labels'), reader),
     backendReason: facts.choice.reason,
-    launch: launchOf(service, { facts, command, env, mergeStderr, notify, secrets, ...machinery }, reader),
+    launch: launchOf(service, { facts, command, env, mergeStderr, notify, mounts, secrets, parts }, reader),
     dependsOn: dependenciesOf(facts, services),
     ...(ready === undefined ? {} : { ready }),
     ...(live === undefined ? {} : { live }),
@@ -124,55 +123,35 @@ export function normaliseService(
   return spec;
 }
 
-/** What of a launch only some backends have. */
-function machineryOf(
-  service: RawService,
-  { facts, resources, io, files, onValue }: Known,
-  shell: readonly string[],
-  reader: Reader,
-) {
-  const { backend } = facts.choice;
-  return {
-    mounts: mountsOf({ service, backend, resources, io, reader }),
-    sandbox: backend === 'docker' ? undefined : sandboxOf(service, facts.ports, io, reader),
-    docker:
-      backend === 'docker' ? dockerOf({ service, facts, shell, resources, io, onValue, reader }) : undefined,
-    nix: backend === 'nix' ? nixOf(service, files, reader) : undefined,
-  };
-}
-
 /** Undefined where there is none or it is wrong, which is reported. */
 function commandOf(
   service: RawService,
-  { choice }: Facts,
+  { choice, container }: Facts,
   shell: readonly string[],
   reader: Reader,
 ): LaunchCommand | undefined {
   const { id, node, place } = service;
   const command = reader.command(child<Service>(node, 'command'), shell);
-  const isContainer = choice.backend === 'docker';
-  if (isContainer && imageKey(node) === undefined) {
-    reader.report.error(
-      'missing-key',
-      place,
-      `service \`${id}\` runs on docker, but has no \`image\` and no \`build\``,
-      {
-        note: 'expected one of them below this',
-      },
-    );
-  }
   if (command !== undefined || node.entries.has('command')) return command;
-  if (isContainer) return { kind: 'image' };
-  // Where the service itself asks for a container, what is wrong is that it does not run as one.
-  const asksForContainer = ['image', 'build', 'docker'].some((key) => statedAt(service, key) !== undefined);
-  if (asksForContainer && imageKey(node) !== undefined && !choice.ordered) return undefined;
+  if (container !== undefined) return { kind: 'image' };
+  if (choice.by !== 'order' && asksForContainer(service)) return undefined;
   if ([...node.entries.keys()].some(isMeantAsCommand)) return undefined;
   const note =
-    choice.backend === 'native' && choice.reason !== 'the manifest says so'
+    choice.backend === dialects[0].name && choice.by !== 'statement'
       ? 'expected a `command` below this, or an `image` or a `build`'
       : 'expected a `command` below this';
   reader.report.error('missing-command', place, `the service \`${id}\` has no \`command\``, { note });
   return undefined;
+}
+
+/** What is wrong with a service that itself asks for a container is that it does not run as one. */
+function asksForContainer(service: RawService): boolean {
+  return dialects.some(
+    (dialect) =>
+      dialect.container !== undefined &&
+      dialect.claim(service.node) !== undefined &&
+      dialect.ownKeys.some((key) => statedAt(service, key) !== undefined),
+  );
 }
 
 /** An unknown key that is reported already, and that would be the command if it were right. */

@@ -1,7 +1,8 @@
+import type { Place } from '../../core/diagnostic.ts';
 import type { Probe, ProbeCheck } from '../../core/service.ts';
 import type { Facts } from './facts.ts';
 import { httpCheck, tcpCheck } from '../check/network-checks.ts';
-import type { LogCheckEntry, ProbeEntry as ProbeMap } from '../manifest-types.ts';
+import type { LogCheckEntry, ProbeEntry as ProbeMap, Service } from '../manifest-types.ts';
 import type { MapEntry, MapNode, Node, ScalarNode } from '../read/node.ts';
 import { child, hasUnknownKey } from './reader.ts';
 import type { Reader } from './reader.ts';
@@ -67,6 +68,16 @@ const HEALTH: Probe = { check: { kind: 'health' }, ...DEFAULT_TIMINGS };
 /** The short form of `{healthcheck: true}`. */
 export function isHealthcheck(node: Node | undefined, reader: Reader): node is ScalarNode {
   return node?.kind === 'scalar' && reader.string(node) === 'healthcheck';
+}
+
+/** Where a probe asks for the healthcheck of the container. */
+export function statedHealthcheck(
+  key: 'ready' | 'live',
+  { node }: RawService,
+  reader: Reader,
+): Place | undefined {
+  const probe = child<Service>(node, key);
+  return (isHealthcheck(probe, reader) ? probe : child<ProbeMap>(probe, 'healthcheck'))?.place;
 }
 
 function statedProbe(key: 'ready' | 'live', node: MapNode, scope: ProbeScope): Probe | undefined {
