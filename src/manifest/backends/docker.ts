@@ -1,5 +1,5 @@
-import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { statSync } from 'node:fs';
+import { findEndpoint } from '../../host/engine-endpoint.ts';
 import type { ContainerFact } from '../keys/facts.ts';
 import { hasHealthcheck } from '../keys/facts.ts';
 import { statedHealthcheck } from '../keys/probes.ts';
@@ -13,8 +13,6 @@ import type { BackendAvailable, BackendDialect, HonourScope, Surroundings } from
 import { dockerHints } from './docker-hints.ts';
 import { dockerOf } from './docker-settings.ts';
 import { hasKey, refuse } from './refuse.ts';
-
-const SOCKET = '/var/run/docker.sock';
 
 /** A container of the engine that DOCKER_HOST, a context or the usual socket leads to. */
 export const docker: BackendDialect = {
@@ -97,33 +95,19 @@ function checkHome(scope: HonourScope): void {
   }
 }
 
-/** In the order in which the docker client decides: DOCKER_HOST, a context, the usual socket. */
+/** Where the engine is said by the same look that finds it when it is used. */
 function available({ env, homeDir }: Surroundings): BackendAvailable {
-  const host = env['DOCKER_HOST'] ?? '';
-  if (host.startsWith('unix://')) return lookAtSocket(host.slice('unix://'.length) || SOCKET);
-  if (host !== '') return { available: true, reason: 'DOCKER_HOST names an engine' };
-  const context = env['DOCKER_CONTEXT'] ?? currentContext(env['DOCKER_CONFIG'] ?? '', homeDir);
-  if (context !== undefined && context !== '' && context !== 'default') {
-    return { available: true, reason: `the docker context \`${context}\` names an engine` };
-  }
-  return lookAtSocket(SOCKET);
+  const endpoint = findEndpoint({ HOME: homeDir, ...env });
+  if (!endpoint.ok) return { available: false, reason: endpoint.error };
+  const { kind, from } = endpoint.value;
+  if (kind === 'unix') return lookAtSocket(endpoint.value.path);
+  return { available: true, reason: `${from} names an engine` };
 }
 
 function lookAtSocket(path: string): BackendAvailable {
   return isSocket(path)
     ? { available: true, reason: `there is an engine at ${path}` }
     : { available: false, reason: `no engine at ${path}` };
-}
-
-function currentContext(folder: string, homeDir: string): string | undefined {
-  try {
-    const path = join(folder === '' ? join(homeDir, '.docker') : folder, 'config.json');
-    const config: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (typeof config !== 'object' || config === null || !('currentContext' in config)) return undefined;
-    return typeof config.currentContext === 'string' ? config.currentContext : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function isSocket(path: string): boolean {
