@@ -42,6 +42,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   tui: ['core', 'client'],
   cli: ['core', 'client', 'manifest', 'logs', 'store', 'tui'],
   main: ['cli'],
+  boot: ['core'],
 };
 
 /** Files that may do what their part may not. */
@@ -86,7 +87,7 @@ const imports: readonly Import[] = files.flatMap((file) => {
 
 function partOf(file: string): string {
   const [top = '', second = ''] = file.split('/');
-  if (file === 'main.ts') return 'main';
+  if (file === 'main.ts' || file === 'boot.ts') return file.slice(0, -3);
   return top === 'backends' ? `${top}/${second}` : top;
 }
 

@@ -10,6 +10,7 @@ import { API_VERSION, type DaemonInfo } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
 import type { LoadRequest } from '../core/service.ts';
+import { xdgFolder } from '../core/util/xdg.ts';
 import { Engine } from '../engine/engine.ts';
 import type { LoadedProject } from '../engine/fleet.ts';
 import { createLogStore } from '../logs/log-store.ts';
@@ -52,8 +53,7 @@ export interface RunningDaemon {
 
 /** Of the XDG Base Directory Specification: what can be made again. */
 function cacheFolder(env: Env): string {
-  const given = env['XDG_CACHE_HOME'];
-  return join(given?.startsWith('/') === true ? given : join(env['HOME'] ?? homedir(), '.cache'), 'setpoint');
+  return join(xdgFolder('CACHE', env, env['HOME'] ?? homedir()) ?? '/.cache', 'setpoint');
 }
 
 /** How often the daemon looks whether its socket is still there: without it nobody could reach it, or replace it. */

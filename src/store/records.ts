@@ -3,13 +3,13 @@ import type { RunRecord } from '../ports/backend.ts';
 import type { ProjectRecord } from '../ports/store.ts';
 
 /** A record read back, or in a few words why it is none. */
-export type Parsed<T> =
+export type RecordResult<T> =
   { readonly ok: true; readonly record: T } | { readonly ok: false; readonly why: string };
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Reads `project.json`. Whatever is not a record of version 1 is refused; nothing is guessed. */
-export function parseProjectRecord(text: string): Parsed<ProjectRecord> {
+export function parseProjectRecord(text: string): RecordResult<ProjectRecord> {
   return parseRecord(text, (it): it is Fields & ProjectRecord => {
     return (
       isText(it['name']) &&
@@ -28,7 +28,7 @@ export function parseProjectRecord(text: string): Parsed<ProjectRecord> {
 }
 
 /** Reads `run.json`. Whatever is not a record of version 1 is refused; nothing is guessed. */
-export function parseRunRecord(text: string): Parsed<RunRecord> {
+export function parseRunRecord(text: string): RecordResult<RunRecord> {
   return parseRecord(text, (it): it is Fields & RunRecord => {
     return (
       isText(it['run']) &&
@@ -53,7 +53,7 @@ export function parseRunRecord(text: string): Parsed<RunRecord> {
   });
 }
 
-function parseRecord<T>(text: string, holds: (fields: Fields) => fields is Fields & T): Parsed<T> {
+function parseRecord<T>(text: string, holds: (fields: Fields) => fields is Fields & T): RecordResult<T> {
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -1,3 +1,4 @@
+import { messageOf } from '../core/util/system-error.ts';
 import { ACTION_NAMES, DEFAULT_KEYMAP, isAction, isKeyName, type Action, type Keymap } from './keymap.ts';
 import type { ThemeChoice } from './theme.ts';
 
@@ -17,19 +18,19 @@ export const DEFAULTS: Settings = {
   timestamps: true,
 };
 
-export interface ReadSettings {
+export interface SettingsResult {
   readonly settings: Settings;
   /** What of the file is not used, and why; empty where all is well. */
   readonly problems: readonly string[];
 }
 
 /** Reads the settings file. What is wrong in it is said and left out; the rest counts. */
-export function readSettings(text: string): ReadSettings {
+export function readSettings(text: string): SettingsResult {
   let root: unknown;
   try {
     root = JSON.parse(text);
   } catch (error) {
-    return { settings: DEFAULTS, problems: [error instanceof Error ? error.message : String(error)] };
+    return { settings: DEFAULTS, problems: [messageOf(error)] };
   }
   if (!isObject(root)) return { settings: DEFAULTS, problems: ['the settings are not an object'] };
   const problems: string[] = [];

@@ -21,10 +21,10 @@ import type {
 import { orphans, removeContainer, removeProject } from './cleanup.ts';
 import { containerDefinition, type HostFacts } from './definition.ts';
 import { DockerProc } from './docker-proc.ts';
-import { Engine, type EngineFailure, startFailureOf } from './engine.ts';
+import { EngineClient, type EngineFailure, startFailureOf } from './engine-client.ts';
 import { lookAtHost } from './facts.ts';
 import { imageName, Images } from './images.ts';
-import { newCursor } from './log-cursor.ts';
+import { newCursor } from './copy-position.ts';
 import { isOwned, LABELS, networksOf, type Owner, volumesOf } from './names.ts';
 import { ensureResources } from './resources.ts';
 import { RunFile } from './run-file.ts';
@@ -71,7 +71,7 @@ export function createDockerBackend(options: DockerBackendOptions): Required<Bac
 
 class ContainerBackend implements Required<Backend> {
   readonly name = 'docker';
-  readonly #engine: Engine;
+  readonly #engine: EngineClient;
   readonly #images: Images;
   readonly #stateDir: string | undefined;
   readonly #onWarning: (message: string) => void;
@@ -85,7 +85,7 @@ class ContainerBackend implements Required<Backend> {
   readonly #materialised = new Set<string>();
 
   constructor({ env, stateDir, onWarning = () => undefined, ...engine }: DockerBackendOptions) {
-    this.#engine = new Engine({ env, ...engine });
+    this.#engine = new EngineClient({ env, ...engine });
     this.#images = new Images(this.#engine, env);
     this.#stateDir = stateDir;
     this.#onWarning = onWarning;

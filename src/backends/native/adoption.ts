@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunId } from '../../core/state.ts';
 import type { AdoptRequest, ProcessIdentity, RunRecord } from '../../ports/backend.ts';
-import { type Begun, parseRecord } from './exit-record.ts';
+import { type LauncherStart, parseRecord } from './exit-record.ts';
 import { bootId, isAlive } from '../../host/identity.ts';
 import { FILES } from './launcher.ts';
 import type { LauncherEnd } from './native-proc.ts';
-import { ownPidOf } from './own-pids.ts';
+import { pidInOwnNamespace } from './pid-namespace.ts';
 import { readText } from '../../host/proc-fs.ts';
 import type { ProcessTable } from '../../host/unit-scan.ts';
 
@@ -46,10 +46,10 @@ const LEFT_NOTHING = 'its launcher is gone and left no exit status';
  * A pid alone may be anybody's by now: only with the run's cookie is it the launcher's. One of a namespace that is no
  * more names nobody.
  */
-function proveLauncher(begun: Begun, run: RunId, table: ProcessTable): ProcessIdentity | undefined {
+function proveLauncher(begun: LauncherStart, run: RunId, table: ProcessTable): ProcessIdentity | undefined {
   const pid = begun.launcherPid;
   if (begun.ownPids) {
-    const entry = table.carriers(run).find((carrier) => ownPidOf(carrier.pid) === pid);
+    const entry = table.carriers(run).find((carrier) => pidInOwnNamespace(carrier.pid) === pid);
     return entry === undefined
       ? undefined
       : { pid: entry.pid, startTime: entry.startTime, bootId: begun.bootId };

@@ -7,6 +7,7 @@ import type { ExecOutput, ExecRequest, ExecSession } from '../../ports/backend.t
 import { COOKIE } from '../../host/unit-scan.ts';
 import { DEFAULT_PATH, ProgramFinder } from '../../host/programs.ts';
 import { quote } from '../../core/util/quote.ts';
+import { messageOf } from '../../core/util/system-error.ts';
 import { DEFAULT_TERM } from './terminal.ts';
 
 /** Bytes that are taken before anybody has read them. */
@@ -57,7 +58,7 @@ export function openExecBeside(request: MachineExec): Result<ExecSession, StartF
     });
     return ok(new MachineSession(child, request.tty, tool('stty'), programName(request.argv)));
   } catch (cause) {
-    return err({ code: 'other', message: cause instanceof Error ? cause.message : String(cause) });
+    return err({ code: 'other', message: messageOf(cause) });
   }
 }
 

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunId } from '../../core/state.ts';
 import type { AdoptRequest, ProcessIdentity } from '../../ports/backend.ts';
-import { type Begun, parseRecord } from './exit-record.ts';
+import { type LauncherStart, parseRecord } from './exit-record.ts';
 import { isAlive, readIdentity, readProcess } from '../../host/identity.ts';
 import { FILES } from './launcher.ts';
 import type { LauncherEnd } from './native-proc.ts';
-import { findLauncher } from './own-pids.ts';
+import { findLauncher } from './pid-namespace.ts';
 import { readProcFile, readText } from '../../host/proc-fs.ts';
 
 /*
@@ -53,7 +53,7 @@ export async function followInner(child: ChildProcess, instanceDir: string, run:
   }
 }
 
-function identify(begun: Begun, outer: number | undefined): Pick<InnerStart, 'launcher' | 'parent'> {
+function identify(begun: LauncherStart, outer: number | undefined): Pick<InnerStart, 'launcher' | 'parent'> {
   const pid = outer === undefined ? undefined : findLauncher(begun, outer);
   const entry = pid === undefined ? undefined : readProcess(pid);
   if (entry === undefined || entry.zombie) return {};
@@ -64,7 +64,7 @@ function identify(begun: Begun, outer: number | undefined): Pick<InnerStart, 'la
   };
 }
 
-function begunOf(instanceDir: string, run: RunId): Begun | undefined {
+function begunOf(instanceDir: string, run: RunId): LauncherStart | undefined {
   return parseRecord(readText(join(instanceDir, FILES.exit)), run).begun;
 }
 

@@ -12,9 +12,9 @@ import type {
 } from '../../ports/backend.ts';
 import type { CommandRunner } from '../../ports/commands.ts';
 import { applyNix, type NixEnvironment } from './apply.ts';
-import { createNix, type Nix } from './nix.ts';
+import { createNix, type NixShells } from './nix.ts';
 import type { NixRunner } from './nix-command.ts';
-import { type KnownOfProc, NixProc } from './nix-proc.ts';
+import { type StartedWith, NixProc } from './nix-proc.ts';
 
 interface NixBackendOptions {
   /** Runs the processes once they have their environment. */
@@ -48,7 +48,7 @@ class NixBackend implements Backend {
   readonly name = 'nix';
   readonly #native: Backend;
   readonly #commands: CommandRunner;
-  readonly #nix: Nix;
+  readonly #nix: NixShells;
   /** What was last brought about, by flake and shell. */
   readonly #found = new Map<string, Found>();
   readonly #onWarning: (message: string) => void;
@@ -124,7 +124,7 @@ class NixBackend implements Backend {
     this.#found.clear();
   }
 
-  #proc(proc: Proc, known: KnownOfProc): Proc {
+  #proc(proc: Proc, known: StartedWith): Proc {
     return new NixProc(proc, this.#commands, known);
   }
 

@@ -4,7 +4,7 @@ import type { ExecOptions, NotifyFeed, Proc, ProcInput, UnitMember, UnitStats } 
 import type { CommandResult, CommandRunner } from '../../ports/commands.ts';
 
 /** What is known of a unit that was started here; of one of an earlier daemon its process is asked. */
-export interface KnownOfProc {
+export interface StartedWith {
   /** The service's working directory. */
   readonly cwd?: string;
   /** The whole environment that it was given. */
@@ -22,9 +22,9 @@ export class NixProc implements Proc {
   readonly input?: ProcInput;
   readonly #proc: Proc;
   readonly #commands: CommandRunner;
-  readonly #known: KnownOfProc;
+  readonly #known: StartedWith;
 
-  constructor(proc: Proc, commands: CommandRunner, known: KnownOfProc) {
+  constructor(proc: Proc, commands: CommandRunner, known: StartedWith) {
     this.#proc = proc;
     this.#commands = commands;
     this.#known = known;

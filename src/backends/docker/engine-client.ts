@@ -9,7 +9,7 @@ import { jsonLines } from './json-lines.ts';
 import { sshAgent } from './ssh.ts';
 
 /** Whether the engine can be spoken to. `unknown`: it is there and does not answer. */
-export type Reach = 'available' | 'unavailable' | 'unknown';
+export type EngineReach = 'available' | 'unavailable' | 'unknown';
 
 /** Why the engine did not do what it was asked. */
 export type EngineFailure =
@@ -66,12 +66,12 @@ interface Clients {
  * The connection to one engine. It is looked for anew after every failure, so that a restarted or upgraded engine, or
  * another context, needs nothing. `dockerode` is loaded with the first request.
  */
-export class Engine {
+export class EngineClient {
   readonly #options: EngineOptions;
   readonly #answerMs: number;
   readonly #listeners = new Set<() => void>();
   #clients: Promise<EngineResult<Clients>> | undefined;
-  #reach: Reach = 'available';
+  #reach: EngineReach = 'available';
   #awayReason: string | undefined;
   #timer: NodeJS.Timeout | undefined;
   #retryMs = FIRST_RETRY_MS;
@@ -83,7 +83,7 @@ export class Engine {
   }
 
   /** As the last request found it; `available` before there was any. */
-  get reach(): Reach {
+  get reach(): EngineReach {
     return this.#reach;
   }
 
@@ -271,7 +271,7 @@ export class Engine {
     return result;
   }
 
-  #become(reach: Reach): void {
+  #become(reach: EngineReach): void {
     if (reach === this.#reach || this.#closed) return;
     this.#reach = reach;
     this.#retryMs = FIRST_RETRY_MS;
