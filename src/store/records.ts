@@ -43,7 +43,6 @@ export function parseRunRecord(text: string): RecordResult<RunRecord> {
       isMapOf(it['ports'], isCount) &&
       isStop(it['stop']) &&
       isCount(it['restarts']) &&
-      optional(it['launcher'], isIdentity) &&
       optional(it['recentRestarts'], (them) => Array.isArray(them) && them.every(isNumber)) &&
       optional(it['lastExit'], isExit) &&
       optional(it['socket'], isText) &&
@@ -125,10 +124,6 @@ function isStop(value: unknown): boolean {
     isNumber(value['graceMs']) &&
     typeof value['killTree'] === 'boolean'
   );
-}
-
-function isIdentity(value: unknown): boolean {
-  return isFields(value) && isCount(value['pid']) && isNumber(value['startTime']) && isText(value['bootId']);
 }
 
 function isEnded(value: unknown): boolean {

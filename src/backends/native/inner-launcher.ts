@@ -105,7 +105,7 @@ const ADOPT_POLL_MS = 5;
  * work: until then no process carries the run's cookie. At once where there is no such program.
  */
 export async function untilBegun({ record, instanceDir }: AdoptRequest): Promise<void> {
-  if (record.launcher !== undefined || process.platform !== 'linux') return;
+  if (process.platform !== 'linux') return;
   const deadline = performance.now() + ADOPT_MS;
   while (begunOf(instanceDir, record.run) === undefined && performance.now() < deadline) {
     if (!isComing(record.run)) return;
