@@ -2,11 +2,12 @@ import { realpathSync, type Stats, statSync } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { FSWatcher } from 'chokidar';
-import { type IgnoreRules, ignoreRules } from '../core/util/glob.ts';
+
 import { isWithin } from '../core/util/path.ts';
 import { errnoOf } from '../core/util/system-error.ts';
 import type { FileWatcher } from '../ports/file-watcher.ts';
 import { explainWatchFailure, pathOf } from './watch-failure.ts';
+import { type IgnoreRules, ignoreRules } from './ignore-rules.ts';
 import { type PathTarget, WatchedPath } from './watched-path.ts';
 
 /** Changes that come together are told together, unless the caller bundles them himself. */
