@@ -158,6 +158,9 @@ class Root {
 /**
  * All that is in a folder, as long as the folder stays the same. Only the folders are watched, which tells of every entry
  * too; a watch for each file besides would only use memory and the system's limit up.
+ *
+ * `chokidar` walks the folders and follows links. What happened to a file is taken from its event `raw`, which passes on
+ * what the kernel says and is not documented: the documented events come with a watch for each file.
  */
 class Tree {
   readonly #root: string;
