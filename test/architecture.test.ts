@@ -61,6 +61,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   croner: ['schedule/cron.ts'],
   dockerode: ['backends/docker/dockerode.ts'],
   chokidar: ['watching/file-watcher.ts'],
+  minimatch: ['watching/ignore-rules.ts'],
+  'get-east-asian-width': ['cli/output/width.ts'],
   'prom-client': ['daemon/metrics.ts'],
   execa: ['host/commands.ts'],
   commander: ['cli/program.ts', 'cli/run.ts', 'cli/grammar.ts', 'cli/completion.ts', 'cli/help.ts'],
