@@ -231,6 +231,7 @@ async function writeRequests(operations) {
     verbose: true,
     messages: false,
     discriminator: true,
+    inlineRefs: false,
     code: { source: true, esm: true, lines: false },
   });
   ajv.addVocabulary(['components', 'tags']);
