@@ -11,7 +11,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   schedule: ['core', 'ports'],
   host: ['core', 'ports'],
   watching: ['core', 'ports'],
-  manifest: ['core', 'schedule'],
+  manifest: ['core', 'schedule', 'host'],
   engine: ['core', 'ports'],
   logs: ['core', 'ports'],
   store: ['core', 'ports'],

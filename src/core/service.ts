@@ -30,6 +30,9 @@ export type Command =
   | { readonly kind: 'shell'; readonly shell: readonly string[]; readonly script: Text }
   | { readonly kind: 'exec'; readonly argv: readonly Text[] };
 
+/** What a script is handed to where the manifest names no shell. */
+export const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
+
 /** What runs a service. */
 export type BackendName = 'native' | 'docker' | 'nix';
 

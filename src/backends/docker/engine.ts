@@ -3,7 +3,7 @@ import { Agent as TlsAgent } from 'node:https';
 import type { StartFailure } from '../../core/exit.ts';
 import { inspect } from 'node:util';
 import { err, ok, type Result } from '../../core/util/result.ts';
-import { asRecord, describeEndpoint, type Endpoint, findEndpoint } from './connection.ts';
+import { asRecord, describeEndpoint, type Endpoint, findEndpoint } from '../../host/engine-endpoint.ts';
 import { type Docker, type DockerOptions, loadDockerode } from './dockerode.ts';
 import { jsonLines } from './json-lines.ts';
 import { sshAgent } from './ssh.ts';

@@ -1,4 +1,4 @@
-import { asRecord } from './connection.ts';
+import { asRecord } from '../../host/engine-endpoint.ts';
 import type { LogEntry } from './log-entries.ts';
 
 type Source = LogEntry['source'];

@@ -1,6 +1,7 @@
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
+import { accessSync, constants, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import type { BackendName } from '../../core/service.ts';
+import { findEndpoint } from '../../host/engine-endpoint.ts';
 
 /** Whether a backend can be used on this machine, as far as a look at files tells. */
 export interface BackendAvailable {
@@ -13,7 +14,6 @@ type Env = Readonly<Record<string, string>>;
 
 /** Where installers put nix, for a PATH that a login shell would have completed. */
 const NIX_PROFILES = ['/nix/var/nix/profiles/default/bin', '/run/current-system/sw/bin'];
-const DOCKER_SOCKET = '/var/run/docker.sock';
 
 /** Asks neither an engine nor nix anything, so it costs next to nothing; whether they work shows when they are used. */
 export function machineAvailability(env: Env, homeDir: string): (name: BackendName) => BackendAvailable {
@@ -47,33 +47,19 @@ function lookForNix(env: Env, homeDir: string): BackendAvailable {
     : { available: true, reason: `nix is ${path}` };
 }
 
-/** In the order in which the docker client decides: DOCKER_HOST, a context, the usual socket. */
+/** Where the engine is said by the same look that finds it when it is used. */
 function lookForDocker(env: Env, homeDir: string): BackendAvailable {
-  const host = env['DOCKER_HOST'] ?? '';
-  if (host.startsWith('unix://')) return lookAtSocket(host.slice('unix://'.length) || DOCKER_SOCKET);
-  if (host !== '') return { available: true, reason: 'DOCKER_HOST names an engine' };
-  const context = env['DOCKER_CONTEXT'] ?? currentContext(env['DOCKER_CONFIG'] ?? '', homeDir);
-  if (context !== undefined && context !== '' && context !== 'default') {
-    return { available: true, reason: `the docker context \`${context}\` names an engine` };
-  }
-  return lookAtSocket(DOCKER_SOCKET);
+  const endpoint = findEndpoint({ HOME: homeDir, ...env });
+  if (!endpoint.ok) return { available: false, reason: endpoint.error };
+  const { kind, from } = endpoint.value;
+  if (kind === 'unix') return lookAtSocket(endpoint.value.path);
+  return { available: true, reason: `${from} names an engine` };
 }
 
 function lookAtSocket(path: string): BackendAvailable {
   return isSocket(path)
     ? { available: true, reason: `there is an engine at ${path}` }
     : { available: false, reason: `no engine at ${path}` };
-}
-
-function currentContext(folder: string, homeDir: string): string | undefined {
-  try {
-    const path = join(folder === '' ? join(homeDir, '.docker') : folder, 'config.json');
-    const config: unknown = JSON.parse(readFileSync(path, 'utf8'));
-    if (typeof config !== 'object' || config === null || !('currentContext' in config)) return undefined;
-    return typeof config.currentContext === 'string' ? config.currentContext : undefined;
-  } catch {
-    return undefined;
-  }
 }
 
 function isProgram(path: string): boolean {

@@ -1,4 +1,5 @@
 import { isSafePattern } from '../../core/errors.ts';
+import { DEFAULT_SHELL } from '../../core/service.ts';
 import type {
   Backoff,
   ErrorPattern,
@@ -40,7 +41,6 @@ import { closest } from '../../core/util/closest.ts';
 import { checkHonoured } from '../backends/unsupported.ts';
 import { watchOf } from './watch.ts';
 
-const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
 const DEFAULT_HOOK_TIMEOUT_MS = 30_000;
 const DEFAULT_LOG_SIZE = 64 * 1024 ** 2;
 const DEFAULT_LOG_ARCHIVES = 3;

@@ -7,7 +7,7 @@
  * | --- | --- |
  * | `command`, `entrypoint`, `shell`, commands of hooks, of `stop` and of probes | replaced |
  * | `env`, `labels` | by key, whether map or `KEY=VALUE` list |
- * | `ports` | by name in a map, by container port in a list |
+ * | `ports` | by name in a map, by container port and protocol in a list and where a list meets a map |
  * | `mounts` | by target |
  * | `secrets` of a service | by secret and variable |
  * | `build`, `docker.build` | by key; a folder is its `context` where forms meet |
@@ -32,7 +32,6 @@
 import {
   asItems,
   asMap,
-  containerPort,
   dependencyOf,
   entryMap,
   isEmpty,
@@ -40,12 +39,12 @@ import {
   listOf,
   mountTarget,
   pathOf,
-  portEntry,
   probeMap,
   secretUse,
   splitHost,
   splitItem,
 } from './forms.ts';
+import { mergePorts } from './ports.ts';
 import type { ListNode, MapEntry, MapNode, Node } from '../read/node.ts';
 
 /** Merges what neither a tag nor an empty value has decided already. */
@@ -115,7 +114,7 @@ const SERVICE: Rules = {
     labels: KEYED,
     env_file: BY_PATH,
     depends_on: { merge: mergeDependencies },
-    ports: { merge: mergePorts },
+    ports: { merge: mergePortsOf },
     mounts: { merge: mergeMounts },
     requires: APPEND_NEW,
     profiles: APPEND_NEW,
@@ -374,11 +373,9 @@ function mergeWatch(base: Node, over: Node, rules: Rules): Node {
   return left === undefined || right === undefined ? over : mergeMaps(left, right, rules);
 }
 
-function mergePorts(base: Node, over: Node, rules: Rules): Node {
-  if (base.kind === 'list' && over.kind === 'list') return mergeItems(base, over, containerPort);
-  const left = asMap(base, portEntry);
-  const right = asMap(over, portEntry);
-  return left === undefined || right === undefined ? over : mergeMaps(left, right, rules);
+function mergePortsOf(base: Node, over: Node, rules: Rules): Node {
+  if (base.kind === 'scalar' || over.kind === 'scalar') return over;
+  return mergePorts(base, over, (left, right) => mergeMaps(left, right, rules));
 }
 
 /** Lists whose items have a key: an item of `over` takes the place of the one with its key, others are appended. */
