@@ -20,7 +20,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'backends/docker': ['core', 'ports', 'host'],
   'backends/nix': ['core', 'ports', 'host'],
   'backends/sandbox': ['core', 'ports', 'host'],
-  reap: ['core', 'ports', 'host', 'store'],
+  // Loads each backend when it is needed.
+  'backends/registry.ts': ['core', 'ports', 'backends/native', 'backends/docker', 'backends/nix'],
+  reap: ['core', 'ports', 'host', 'store', 'backends/registry.ts'],
   daemon: [
     'core',
     'ports',
@@ -37,6 +39,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'backends/docker',
     'backends/nix',
     'backends/sandbox',
+    'backends/registry.ts',
   ],
   client: ['core'],
   tui: ['core', 'client'],
@@ -49,8 +52,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   'cli/daemon-process.ts': ['daemon'],
   'cli/reap-locally.ts': ['reap'],
-  'reap/leavings.ts': ['backends/docker'],
-  'cli/doctor-engines.ts': ['host', 'backends/docker', 'backends/nix', 'backends/sandbox'],
+  'cli/doctor-engines.ts': ['host', 'backends/registry.ts', 'backends/sandbox'],
+  // The type of its settings.
+  'manifest/backends/nix-settings.ts': ['backends/nix'],
   'tui/shared.ts': ['cli'],
 };
 

@@ -15,9 +15,11 @@ class Rig {
   readonly failures: Error[] = [];
   used: readonly string[] = [];
   readonly all: Backend = createBackends({
-    native: this.native,
-    docker: () => this.#load('docker', this.docker),
-    nix: () => this.#load('nix', this.nix),
+    always: this.native,
+    loaders: {
+      docker: () => this.#load('docker', this.docker),
+      nix: () => this.#load('nix', this.nix),
+    },
     used: () => this.used,
   });
 
@@ -166,11 +168,11 @@ describe('loading', () => {
 describe('calls', () => {
   test('what is asked of a launch goes to the backend that runs it', async () => {
     const it = new Rig();
-    const docker = launchOf({ backend: 'docker', argv: ['serve'], docker: {} as never });
+    const docker = launchOf({ backend: 'docker', argv: ['serve'], container: {} as never });
     await it.all.materialise?.(docker, () => {}, new AbortController().signal);
     expect(it.docker.materials.map(({ launch }) => launch)).toEqual([docker]);
     it.nix.inputDigests.set('.#dev', 'digest');
-    expect(await it.all.inputs?.({ backend: 'nix', nix: { flake: '.#dev' } } as never)).toBe('digest');
+    expect(await it.all.inputs?.({ backend: 'nix', settings: { values: { flake: '.#dev' } } } as never)).toBe('digest');
     expect(await it.all.commandLine?.({ ...request('db.1', 'docker'), launch: docker })).toBe(
       'docker run db.1 serve',
     );

@@ -2,8 +2,8 @@ import { type Fields, shower, type Shower, template } from '../field-values.ts';
 import type { Redactor } from '../redact.ts';
 import type {
   Backoff,
+  ContainerSpec,
   Dependency,
-  DockerSpec,
   Hook,
   Hooks,
   LogSpec,
@@ -76,7 +76,7 @@ const scheduleTimes: Row<ScheduleSpec['when']> = (when, at) => [
 ];
 
 /** How a container is come by, and how many there may be: see `ContainerPolicy`. */
-const container = members<Pick<DockerSpec, ContainerPolicy>>(
+const containerPolicy = members<Pick<ContainerSpec, ContainerPolicy>>(
   { pull: 'pull', maxContainers: 'max_containers' },
   { pull: plain, maxContainers: plain },
 );
@@ -184,8 +184,9 @@ export function policyFields(spec: ServiceSpec, redactor: Redactor, salt: string
     if (row.effect !== 'in-place' || value === undefined) return [];
     return row.fields(value, NAMES[key] ?? snakeCase(key), show);
   });
-  const { docker } = spec.launch;
-  return sortedFields([...fields, ...(docker === undefined ? [] : container(docker, 'docker', show))]);
+  const { backend, container } = spec.launch;
+  const held = container === undefined ? [] : containerPolicy(container, backend, show);
+  return sortedFields([...fields, ...held]);
 }
 
 function probeCheck(check: ProbeCheck, at: string, show: Shower): readonly Entry[] {

@@ -47,7 +47,7 @@ export interface SettingsScope {
 }
 
 /** What of a launch only some backends have. */
-export type BackendParts = Pick<LaunchSpec, 'sandbox' | 'docker' | 'nix' | 'user'>;
+export type BackendParts = Pick<LaunchSpec, 'sandbox' | 'container' | 'settings' | 'user'>;
 
 /**
  * How a manifest is written for one backend: everything that reading, checking and resolving a manifest need to know of it.

@@ -38,7 +38,7 @@ export const docker: BackendDialect = {
     const { service, reader } = scope;
     checkImage(service, reader);
     const user = reader.string(child<Docker>(child<Service>(service.node, 'docker'), 'user'));
-    return { docker: dockerOf(scope), ...(user === undefined ? {} : { user }) };
+    return { container: dockerOf(scope), ...(user === undefined ? {} : { user }) };
   },
 };
 

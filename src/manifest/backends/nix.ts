@@ -39,7 +39,8 @@ export const nix: BackendDialect = {
   checkHonoured: refuseHealthcheck,
   settings(scope) {
     const settings = nixOf(scope.service, scope.files, scope.reader);
-    return { ...sandboxPart(scope), ...(settings === undefined ? {} : { nix: settings }) };
+    const own = settings === undefined ? {} : { settings: { values: settings, source: 'flake' } };
+    return { ...sandboxPart(scope), ...own };
   },
 };
 

@@ -60,7 +60,7 @@ test('of each port, by its number inside and its protocol, there is one: as the 
       );
       expect(diagnostics).toEqual([]);
       const wanted = new Map(lists.flatMap((items) => items.flatMap(({ ports }) => ports)));
-      const found = (project?.services[0]?.launch.docker?.ports ?? []).map(
+      const found = (project?.services[0]?.launch.container?.ports ?? []).map(
         ({ container, protocol: name, host }) => [`${container}/${name}`, host],
       );
       expect(found.length).toBe(wanted.size);
