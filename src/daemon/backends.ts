@@ -37,10 +37,6 @@ class Backends implements Backend {
     this.#ready.push(options.always);
   }
 
-  available(): ReturnType<Backend['available']> {
-    return this.#options.always.available();
-  }
-
   async materialise(
     ...args: Parameters<NonNullable<Backend['materialise']>>
   ): Promise<Result<void, StartFailure>> {

@@ -43,7 +43,6 @@ export interface DaemonOptions {
 }
 
 export interface RunningDaemon {
-  readonly control: ProjectControl;
   /** Resolves, with why, once the daemon has nothing left to do and has closed everything. */
   readonly ended: Promise<string>;
   /** Brings the project down, then ends. */
@@ -238,7 +237,6 @@ async function compose(
     return reason;
   });
   return ok({
-    control,
     ended,
     shutdown: (reason, level) => void control.down({ reason, level }),
     // What comes of it is in the journal.

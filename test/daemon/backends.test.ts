@@ -81,7 +81,6 @@ describe('loading', () => {
     await it.all.adopt([recorded('web.1', 'native')]);
     expect(await it.all.orphans?.('shop', new Set())).toEqual({ ok: true, value: [] });
     await it.all.removeProject?.('shop', { volumes: true });
-    expect((await it.all.available()).available).toBe(true);
     it.all.close?.();
     expect(it.loads).toEqual([]);
     expect(it.native.startsOf('web.1')).toBe(1);
@@ -172,7 +171,9 @@ describe('calls', () => {
     await it.all.materialise?.(docker, () => {}, new AbortController().signal);
     expect(it.docker.materials.map(({ launch }) => launch)).toEqual([docker]);
     it.nix.inputDigests.set('.#dev', 'digest');
-    expect(await it.all.inputs?.({ backend: 'nix', settings: { values: { flake: '.#dev' } } } as never)).toBe('digest');
+    expect(await it.all.inputs?.({ backend: 'nix', settings: { values: { flake: '.#dev' } } } as never)).toBe(
+      'digest',
+    );
     expect(await it.all.commandLine?.({ ...request('db.1', 'docker'), launch: docker })).toBe(
       'docker run db.1 serve',
     );

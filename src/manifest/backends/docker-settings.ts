@@ -2,12 +2,13 @@ import { join } from 'node:path';
 import type { ContainerPort, ContainerSpec, Text } from '../../core/service.ts';
 import type { SettingsScope } from './dialect.ts';
 import { buildOf } from './docker-build.ts';
-import { capability, extraHost, imageProblem, parseExtraHost } from './docker-forms.ts';
+import { extraHost, imageProblem, parseExtraHost } from './docker-forms.ts';
 import { healthcheckOf } from './docker-healthcheck.ts';
 import type { Facts } from '../keys/facts.ts';
 import type { Docker, Service } from '../manifest-types.ts';
 import type { Node } from '../read/node.ts';
-import { labelsOf } from '../keys/pairs.ts';
+import { readMembers } from '../keys/table/row.ts';
+import { dockerKeys } from './docker-keys.ts';
 import { child, itemsOf } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';
 import { statedAt } from '../keys/services.ts';
@@ -25,39 +26,21 @@ export function dockerOf(scope: SettingsScope): ContainerSpec {
   const image = reader.string(either('image', scope));
   const build = either('build', scope);
   const entrypoint = reader.command(either('entrypoint', scope), shell);
-  const pull = reader.string(child<Docker>(docker, 'pull'));
   const workdir = workdirOf(scope);
-  const platform = reader.string(child<Docker>(docker, 'platform'));
-  const shmSize = reader.bytes(child<Docker>(docker, 'shm_size'), '1kb');
   const healthcheck = healthcheckOf(child<Docker>(docker, 'healthcheck'), service, reader);
-  const maxContainers = reader.number(child<Docker>(docker, 'max_containers'));
   const networkMode = facts.container?.networkMode;
-  const pid = reader.string(child<Docker>(docker, 'pid'));
-  const flag = (key: 'privileged' | 'init' | 'read_only' | 'hide_git') =>
-    reader.boolean(child<Docker>(docker, key)) ?? false;
   const spec: ContainerSpec = {
+    ...readMembers(dockerKeys, docker, reader),
     ...(image === undefined ? {} : { image }),
     ...(build === undefined ? {} : { build: buildOf(build, scope) }),
     ...(entrypoint === undefined ? {} : { entrypoint: argvOf(entrypoint) }),
-    pull: pull === 'always' || pull === 'never' ? pull : 'missing',
     ...(workdir === undefined ? {} : { workdir }),
-    capAdd: capabilities(child<Docker>(docker, 'cap_add'), reader),
-    capDrop: capabilities(child<Docker>(docker, 'cap_drop'), reader),
     ports: containerPorts(facts),
     networks: networksOf(scope),
     ...(networkMode === undefined ? {} : { networkMode }),
     extraHosts: extraHostsOf(child<Docker>(docker, 'extra_hosts'), scope),
-    privileged: flag('privileged'),
-    ...(platform === undefined ? {} : { platform }),
-    init: flag('init'),
-    readOnly: flag('read_only'),
-    ...(shmSize === undefined ? {} : { shmSize }),
     ...(healthcheck === undefined ? {} : { healthcheck }),
-    labels: labelsOf(child<Docker>(docker, 'labels'), reader),
-    hideGit: flag('hide_git'),
     ...hostFiles(docker, scope),
-    ...(maxContainers === undefined ? {} : { maxContainers }),
-    ...(pid === 'host' ? { pid } : {}),
   };
   checkImages(spec, scope);
   warnOfWideOpen(docker, scope);
@@ -115,10 +98,6 @@ function workdirOf({ service, reader }: SettingsScope): string | undefined {
     same: '',
   });
   return undefined;
-}
-
-function capabilities(node: Node | undefined, reader: Reader): readonly string[] {
-  return node === undefined ? [] : [...new Set(reader.strings(node).map(capability))];
 }
 
 function containerPorts({ ports }: Facts): readonly ContainerPort[] {

@@ -11,13 +11,14 @@ import type { Node } from '../read/node.ts';
 import { honourContainerPort, refuseInContainer, refuseNotify } from './container.ts';
 import type { BackendAvailable, BackendDialect, HonourScope, Surroundings } from './dialect.ts';
 import { dockerHints } from './docker-hints.ts';
+import { dockerServiceKeys } from './docker-keys.ts';
 import { dockerOf } from './docker-settings.ts';
 import { hasKey, refuse } from './refuse.ts';
 
 /** A container of the engine that DOCKER_HOST, a context or the usual socket leads to. */
 export const docker: BackendDialect = {
   name: 'docker',
-  ownKeys: ['image', 'build', 'entrypoint', 'docker'],
+  ownKeys: Object.keys(dockerServiceKeys),
   commandPaths: [['entrypoint'], ['docker', 'entrypoint'], ['docker', 'healthcheck', 'test']],
   hints: dockerHints,
   claim: imageKey,

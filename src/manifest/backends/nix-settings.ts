@@ -5,6 +5,8 @@ import type { OtherFiles } from '../read/other-files.ts';
 import { child } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';
 import type { RawService } from '../keys/services.ts';
+import { readMembers } from '../keys/table/row.ts';
+import { nixKeys } from './nix-keys.ts';
 
 /** The flake: an absolute folder, or a reference as it stands. */
 export function flakeOf({ node, dir }: RawService, reader: Reader): string {
@@ -51,13 +53,7 @@ export function nixOf(service: RawService, files: OtherFiles, reader: Reader): N
       return undefined;
     }
   }
-  const cacheDir = reader.path(child<Nix>(nix, 'cache_dir'));
-  return {
-    flake,
-    shell: reader.string(child<Nix>(nix, 'shell')) ?? 'default',
-    ...(cacheDir === undefined ? {} : { cacheDir }),
-    impure: reader.boolean(child<Nix>(nix, 'impure')) ?? false,
-  };
+  return { flake, ...readMembers(nixKeys, nix, reader) };
 }
 
 function flakeProblem(flake: string): readonly [message: string, note: string] | undefined {

@@ -2,6 +2,7 @@ import { accessSync, constants, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { meant } from '../check/hints.ts';
 import type { BackendAvailable, BackendDialect, Surroundings } from './dialect.ts';
+import { nixServiceKeys } from './nix-keys.ts';
 import { flakeOf, isLocal, nixOf } from './nix-settings.ts';
 import { honourMachinePort, lackOfCommand, refuseHealthcheck, sandboxPart } from './on-machine.ts';
 import { hasKey } from './refuse.ts';
@@ -14,7 +15,7 @@ const PROFILES = ['/nix/var/nix/profiles/default/bin', '/run/current-system/sw/b
 /** A process of the machine in the development environment of a flake. */
 export const nix: BackendDialect = {
   name,
-  ownKeys: ['nix'],
+  ownKeys: Object.keys(nixServiceKeys),
   commandPaths: [],
   hints: {
     nix: meant({

@@ -10,6 +10,8 @@ import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { ProjectResources } from './resources.ts';
 import type { RawService } from './services.ts';
+import { mountKeys } from './table/blocks.ts';
+import { readMembers } from './table/row.ts';
 import { kindAt } from '../read/source.ts';
 import type { ManifestIo } from '../read/source.ts';
 import { didYouMean } from '../../core/util/closest.ts';
@@ -114,8 +116,7 @@ function longMount(item: Node, { service, io: { homeDir }, reader }: MountScope)
         ? 'bind'
         : 'volume';
   if (target === undefined || where === undefined || where === '') return undefined;
-  const size = reader.bytes(child<Manifest.Mount>(item, 'size'), '1kb');
-  const mode = reader.string(child<Manifest.Mount>(item, 'mode'));
+  const settings = readMembers(mountKeys, item, reader);
   if (!checkKeys(item, type, stated !== undefined, service, reader)) return undefined;
   const place = source?.place ?? item.place;
   return {
@@ -124,10 +125,7 @@ function longMount(item: Node, { service, io: { homeDir }, reader }: MountScope)
     sourcePlace: place,
     target: where,
     targetPlace: target.place,
-    readOnly: reader.boolean(child<Manifest.Mount>(item, 'read_only')) ?? false,
-    optional: reader.boolean(child<Manifest.Mount>(item, 'optional')) ?? false,
-    ...(size === undefined ? {} : { size }),
-    ...(mode === undefined ? {} : { mode: Number.parseInt(mode, 8) }),
+    ...settings,
   };
 }
 

@@ -1,12 +1,8 @@
-import { isSafePattern } from '../../core/errors.ts';
 import { DEFAULT_SHELL } from '../../core/service.ts';
 import type {
-  Backoff,
-  ErrorPattern,
   Hook,
   Hooks,
   LaunchCommand,
-  LogSpec,
   Probe,
   SecretFile,
   ServiceId,
@@ -25,23 +21,20 @@ import type * as Manifest from '../manifest-types.ts';
 import { mountsOf } from './mounts.ts';
 import type { Node } from '../read/node.ts';
 import type { OtherFiles } from '../read/other-files.ts';
-import { labelsOf } from './pairs.ts';
-import { errorPreset } from './presets.ts';
 import { probeOf } from './probes.ts';
-import { child, itemsOf } from './reader.ts';
+import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { ProjectResources } from './resources.ts';
 import { scheduleOf } from './schedule.ts';
 import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
+import { hookKeys, stopKeys } from './table/blocks.ts';
+import { readMembers } from './table/row.ts';
+import { serviceKeys } from './table/service.ts';
 import type { ManifestIo } from '../read/source.ts';
 import { closest } from '../../core/util/closest.ts';
 import { checkHonoured } from '../backends/unsupported.ts';
 import { watchOf } from './watch.ts';
-
-const DEFAULT_HOOK_TIMEOUT_MS = 30_000;
-const DEFAULT_LOG_SIZE = 64 * 1024 ** 2;
-const DEFAULT_LOG_ARCHIVES = 3;
 
 type Service = Manifest.Service;
 
@@ -83,8 +76,6 @@ export function normaliseService(
   checkHonoured({ service, facts, env, reader });
   const command = commandOf(service, facts, shell, reader);
   if (command === undefined) return undefined;
-  const description = reader.string(child<Service>(node, 'description'));
-  const timeoutMs = reader.durationMs(child<Service>(node, 'timeout'));
   const mergeStderr = mergesStderr(service, reader);
   const scope = { service, facts, shell, mergeStderr, reader, onMachine };
   const ready = probeOf('ready', scope);
@@ -96,26 +87,19 @@ export function normaliseService(
   const mounts = mountsOf({ service, facts, resources: known.resources, io: known.io, reader });
   const parts = dialectOf(facts.choice.backend).settings({ ...known, service, shell, reader });
   const spec: ServiceSpec = {
+    ...readMembers(serviceKeys, node, reader),
     id,
-    ...(description === undefined ? {} : { description }),
-    labels: labelsOf(child<Service>(node, 'labels'), reader),
     backendReason: facts.choice.reason,
     launch: launchOf(service, { facts, command, env, mergeStderr, notify, mounts, secrets, parts }, reader),
     dependsOn: dependenciesOf(facts, services),
     ...(ready === undefined ? {} : { ready }),
     ...(live === undefined ? {} : { live }),
     restart: facts.restart,
-    backoff: backoffOf(child<Service>(node, 'backoff'), reader),
     stop: stopOf(child<Service>(node, 'stop'), shell, reader),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
     replicas: facts.replicas,
-    ...(reader.boolean(child<Service>(node, 'rollback')) === true ? { rollback: true } : {}),
     ...(schedule === undefined ? {} : { schedule }),
     ...(watch === undefined ? {} : { watch }),
-    log: logOf(child<Service>(node, 'log'), reader),
     hooks: hooksOf(child<Service>(node, 'hooks'), shell, { reader, onMachine }),
-    errors: itemsOf(child<Service>(node, 'errors')).flatMap((item) => errorsOf(item, reader)),
-    requires: reader.strings(child<Service>(node, 'requires')),
     profiles: facts.profiles,
     origin,
   };
@@ -203,30 +187,11 @@ function shellRuns(argv: readonly Text[] | undefined, shell: readonly string[]):
   return argv !== undefined && shell.every((word, at) => argv[at] === word);
 }
 
-function backoffOf(node: Node | undefined, reader: Reader): Backoff {
-  return {
-    initialMs: reader.durationMs(child<Manifest.Backoff>(node, 'initial')) ?? 500,
-    maxMs: reader.durationMs(child<Manifest.Backoff>(node, 'max')) ?? 30_000,
-    multiplier: reader.number(child<Manifest.Backoff>(node, 'multiplier')) ?? 2,
-    jitter: reader.number(child<Manifest.Backoff>(node, 'jitter')) ?? 0.2,
-    resetAfterMs: reader.durationMs(child<Manifest.Backoff>(node, 'reset_after')) ?? 30_000,
-  };
-}
-
-function logOf(node: Node | undefined, reader: Reader): LogSpec {
-  return {
-    maxSize: reader.bytes(child<Manifest.Log>(node, 'max_size')) ?? DEFAULT_LOG_SIZE,
-    keep: reader.number(child<Manifest.Log>(node, 'keep')) ?? DEFAULT_LOG_ARCHIVES,
-  };
-}
-
 function stopOf(node: Node | undefined, shell: readonly string[], reader: Reader): StopSpec {
   const command = reader.command(child<Manifest.Stop>(node, 'command'), shell);
   return {
-    signal: reader.string(child<Manifest.Stop>(node, 'signal')) ?? 'SIGTERM',
-    graceMs: reader.durationMs(child<Manifest.Stop>(node, 'grace')) ?? 10_000,
+    ...readMembers(stopKeys, node, reader),
     ...(command === undefined ? {} : { command }),
-    killTree: reader.boolean(child<Manifest.Stop>(node, 'kill_tree')) ?? true,
   };
 }
 
@@ -244,14 +209,5 @@ function hooksOf(node: Node | undefined, shell: readonly string[], { reader, onM
 function hookOf(node: Node | undefined, shell: readonly string[], reader: Reader): Hook | undefined {
   const written = node?.kind === 'map' ? child<Manifest.HookEntry>(node, 'command') : node;
   const command = reader.command(written, shell);
-  if (command === undefined) return undefined;
-  const timeoutMs = reader.durationMs(child<Manifest.HookEntry>(node, 'timeout')) ?? DEFAULT_HOOK_TIMEOUT_MS;
-  return { command, timeoutMs };
-}
-
-function errorsOf(item: Node, reader: Reader): readonly ErrorPattern[] {
-  if (item.kind !== 'map') return errorPreset(reader.string(item) ?? '') ?? [];
-  const match = reader.string(child<Manifest.ErrorPattern>(item, 'match'));
-  const message = reader.string(child<Manifest.ErrorPattern>(item, 'message'));
-  return match === undefined || message === undefined || !isSafePattern(match).ok ? [] : [{ match, message }];
+  return command === undefined ? undefined : { command, ...readMembers(hookKeys, node, reader) };
 }

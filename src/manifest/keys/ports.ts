@@ -8,6 +8,8 @@ import type { HonouredPort, PortForm } from './port-forms.ts';
 import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { RawService } from './services.ts';
+import { portKeys } from './table/blocks.ts';
+import { readMembers } from './table/row.ts';
 import { subject } from '../check/words.ts';
 
 /** A port of a service, as its backend honours it. */
@@ -119,7 +121,7 @@ function entryForm(item: Node, as: 'named' | 'listed', reader: Reader): readonly
     kind: 'number',
     target,
     published,
-    protocol: reader.string(child<PortEntry>(item, 'protocol')) === 'udp' ? 'udp' : 'tcp',
+    ...readMembers(portKeys, item, reader),
     ...(address === undefined ? {} : { hostIp: address }),
   };
   return [{ form, ...(name === undefined || as === 'named' ? {} : { name }) }];
