@@ -1,12 +1,11 @@
 import { statSync } from 'node:fs';
 import { findEndpoint } from '../../host/engine-endpoint.ts';
 import type { ContainerFact } from '../keys/facts.ts';
-import { hasHealthcheck } from '../keys/facts.ts';
 import { statedHealthcheck } from '../keys/probes.ts';
 import { child } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';
 import type { RawService } from '../keys/services.ts';
-import type { Docker, Service } from '../manifest-types.ts';
+import type { Docker, Healthcheck, Service } from '../manifest-types.ts';
 import type { Node } from '../read/node.ts';
 import { honourContainerPort, refuseInContainer, refuseNotify } from './container.ts';
 import type { BackendAvailable, BackendDialect, HonourScope, Surroundings } from './dialect.ts';
@@ -63,15 +62,17 @@ function container({ node }: RawService, reader: Reader): ContainerFact {
   const networks = child<Docker>(block, 'networks');
   const mode = child<Docker>(block, 'network_mode');
   const networkMode = reader.string(mode);
+  const healthcheck = child<Docker>(block, 'healthcheck');
   return {
     networks: networks?.kind === 'list' ? [...new Set(reader.strings(networks))] : [],
     ...(networkMode === undefined || mode === undefined ? {} : { networkMode, modePlace: mode.place }),
+    hasHealth: reader.boolean(child<Healthcheck>(healthcheck, 'disable')) !== true,
   };
 }
 
 /** A probe cannot ask for what is switched off. */
-function checkDisabled({ service, reader }: HonourScope): void {
-  if (hasHealthcheck(service, reader)) return;
+function checkDisabled({ service, facts, reader }: HonourScope): void {
+  if (facts.container?.hasHealth === true) return;
   for (const key of ['ready', 'live'] as const) {
     const place = statedHealthcheck(key, service, reader);
     if (place === undefined) continue;
