@@ -16,7 +16,7 @@ export type Services = ReadonlyMap<ServiceId, ServiceSpec>;
 export type PublishedPort = (service: ServiceId, number: number, port: string) => number | undefined;
 
 /** Where a process is on the network. */
-type Place =
+type NetworkPlace =
   | { readonly kind: 'machine' }
   | {
       readonly kind: 'container';
@@ -26,7 +26,7 @@ type Place =
       readonly networks: readonly string[];
     };
 
-const MACHINE: Place = { kind: 'machine' };
+const MACHINE: NetworkPlace = { kind: 'machine' };
 
 type Way =
   /** By the loopback address, at the number it has on the machine. */
@@ -94,7 +94,12 @@ function mayHaveNoHosts({ launch }: ServiceSpec): boolean {
   return mode === 'none' || mode.startsWith('container:');
 }
 
-function way(from: Place, user: ServiceSpec | undefined, target: ServiceSpec, services: Services): Way {
+function way(
+  from: NetworkPlace,
+  user: ServiceSpec | undefined,
+  target: ServiceSpec,
+  services: Services,
+): Way {
   if (from.kind === 'machine') return 'machine';
   const to = placeOf(target, services);
   if (to.kind === 'machine') return 'gateway';
@@ -105,7 +110,7 @@ function way(from: Place, user: ServiceSpec | undefined, target: ServiceSpec, se
   return 'gateway';
 }
 
-function placeOf(spec: ServiceSpec, services: Services): Place {
+function placeOf(spec: ServiceSpec, services: Services): NetworkPlace {
   let at = spec;
   const seen = new Set<ServiceId>();
   for (;;) {

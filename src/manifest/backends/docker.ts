@@ -8,7 +8,7 @@ import type { RawService } from '../keys/services.ts';
 import type { Docker, Healthcheck, Service } from '../manifest-types.ts';
 import type { Node } from '../read/node.ts';
 import { honourContainerPort, refuseInContainer, refuseNotify } from './container.ts';
-import type { BackendAvailable, BackendDialect, HonourScope, Surroundings } from './dialect.ts';
+import type { BackendAvailable, BackendDialect, HonourScope, AvailabilityScope } from './dialect.ts';
 import { dockerHints } from './docker-hints.ts';
 import { dockerServiceKeys } from './docker-keys.ts';
 import { dockerOf } from './docker-settings.ts';
@@ -98,7 +98,7 @@ function checkHome(scope: HonourScope): void {
 }
 
 /** Where the engine is said by the same look that finds it when it is used. */
-function available({ env, homeDir }: Surroundings): BackendAvailable {
+function available({ env, homeDir }: AvailabilityScope): BackendAvailable {
   const endpoint = findEndpoint({ HOME: homeDir, ...env });
   if (!endpoint.ok) return { available: false, reason: endpoint.error };
   const { kind, from } = endpoint.value;

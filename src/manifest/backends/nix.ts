@@ -1,7 +1,7 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { meant } from '../check/hints.ts';
-import type { BackendAvailable, BackendDialect, Surroundings } from './dialect.ts';
+import type { BackendAvailable, BackendDialect, AvailabilityScope } from './dialect.ts';
 import { nixServiceKeys } from './nix-keys.ts';
 import { flakeOf, isLocal, nixOf } from './nix-settings.ts';
 import { honourMachinePort, lackOfCommand, refuseHealthcheck, sandboxPart } from './on-machine.ts';
@@ -45,7 +45,7 @@ export const nix: BackendDialect = {
   },
 };
 
-function available({ env, homeDir }: Surroundings): BackendAvailable {
+function available({ env, homeDir }: AvailabilityScope): BackendAvailable {
   const folders = [...(env['PATH'] ?? '').split(':'), join(homeDir, '.nix-profile/bin'), ...PROFILES];
   const path = folders
     .filter((folder) => isAbsolute(folder))
