@@ -8,7 +8,7 @@ import {
   type Entry,
   plain,
   prefixed,
-  type Row,
+  type FieldRow,
   settings,
   snakeCase,
   sortedFields,
@@ -130,7 +130,7 @@ function numbered(of: Readonly<Record<string, number>>, at: string, _: Shower): 
   return prefixed(at, of, (_name, value) => String(value));
 }
 
-const containerPorts: Row<ContainerSpec['ports']> = (ports, at) =>
+const containerPorts: FieldRow<ContainerSpec['ports']> = (ports, at) =>
   ports.map(({ name, container, host, hostIp, protocol }): Entry => {
     const published = host === undefined ? '' : `${hostIp === undefined ? '' : `${hostIp}:`}${host}->`;
     return [`${at}.${name}`, `${published}${container}/${protocol}`];

@@ -25,7 +25,7 @@ import {
   members,
   numbers,
   plain,
-  type Row,
+  type FieldRow,
   snakeCase,
   sortedFields,
   text,
@@ -39,17 +39,17 @@ export type ChangeEffect = 'replace' | 'in-place' | 'scale' | 'none';
 
 type SpecRow<T> =
   /** The running process is held by the new value from then on. */
-  | { readonly effect: 'in-place'; readonly fields: Row<T> }
+  | { readonly effect: 'in-place'; readonly fields: FieldRow<T> }
   /** `replace`: seen by the fields of the declared launch; `scale`: by the number of instances. */
   | { readonly effect: Exclude<ChangeEffect, 'in-place'> };
 
-function inPlace<T>(fields: Row<T>): SpecRow<T> {
+function inPlace<T>(fields: FieldRow<T>): SpecRow<T> {
   return { effect: 'in-place', fields };
 }
 
 const hook = members<Hook>({ command: '', timeoutMs: 'timeout' }, { command, timeoutMs: duration });
 
-const probe: Row<Probe> = (value, at, show) => [
+const probe: FieldRow<Probe> = (value, at, show) => [
   ...probeCheck(value.check, `${at}.${value.check.kind}`, show),
   ...probeTimes(value, at, show),
 ];
@@ -70,7 +70,7 @@ const dependency = members<Omit<Dependency, 'service'>>(
   { condition: plain, pattern: plain, timeoutMs: duration, required: plain, onFailure: plain },
 );
 
-const scheduleTimes: Row<ScheduleSpec['when']> = (when, at) => [
+const scheduleTimes: FieldRow<ScheduleSpec['when']> = (when, at) => [
   [at, when.kind === 'cron' ? when.expression : `every ${formatDuration(when.everyMs)}`],
   [`${at}.timezone`, when.kind === 'cron' ? when.timezone : undefined],
 ];
