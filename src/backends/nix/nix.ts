@@ -5,7 +5,7 @@ import { err, ok, type Result } from '../../core/util/result.ts';
 import type { NixEnvironment } from './apply.ts';
 import { type CacheEntry, EnvironmentCache } from './cache.ts';
 import type { StartFailure } from '../../core/exit.ts';
-import type { NixSpec } from '../../core/service.ts';
+import type { NixSettings } from './settings.ts';
 import { messageOf } from '../../core/util/system-error.ts';
 import { findOnPath } from '../../host/programs.ts';
 import { type DevEnv, parseDevEnv } from './dev-env.ts';
@@ -32,7 +32,7 @@ export interface NixShells {
    * `shellHook` is not run. Never rejects; aborted, it resolves with a failure at once.
    */
   materialise(
-    spec: NixSpec,
+    spec: NixSettings,
     progress: Waiter['progress'],
     signal: AbortSignal,
   ): Promise<Result<NixEnvironment, StartFailure>>;
@@ -40,7 +40,7 @@ export interface NixShells {
    * A digest of all that the environment is found out from, without calling nix; undefined where it cannot be told, and
    * where it may depend on anything. A lock file that nix has written by itself does not change it. Never rejects.
    */
-  inputs(spec: NixSpec): Promise<string | undefined>;
+  inputs(spec: NixSettings): Promise<string | undefined>;
 }
 
 export function createNix(options: NixOptions): NixShells {
@@ -57,7 +57,7 @@ const HOOK_NOTE =
 
 /** A wanted environment, and what is known of where it comes from. */
 interface Wanted {
-  readonly spec: NixSpec;
+  readonly spec: NixSettings;
   readonly place: FlakeLocation;
   readonly state: FlakeState;
   readonly cache: EnvironmentCache;
@@ -85,7 +85,7 @@ class NixTool implements NixShells {
     this.#run = run;
   }
 
-  async materialise(spec: NixSpec, progress: Waiter['progress'], signal: AbortSignal): Promise<Outcome> {
+  async materialise(spec: NixSettings, progress: Waiter['progress'], signal: AbortSignal): Promise<Outcome> {
     try {
       const wanted = await this.#want(spec);
       if (!wanted.ok) return wanted;
@@ -105,7 +105,7 @@ class NixTool implements NixShells {
     }
   }
 
-  async inputs(spec: NixSpec): Promise<string | undefined> {
+  async inputs(spec: NixSettings): Promise<string | undefined> {
     const name = JSON.stringify(spec);
     const known = this.#asked.get(name);
     if (known !== undefined) return known;
@@ -117,7 +117,7 @@ class NixTool implements NixShells {
     return found;
   }
 
-  async #inputs(spec: NixSpec): Promise<string | undefined> {
+  async #inputs(spec: NixSettings): Promise<string | undefined> {
     const wanted = await this.#want(spec);
     if (!wanted.ok || wanted.value.always !== undefined) return undefined;
     const { cache, slot, key } = wanted.value;
@@ -131,7 +131,7 @@ class NixTool implements NixShells {
     return { code: 'nix-failed', message: facts.reason, help: facts.help };
   }
 
-  async #want(spec: NixSpec): Promise<Result<Wanted, StartFailure>> {
+  async #want(spec: NixSettings): Promise<Result<Wanted, StartFailure>> {
     const place = locateFlake(spec.flake);
     if (!place.ok) return err({ code: 'nix-failed', message: place.error, help: 'correct `nix.flake`' });
     const missing = place.value.kind === 'local' ? lackOf(place.value.dir) : undefined;
