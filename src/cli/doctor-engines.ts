@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { get, type RequestOptions } from 'node:http';
 import { get as getByTls } from 'node:https';
 import { createCgroups } from '../host/cgroup/cgroup.ts';
-import { describeEndpoint, type Endpoint, findEndpoint } from '../backends/docker/connection.ts';
+import { describeEndpoint, type Endpoint, findEndpoint } from '../host/engine-endpoint.ts';
 import { nixFacts } from '../backends/nix/facts.ts';
 import { findOnPath } from '../host/programs.ts';
 import { bwrapFacts } from '../backends/sandbox/bwrap-facts.ts';

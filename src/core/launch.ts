@@ -92,6 +92,9 @@ export interface LaunchContext extends Omit<TextContext, 'service'> {
   readonly inputs?: string;
 }
 
+/** Settings of a container that make no other container: how its image is come by, and how many may run. */
+export type ContainerPolicy = 'pull' | 'maxContainers';
+
 /**
  * The part of a launch that makes its fingerprint: all the manifest declares, and of the caller's environment only what
  * it names. What is inherited wholesale is left out, or every new shell would replace every process.
@@ -125,8 +128,7 @@ export interface DeclaredLaunch {
   /** Only present where there are any. */
   readonly mounts?: readonly Mount[];
   readonly sandbox?: SandboxSpec;
-  /** How the image is come by, and how many may run, make no other container. */
-  readonly docker?: Omit<ConcreteDocker, 'command' | 'pull' | 'maxContainers'>;
+  readonly docker?: Omit<ConcreteDocker, 'command' | ContainerPolicy>;
   readonly nix?: NixSpec;
   readonly secrets?: readonly SecretFile[];
   readonly nice?: number;
@@ -193,7 +195,7 @@ export function concreteLaunch(spec: ServiceSpec, context: LaunchContext): Resul
     limits,
     mounts: launch.mounts ?? [],
     stop: { signal: stop.signal, graceMs: stop.graceMs },
-    ...present({
+    ...present<Optionals<ConcreteLaunch>>({
       socket: rest.socket,
       user: rest.user,
       umask: rest.umask,
@@ -268,7 +270,7 @@ export function declaredView(spec: ServiceSpec, context: LaunchContext): Result<
     path: launch.path,
     ports: record(ports.value),
     limits: launch.limits,
-    ...present({
+    ...present<Optionals<DeclaredLaunch>>({
       socket: socket.value,
       user: launch.user,
       umask: launch.umask,
@@ -371,9 +373,12 @@ function record<T>(entries: Iterable<readonly [string, T]>): Record<string, T> {
   return Object.fromEntries(entries);
 }
 
-function present<T extends Record<string, unknown>>(
-  values: T,
-): { [K in keyof T]?: Exclude<T[K], undefined> } {
+/** The members that a value need not have, each to be named where such a value is made: one that is forgotten does not compile. */
+type Optionals<T> = {
+  readonly [K in keyof T as undefined extends T[K] ? K : never]-?: T[K] | undefined;
+};
+
+function present<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
   const kept = Object.entries(values).filter(([, value]) => value !== undefined);
   return Object.fromEntries(kept) as { [K in keyof T]?: Exclude<T[K], undefined> };
 }

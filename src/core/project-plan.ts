@@ -1,5 +1,6 @@
 import type { Fields } from './field-values.ts';
-import { launchFields, policyFields } from './fields.ts';
+import { launchFields } from './fields/launch.ts';
+import { policyFields } from './fields/policy.ts';
 import { fingerprint } from './fingerprint.ts';
 import { declaredView, type LaunchContext } from './launch.ts';
 import { extraHostsOf, type PublishedPort, type Services, viewFrom } from './reach.ts';

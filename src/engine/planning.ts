@@ -1,4 +1,4 @@
-import { policyFields } from '../core/fields.ts';
+import { policyFields } from '../core/fields/policy.ts';
 import { closure } from '../core/graph.ts';
 import type { ObservedInstance } from '../core/plan.ts';
 import type { PlanView } from '../core/plan-view.ts';

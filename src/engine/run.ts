@@ -13,6 +13,8 @@ import { recentOf } from './run-record.ts';
 import { runnerWithin } from './within.ts';
 
 const KILL_AGAIN_MS = 500;
+/** A unit that lives on this long after it was asked to end is looked at, and again each time it has passed. */
+const SLOW_STOP_MS = 1_000;
 /** The first look for the pid, and how many there are, each after twice as long. */
 const PID_POLL_MS = 8;
 const PID_POLLS = 9;
@@ -37,6 +39,7 @@ export class Run {
   #announced = false;
   #mainEnded = false;
   #killed = false;
+  #children: number | undefined;
   /** Nothing of the unit is left, or what is left is nobody's concern. */
   #over = false;
   /** Resolves once no hook or command that asks the service to end is under way. */
@@ -103,6 +106,11 @@ export class Run {
     return this.#owner.masked(knowledge.reason?.() ?? 'whoever runs it does not answer');
   }
 
+  /** How many processes it has besides the main one; undefined until it takes its time to stop. */
+  get children(): number | undefined {
+    return this.#over ? undefined : this.#children;
+  }
+
   /** Whether it has that `ready` probe: what an engine would tell of a container's health it may not have. */
   isProbed({ ready }: Pick<ServiceSpec, 'ready'>): boolean {
     if (ready?.check.kind !== 'health' || this.#proc === undefined) return ready !== undefined;
@@ -162,6 +170,7 @@ export class Run {
       this.#beginning.abandon();
       return;
     }
+    this.#after(SLOW_STOP_MS, () => void this.#countChildren(proc));
     // It was to be killed before there was anything to kill.
     if (this.#killed) return this.kill();
     if (!this.#owner.isShuttingDown() && this.#owner.wanted === 'down') {
@@ -370,6 +379,18 @@ export class Run {
   #verdictOn(exit: Exit): Exit {
     const { state } = this.#owner;
     return (state.kind === 'stopping' && state.run === this.id ? state.exit : undefined) ?? exit;
+  }
+
+  /** Whoever waits for the end wants to know what it is that does not end. */
+  async #countChildren(proc: Proc): Promise<void> {
+    const main = proc.pid();
+    const others = (await proc.members()).filter(({ pid }) => pid !== main).length;
+    if (this.#over || !this.#isStopping()) return;
+    if (others !== this.#children) {
+      this.#children = others;
+      this.#owner.changed();
+    }
+    this.#after(SLOW_STOP_MS, () => void this.#countChildren(proc));
   }
 
   #isStopping(): boolean {

@@ -236,6 +236,7 @@ export class Supervisor {
     const { nextRun } = this.#attendance;
     const progress = state.kind === 'starting' ? this.#run?.progress : this.#next.progress;
     const { unknown } = this;
+    const children = state.kind === 'stopping' ? this.#run?.children : undefined;
     return {
       ...this.ref,
       wanted,
@@ -246,6 +247,7 @@ export class Supervisor {
       ...(progress === undefined ? {} : { progress }),
       ...(this.#replacing && state.kind === 'running' ? { replacing: true } : {}),
       ...(unknown === undefined ? {} : { unknown }),
+      ...(children === undefined ? {} : { children }),
       ...(nextRun === undefined ? {} : { nextRun }),
       ...this.#recentRestarts(),
       ...(this.#lastWords === undefined ? {} : { lastCause: this.#lastWords }),

@@ -2,7 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { describeChange } from '../../src/core/cause.ts';
 import { diffFields } from '../../src/core/field-values.ts';
-import { launchFields, policyFields } from '../../src/core/fields.ts';
+import { launchFields } from '../../src/core/fields/launch.ts';
+import { policyFields } from '../../src/core/fields/policy.ts';
 import { canonicalJson, fingerprint } from '../../src/core/fingerprint.ts';
 import { declaredView } from '../../src/core/launch.ts';
 import { createRedactor } from '../../src/core/redact.ts';
@@ -210,6 +211,18 @@ describe('policyFields', () => {
       'stop.grace 10s -> 1.5s',
       'stop.signal SIGTERM -> SIGINT',
       'timeout  -> 1s',
+    ]);
+  });
+
+  it('tells a rollback that is asked for, and a shell that is another one', () => {
+    const hook = (shell: readonly string[]) => ({
+      hooks: { preStop: { command: { kind: 'shell' as const, shell, script: 'bye' }, timeoutMs: 1_000 } },
+    });
+    const before = policy(hook(['/bin/sh', '-c']));
+    const after = policy({ ...hook(['bash', '-euc']), rollback: true });
+    expect(diffFields(before, after).map(describeChange)).toEqual([
+      'hooks.pre_stop.shell added: ["bash", "-euc"]',
+      'rollback added: true',
     ]);
   });
 

@@ -250,9 +250,14 @@ describe('a failing service', () => {
     first.end({ kind: 'code', code: 0 }, [{ pid: 7, command: 'child' }]);
     await settled();
     expect(rig.states).toEqual(['worker.1 stopping']);
-    await rig.clock.pass(9_999);
+    const children = () => rig.engine.services()[0]?.instances[0]?.children;
+    expect(children()).toBeUndefined();
+    await rig.clock.pass(1_001);
+    expect(children()).toBe(1);
+    await rig.clock.pass(8_998);
     expect(rig.backend.startsOf('worker.1')).toBe(1);
     await rig.clock.pass(2);
+    expect(children()).toBeUndefined();
     expect(first.signals).toEqual(['SIGTERM', 'SIGKILL']);
     expect(rig.backend.startsOf('worker.1')).toBe(2);
   });

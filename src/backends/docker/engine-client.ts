@@ -4,7 +4,7 @@ import type { StartFailure } from '../../core/exit.ts';
 import { inspect } from 'node:util';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import { asRecord } from '../../core/util/record.ts';
-import { describeEndpoint, type Endpoint, findEndpoint } from './connection.ts';
+import { describeEndpoint, type Endpoint, findEndpoint } from '../../host/engine-endpoint.ts';
 import { type Docker, type DockerOptions, loadDockerode } from './dockerode.ts';
 import { jsonLines } from './json-lines.ts';
 import { sshAgent } from './ssh.ts';

@@ -2,8 +2,8 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { err, ok, type Result } from '../../core/util/result.ts';
-import { asRecord } from '../../core/util/record.ts';
+import { err, ok, type Result } from '../core/util/result.ts';
+import { asRecord } from '../core/util/record.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -86,7 +86,7 @@ function contextEndpoint(folder: string, name: string, origin: string): Result<E
   }
   const files = join(folder, 'contexts', 'tls', id, 'docker');
   const verify = endpoint?.['SkipTLSVerify'] !== true;
-  return parseHost(host, `context ${name}`, () => {
+  return parseHost(host, `the docker context \`${name}\``, () => {
     const tls = tlsFiles(files, verify);
     return tls.ca === undefined && tls.cert === undefined && verify ? undefined : tls;
   });
