@@ -33,7 +33,7 @@ export function createNixBackend(options: NixBackendOptions): Backend {
 /** An environment that is found out anew each time serves a start that comes this soon after. */
 const FRESH_MS = 60_000;
 
-interface Found {
+interface RememberedEnvironment {
   readonly environment: NixEnvironment;
   readonly at: number;
 }
@@ -44,7 +44,7 @@ class NixBackend implements Backend {
   readonly #commands: CommandRunner;
   readonly #nix: NixShells;
   /** What was last brought about, by flake and shell. */
-  readonly #found = new Map<string, Found>();
+  readonly #found = new Map<string, RememberedEnvironment>();
   readonly #onWarning: (message: string) => void;
   readonly #warned = new Set<string>();
 

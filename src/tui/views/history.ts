@@ -1,13 +1,13 @@
 import type { ExplainResponse } from '../../core/api.ts';
 import { clockTime, displayWidth, tell } from '../shared.ts';
 import { nameOf, type State } from '../state.ts';
-import { fit, foreignText, span, type Row } from '../text.ts';
+import { fit, foreignText, span, type ScreenRow } from '../text.ts';
 
 /** On a screen this wide there is room for the milliseconds of what happened. */
 const WITH_MS = 160;
 
 /** What happened, a row for each, in columns. */
-export function historyRows(state: State, history: ExplainResponse['history']): readonly Row[] {
+export function historyRows(state: State, history: ExplainResponse['history']): readonly ScreenRow[] {
   const told = history.map((happening) => ({ happening, ...tell(happening) }));
   const widest = (texts: readonly string[], most: number): number =>
     Math.min(most, Math.max(0, ...texts.map((text) => displayWidth(text))));

@@ -2,7 +2,7 @@ import { instanceWord } from '../../core/status-text.ts';
 import type { ListRow } from '../rows.ts';
 import { displayWidth, type NamedInstance } from '../shared.ts';
 import { daemonNow, type State } from '../state.ts';
-import { fit, joined, span, type Row, type StyledText } from '../text.ts';
+import { fit, joined, span, type ScreenRow, type StyledText } from '../text.ts';
 import {
   hasFailed,
   healthText,
@@ -131,7 +131,7 @@ export function servicesRows(
   rows: readonly ListRow[],
   width: number,
   height: number,
-): readonly Row[] {
+): readonly ScreenRow[] {
   const top = listTop(rows, state.selected, height);
   const instances = rows.flatMap((row) => (row.kind === 'instance' ? [row] : []));
   const nameWidth = Math.min(
@@ -175,7 +175,7 @@ function instanceRow(
   nameWidth: number,
   widths: readonly number[],
   width: number,
-): Row {
+): ScreenRow {
   const { theme } = state;
   const { mark, style } = markOf(instanceWord(shown.instance), theme);
   const name = [
