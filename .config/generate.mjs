@@ -1,7 +1,8 @@
 // Generates from schema/setpoint.schema.json:
 //   src/manifest/manifest-types.ts        types of a manifest, committed
 //   src/manifest/generated/validator.js   the compiled schema and its shape, not committed
-// `--check` writes the validator only, and fails where the committed types are out of date.
+//   docs/manifest-keys.md                 the page of all keys, committed
+// `--check` writes the validator only, and fails where what is committed is out of date.
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import process from 'node:process';
@@ -10,6 +11,7 @@ import standaloneCode from 'ajv/dist/standalone/index.js';
 import { build } from 'esbuild';
 import { compile } from 'json-schema-to-typescript';
 import { format, resolveConfig } from 'prettier';
+import { writeManifestReference } from './generate-manifest-reference.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const typesFile = `${root}src/manifest/manifest-types.ts`;
@@ -154,6 +156,7 @@ function writeWhole(path, text) {
 
 async function main() {
   await writeValidator();
+  await writeManifestReference(schema, process.argv.includes('--check'));
   const types = await manifestTypes();
   if (!process.argv.includes('--check')) return writeFileSync(typesFile, types);
   if (readFileSync(typesFile, 'utf8') === types) return;

@@ -15,6 +15,7 @@ const PROFILES = ['/nix/var/nix/profiles/default/bin', '/run/current-system/sw/b
 export const nix: BackendDialect = {
   name,
   ownKeys: ['nix'],
+  refusedKeys: {},
   commandPaths: [],
   hints: {
     nix: meant({
