@@ -3,20 +3,20 @@ import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 
 export type Json = Record<string, unknown>;
 
-interface Answer {
+interface Response {
   readonly content: Readonly<Record<string, { readonly schema?: unknown }>>;
 }
 
 interface Operation {
   readonly operationId: string;
-  readonly responses: Readonly<Record<string, Answer | { readonly $ref: string }>>;
+  readonly responses: Readonly<Record<string, Response | { readonly $ref: string }>>;
 }
 
 export interface Contract {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   readonly components: {
     readonly schemas: Readonly<Record<string, Json>>;
-    readonly responses: Readonly<Record<string, Answer>>;
+    readonly responses: Readonly<Record<string, Response>>;
   };
 }
 
@@ -93,7 +93,7 @@ function operationAt(method: string, target: string): Operation | undefined {
 }
 
 /** An answer as it was received. Of a stream, `text` is the whole lines of it that are there. */
-interface Received {
+export interface Answer {
   readonly status: number;
   readonly type: string;
   readonly text: string;
@@ -103,7 +103,7 @@ interface Received {
  * Throws where an answer is none that the contract allows: of another status or type, or of another shape. What is
  * answered where no operation is has the shape of an error.
  */
-export function checkAnswer(method: string, target: string, { status, type, text }: Received): void {
+export function checkAnswer(method: string, target: string, { status, type, text }: Answer): void {
   const wrong = answerProblems(
     operationAt(method, target),
     status,

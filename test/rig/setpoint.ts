@@ -15,7 +15,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { TestContext } from 'vitest';
 import type { ProjectSnapshot } from '../../src/core/api.ts';
 import type { InstanceSnapshot } from '../../src/core/event.ts';
-import { checkAnswer } from './contract.ts';
+import { checkAnswer, type Answer } from './contract.ts';
 import { isRunning, killIfThere, processesWith, type Seen } from './processes.ts';
 import { eventually } from './wait.ts';
 
@@ -196,25 +196,20 @@ export class TestProject {
   async api(path: string): Promise<string> {
     const socketPath = this.socket();
     if (socketPath === undefined) throw new Error('the daemon has no socket');
-    return new Promise((done, fail) => {
+    const answer = await new Promise<Answer>((done, fail) => {
       request({ socketPath, path, agent: false }, (response) => {
+        const { statusCode: status = 0, headers } = response;
         let text = '';
         response.setEncoding('utf8').on('data', (piece: string) => (text += piece));
         response
-          .once('end', () => {
-            const { statusCode: status = 0, headers } = response;
-            try {
-              checkAnswer('GET', path, { status, type: headers['content-type'] ?? '', text });
-              done(text);
-            } catch (error) {
-              fail(error);
-            }
-          })
+          .once('end', () => done({ status, type: headers['content-type'] ?? '', text }))
           .once('error', fail);
       })
         .once('error', fail)
         .end();
     });
+    checkAnswer('GET', path, answer);
+    return answer.text;
   }
 
   async snapshot(): Promise<ProjectSnapshot> {
