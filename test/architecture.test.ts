@@ -42,6 +42,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   tui: ['core', 'client'],
   cli: ['core', 'client', 'manifest', 'logs', 'store', 'tui'],
   main: ['cli'],
+  boot: ['core'],
 };
 
 /** Files that may do what their part may not. */
@@ -60,6 +61,8 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   croner: ['schedule/cron.ts'],
   dockerode: ['backends/docker/dockerode.ts'],
   chokidar: ['watching/file-watcher.ts'],
+  minimatch: ['watching/ignore-rules.ts'],
+  'get-east-asian-width': ['cli/output/width.ts'],
   'prom-client': ['daemon/metrics.ts'],
   execa: ['host/commands.ts'],
   commander: ['cli/program.ts', 'cli/run.ts', 'cli/grammar.ts', 'cli/completion.ts', 'cli/help.ts'],
@@ -89,7 +92,7 @@ const imports: readonly Import[] = files.flatMap((file) => {
 
 function partOf(file: string): string {
   const [top = '', second = ''] = file.split('/');
-  if (file === 'main.ts') return 'main';
+  if (file === 'main.ts' || file === 'boot.ts') return file.slice(0, -3);
   return top === 'backends' ? `${top}/${second}` : top;
 }
 

@@ -13,7 +13,7 @@ import { isGone } from './monitor.ts';
 import { TerminalModes } from './output/terminal-modes.ts';
 import { oneLine } from './output/text.ts';
 import { daemonGone } from './up-detached.ts';
-import { shownInstances, type Shown, unknownName } from './view.ts';
+import { shownInstances, type NamedInstance, unknownName } from './view.ts';
 
 export interface AttachOptions {
   readonly detachKeys: Uint8Array;
@@ -42,7 +42,7 @@ export function attach(common: Common, name: string, options: AttachOptions): Pr
   });
 }
 
-type Target = Shown & { readonly run: RunId };
+type Target = NamedInstance & { readonly run: RunId };
 
 function findTarget(
   context: CliContext,

@@ -7,7 +7,7 @@ import { fail, writeJson, type CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { count } from './output/text.ts';
 import { sizeText, statsIfAny } from './stats.ts';
-import type { Location } from './services.ts';
+import type { ProjectLocation } from '../store/locate.ts';
 import { shownInstances } from './view.ts';
 
 export type DaemonAction = 'status' | 'restart' | 'stop';
@@ -46,7 +46,7 @@ export async function daemon(
 
 async function noDaemon(
   common: Common,
-  location: Location,
+  location: ProjectLocation,
   action: DaemonAction,
   { format }: DaemonCommandOptions,
 ): Promise<ExitStatus> {
@@ -81,7 +81,7 @@ async function noDaemon(
 
 async function showStatus(
   { context }: Common,
-  location: Location,
+  location: ProjectLocation,
   client: DaemonClient,
   { format }: DaemonCommandOptions,
 ): Promise<ExitStatus> {
@@ -113,7 +113,7 @@ async function showStatus(
 
 async function restart(
   common: Common,
-  location: Location,
+  location: ProjectLocation,
   client: DaemonClient,
   { format }: DaemonCommandOptions,
 ): Promise<ExitStatus> {
@@ -143,7 +143,7 @@ async function restart(
 
 async function stop(
   common: Common,
-  location: Location,
+  location: ProjectLocation,
   client: DaemonClient,
   { format }: DaemonCommandOptions,
 ): Promise<ExitStatus> {
@@ -188,7 +188,7 @@ async function handOver({ context }: Common, client: DaemonClient, reason: strin
 /** A daemon other than the old one, started if need be; undefined where the old one does not go. */
 function nextDaemon(
   { context, services }: Common,
-  location: Location,
+  location: ProjectLocation,
   old: DaemonInfo,
 ): Promise<DaemonClient | undefined> {
   return until(context, async () => {

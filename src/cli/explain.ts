@@ -11,7 +11,7 @@ import { clockTime, oneLine } from './output/text.ts';
 import { timelineText } from './output/timeline.ts';
 import { padEnd } from './output/width.ts';
 import { widest } from './output/table.ts';
-import type { Location } from './services.ts';
+import type { ProjectLocation } from '../store/locate.ts';
 import { displayNames, unknownName } from './view.ts';
 
 export interface ExplainOptions {
@@ -113,7 +113,7 @@ function historyLines(history: readonly Happening[], named: boolean, color: bool
 
 async function fromJournal(
   { context, services }: Common,
-  location: Location,
+  location: ProjectLocation,
   service: string,
   options: ExplainOptions,
 ): Promise<ExitStatus> {

@@ -12,14 +12,14 @@ import { tellBriefly } from './output/happening.ts';
 import { table, type Column } from './output/table.ts';
 import { count, dayAndTime, oneLine } from './output/text.ts';
 import { truncate } from './output/width.ts';
-import type { Location } from './services.ts';
+import type { ProjectLocation } from '../store/locate.ts';
 import { byInstance, percentText, sizeText, statsAtOnce, statsIfAny } from './stats.ts';
 import {
   countStates,
   narrow,
   portsText,
   shownInstances,
-  type Shown,
+  type NamedInstance,
   unknownName,
   withLabels,
 } from './view.ts';
@@ -121,9 +121,9 @@ function columns(
   snapshot: ProjectSnapshot,
   colours: Palette,
   stats: StatsResponse | undefined,
-): Column<Shown>[] {
+): Column<NamedInstance>[] {
   const used = byInstance(stats);
-  const figure = (of: (stats: InstanceStats | undefined) => string): Column<Shown>['text'] => {
+  const figure = (of: (stats: InstanceStats | undefined) => string): Column<NamedInstance>['text'] => {
     return ({ instance }) => (stats === undefined ? '' : of(used.get(instance.id)));
   };
   return [
@@ -167,7 +167,7 @@ export function paintOf(word: InstanceWord, colours: Palette): Paint {
   }
 }
 
-function upSince(state: Shown['instance']['state'], now: number): string {
+function upSince(state: NamedInstance['instance']['state'], now: number): string {
   return state.kind === 'running' ? formatSpan(Math.max(0, now - state.since), 'whole') : '-';
 }
 
@@ -176,7 +176,7 @@ function dash(text: string): string {
 }
 
 /** How it ended, and what it said then; of one that runs, what its probe saw while it is not ready, or what it says of itself. */
-function lastWords(instance: Shown['instance']): string {
+function lastWords(instance: NamedInstance['instance']): string {
   const { state, lastCause, lastExit } = instance;
   const cause = lastCause === undefined ? '' : `: ${oneLine(lastCause)}`;
   switch (state.kind) {
@@ -204,7 +204,7 @@ function lastWords(instance: Shown['instance']): string {
   }
 }
 
-function whatItSays({ state, ready, statusText: said = '' }: Shown['instance']): string {
+function whatItSays({ state, ready, statusText: said = '' }: NamedInstance['instance']): string {
   if (stateWord(state) !== 'not ready') return said;
   return ready?.last?.ok === false && ready.last.output !== '' ? ready.last.output : said;
 }
@@ -212,7 +212,11 @@ function whatItSays({ state, ready, statusText: said = '' }: Shown['instance']):
 /** How far back the journal is read for the last states. */
 const JOURNAL = 1000;
 
-async function notUp({ context, services }: Common, location: Location, format: Format): Promise<ExitStatus> {
+async function notUp(
+  { context, services }: Common,
+  location: ProjectLocation,
+  format: Format,
+): Promise<ExitStatus> {
   const last = lastStates(await services.journal(location, JOURNAL));
   if (format === 'json') {
     writeJson(context, { name: location.name, phase: 'down', last });

@@ -13,7 +13,7 @@ import { truncate } from './output/width.ts';
 import { byInstance, percentText, sizeText } from './stats.ts';
 import { paintOf } from './status.ts';
 import { daemonGone } from './up-detached.ts';
-import { countStates, narrow, shownInstances, type Shown, unknownName } from './view.ts';
+import { countStates, narrow, shownInstances, type NamedInstance, unknownName } from './view.ts';
 
 export type TopOrder = 'cpu' | 'mem' | 'name';
 
@@ -166,7 +166,7 @@ interface TopView {
 }
 
 interface Row {
-  readonly shown?: Shown;
+  readonly shown?: NamedInstance;
   readonly name: string;
   readonly stats: Omit<InstanceStats, 'service' | 'instance' | 'cpuMs' | 'threads' | 'processes'> & {
     readonly threads?: number;

@@ -9,7 +9,7 @@ import type { LogCursor } from './log-cursor.ts';
 import { isGone, monitor } from './monitor.ts';
 import { tellBriefly } from './output/happening.ts';
 import { LogPrinter } from './output/log-printer.ts';
-import { bringDown, downToTheEnd, reportDown } from './stopping.ts';
+import { bringDown, downToTheEnd, reportDown } from './bring-down.ts';
 import { judgeUp, type Culprit } from './up-progress.ts';
 import { displayNames, shownInstances } from './view.ts';
 

@@ -8,7 +8,7 @@ import { count } from './output/text.ts';
 import { closest } from '../core/util/closest.ts';
 
 /** An instance with its service and the name it goes by on screen. */
-export interface Shown {
+export interface NamedInstance {
   readonly service: ServiceSnapshot;
   readonly instance: InstanceSnapshot;
   /** The service's id where it is its only instance, else the instance's own. */
@@ -16,7 +16,7 @@ export interface Shown {
 }
 
 /** All instances, in the order of the manifest, or those of the given services and what they depend on. */
-export function shownInstances(snapshot: ProjectSnapshot, only?: ReadonlySet<string>): Shown[] {
+export function shownInstances(snapshot: ProjectSnapshot, only?: ReadonlySet<string>): NamedInstance[] {
   return snapshot.services
     .filter(({ id }) => only?.has(id) ?? true)
     .flatMap((service) =>

@@ -372,7 +372,7 @@ class SocketClient implements DaemonClient {
 
   /** Sends the request; throws what the daemon says where it does not grant it. */
   async #head(exchange: Exchange, request: Request): Promise<void> {
-    const { status } = await exchange.send(request);
+    const status = await exchange.send(request);
     if (status >= 200 && status < 300) return;
     throw (
       failureIn(await readJson(exchange), status) ??

@@ -2,9 +2,9 @@ import { closeSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, wr
 import { join } from 'node:path';
 import type { Happening, HappeningBody } from '../core/event.ts';
 import type { ServiceId } from '../core/service.ts';
+import { explainErrno } from '../core/util/system-error.ts';
 import { readReplaced, replaceQuickly } from './files.ts';
-import { History, Sieve } from './history.ts';
-import { errnoOf, explainErrno } from './store-error.ts';
+import { RecentEvents, EventRetention } from './recent-events.ts';
 
 const FILE = 'events.ndjson';
 const OLDER_FILE = 'events.1.ndjson';
@@ -44,7 +44,7 @@ export class Journal {
   #fd: number | undefined;
   #size = 0;
   #seq: number;
-  readonly #history: History;
+  readonly #history: RecentEvents;
   #dropped = 0;
   #refusal = '';
   /** Something unfinished is at the file's end. */
@@ -55,7 +55,7 @@ export class Journal {
     this.#options = options;
     this.#write = options.write ?? ((fd, bytes) => writeSync(fd, bytes));
     this.#rotateAt = options.rotateAtBytes ?? ROTATE_AT_BYTES;
-    this.#history = new History(readKept(stateDir));
+    this.#history = new RecentEvents(readKept(stateDir));
     this.#seq = this.#history.newest()?.seq ?? 0;
   }
 
@@ -84,7 +84,7 @@ export class Journal {
     return alone;
   }
 
-  /** The newest, oldest first; see `History.recent`. */
+  /** The newest, oldest first; see `RecentEvents.recent`. */
   recent(limit: number, service?: ServiceId): readonly Happening[] {
     return this.#history.recent(limit, service);
   }
@@ -127,7 +127,7 @@ export class Journal {
       if (this.#size >= this.#rotateAt) this.#rotate();
       return true;
     } catch (error) {
-      this.#refusal = explainErrno(errnoOf(error));
+      this.#refusal = explainErrno(error);
       return false;
     }
   }
@@ -189,7 +189,7 @@ export function readJournal(stateDir: string, limit: number, service?: ServiceId
 /** What a journal keeps in memory of those that its files hold, oldest first. */
 function readKept(stateDir: string): Happening[] {
   const found: Happening[] = [];
-  const sieve = new Sieve();
+  const sieve = new EventRetention();
   const choice: Choice = {
     wants: (service) => sieve.wants(service),
     keeps: (each) => sieve.keeps(each),

@@ -10,5 +10,5 @@ export { clockTime, count, oneLine } from '../cli/output/text.ts';
 export { timelineText } from '../cli/output/timeline.ts';
 export { displayWidth } from '../cli/output/width.ts';
 export { percentText } from '../cli/stats.ts';
-export { displayNames, shownInstances, type Shown } from '../cli/view.ts';
+export { displayNames, shownInstances, type NamedInstance } from '../cli/view.ts';
 export { LogCursor } from '../cli/log-cursor.ts';

@@ -4,9 +4,9 @@ import { createServer, type RequestListener, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { Engine } from '../../src/backends/docker/engine.ts';
+import { EngineClient } from '../../src/backends/docker/engine-client.ts';
 import { findEndpoint } from '../../src/host/engine-endpoint.ts';
-import { machineAvailability } from '../../src/manifest/backends/availability.ts';
+import { machineAvailability } from '../../src/manifest/backends/dialects.ts';
 import { engineFacts, installDocker } from '../../src/cli/doctor-engines.ts';
 import type { Fact } from '../../src/cli/doctor-facts.ts';
 
@@ -134,8 +134,8 @@ describe('the doctor says of a container engine', () => {
     const around = { HOME: dir, DOCKER_CONFIG: dir, DOCKER_HOST: '', ...env };
     const choice = machineAvailability(around, dir)('docker');
     const told = await fact('docker', around);
-    const engine = new Engine({ env: around });
-    const used = await engine.info();
+    const engine = new EngineClient({ env: around });
+    const used = await engine.request((docker) => docker.ping());
     engine.close();
     expect([choice.available, told.state, used.ok]).toEqual([false, 'weak', false]);
     const why = findEndpoint(around);

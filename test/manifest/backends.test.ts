@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { machineAvailability } from '../../src/manifest/backends/availability.ts';
+import { machineAvailability } from '../../src/manifest/backends/dialects.ts';
 import { renderResolved } from '../../src/manifest/load.ts';
 import { load, placesOf, toldBy } from './memory-io.ts';
 

@@ -100,6 +100,11 @@ export function probeMap(node: Node): MapNode | undefined {
     : undefined;
 }
 
+/** What is watched as a map: a path or a list of them is its `paths`. */
+export function watchMap(node: Node): MapNode | undefined {
+  return node.kind === 'map' ? node : entryMap('paths', node);
+}
+
 /** Relative paths belong to the folder of the manifest that names them: `.env` of two folders is two files. */
 export function pathOf(item: Node): string | undefined {
   const node = item.kind === 'map' ? item.entries.get('path')?.value : item;

@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { parseBases } from '../../../src/backends/docker/build-context.ts';
 import { findEndpoint } from '../../../src/host/engine-endpoint.ts';
-import { compareVersions } from '../../../src/backends/docker/engine.ts';
+import { compareVersions } from '../../../src/backends/docker/engine-client.ts';
 import { FrameTail } from '../../../src/backends/docker/exec.ts';
 import { exitOf } from '../../../src/backends/docker/exits.ts';
 import { IgnoreList } from '../../../src/backends/docker/ignore.ts';

@@ -1,7 +1,7 @@
-import { asRecord } from '../../host/engine-endpoint.ts';
-import type { LogEntry } from './log-entries.ts';
+import { asRecord } from '../../core/util/record.ts';
+import type { EngineLogEntry } from './log-entries.ts';
 
-type Source = LogEntry['source'];
+type Source = EngineLogEntry['source'];
 
 /**
  * How far a log was copied.
@@ -10,7 +10,7 @@ type Source = LogEntry['source'];
  * source with its time, since times are not unique (the pieces of one long line all have the first one's). The size of
  * the file says what came after that place was last noted: that many bytes of what follows it are in the file already.
  */
-export interface LogCursor {
+export interface CopyPosition {
   readonly lanes: readonly LaneCursor[];
 }
 
@@ -35,7 +35,7 @@ interface Place {
 export function newCursor(
   stdout: { readonly path: string; readonly size: number },
   stderr?: { readonly path: string; readonly size: number },
-): LogCursor {
+): CopyPosition {
   if (stderr === undefined) return { lanes: [{ ...stdout, sources: ['stdout'], times: {} }] };
   if (stdout.path === stderr.path) {
     return { lanes: [{ ...stdout, sources: ['stdout', 'stderr'], times: {} }] };
@@ -55,7 +55,7 @@ export function newCursor(
 export const OVERLAP_MS = 10_000;
 
 /** The time of the earliest entry that may still be needed; undefined: from the beginning. */
-export function resumeTime(cursor: LogCursor): string | undefined {
+export function resumeTime(cursor: CopyPosition): string | undefined {
   let earliest: string | undefined;
   for (const { last, times } of cursor.lanes) {
     // Of a lane that got nothing yet everything is needed, but all of it is later than what other lanes got, or nearly.
@@ -96,7 +96,7 @@ export class LaneReader {
   }
 
   /** What of the entry is to be appended; empty where it is there already. */
-  take(entry: LogEntry): Buffer {
+  take(entry: EngineLogEntry): Buffer {
     const place = this.#count(entry);
     if (!this.#passed && this.#isOld(place)) return entry.payload.subarray(entry.payload.length);
     this.#last = place;
@@ -118,7 +118,7 @@ export class LaneReader {
     };
   }
 
-  #count({ source, time }: LogEntry): Place {
+  #count({ source, time }: EngineLogEntry): Place {
     const before = this.#seen[source];
     const count = before?.time === time ? before.count + 1 : 1;
     this.#seen[source] = { time, count };
@@ -140,7 +140,7 @@ export class LaneReader {
 }
 
 /** Reads a cursor as it was written; undefined where it is not one. */
-export function parseCursor(value: unknown): LogCursor | undefined {
+export function parseCopyPosition(value: unknown): CopyPosition | undefined {
   const lanes = asRecord(value)?.['lanes'];
   if (!Array.isArray(lanes)) return undefined;
   const parsed = lanes.map(parseLane);

@@ -1,5 +1,5 @@
 import { readdirSync } from 'node:fs';
-import type { Begun } from './exit-record.ts';
+import type { LauncherStart } from './exit-record.ts';
 import { readProcess } from '../../host/identity.ts';
 import { readText } from '../../host/proc-fs.ts';
 
@@ -10,17 +10,17 @@ const DEPTH = 8;
  * The number that a process of a pid namespace below this one has within it; undefined for one of this namespace, and
  * where there is none, or it cannot be told (NSpid of proc_pid_status(5), Linux 4.1).
  */
-export function ownPidOf(pid: number): number | undefined {
+export function pidInOwnNamespace(pid: number): number | undefined {
   const pids = numbersOf(pid);
   return pids.length > levelHere() ? pids.at(-1) : undefined;
 }
 
 /** The process that its namespace knows as the launcher, among those that descend from `ancestor`. */
-export function findLauncher(begun: Begun, ancestor: number): number | undefined {
+export function findLauncher(begun: LauncherStart, ancestor: number): number | undefined {
   if (!begun.ownPids) return isBelow(begun.launcherPid, ancestor) ? begun.launcherPid : undefined;
   let generation = childrenOf(ancestor);
   for (let depth = 0; depth < DEPTH && generation.length > 0; depth += 1) {
-    const found = generation.find((pid) => ownPidOf(pid) === begun.launcherPid);
+    const found = generation.find((pid) => pidInOwnNamespace(pid) === begun.launcherPid);
     if (found !== undefined) return found;
     generation = generation.flatMap(childrenOf);
   }
@@ -28,7 +28,7 @@ export function findLauncher(begun: Begun, ancestor: number): number | undefined
 }
 
 /** The machine's number of the service's process, as long as its launcher has not ended. */
-export function findService(begun: Begun, launcher: number): number | undefined {
+export function findService(begun: LauncherStart, launcher: number): number | undefined {
   if (!begun.ownPids) return begun.servicePid;
   const level = numbersOf(launcher).length;
   // A service may begin a namespace of its own, in which its first process has a number of no meaning here.

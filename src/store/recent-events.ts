@@ -14,7 +14,7 @@ const MOST_BESIDES = 10_000;
  * Decides, from the newest happening back, which are kept: the newest of all, then the newest of each service, so that
  * one that is restarted all the time does not cost the others their history.
  */
-export class Sieve {
+export class EventRetention {
   readonly #ofEach = new Map<ServiceId | undefined, number>();
   #newest = 0;
   #besides = 0;
@@ -36,7 +36,7 @@ export class Sieve {
 }
 
 /** What is kept in memory of a journal, oldest first. */
-export class History {
+export class RecentEvents {
   #all: readonly Happening[];
   #later: Happening[] = [];
 
@@ -78,7 +78,7 @@ export class History {
   }
 
   #sieve(): void {
-    const sieve = new Sieve();
+    const sieve = new EventRetention();
     const all = [...this.#all, ...this.#later].reverse();
     this.#all = all.filter((each) => sieve.keeps(each)).reverse();
     this.#later = [];

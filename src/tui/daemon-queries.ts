@@ -1,12 +1,13 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { LogLine } from '../core/api.ts';
-import type { Effect, Message } from './message.ts';
+import { messageOf } from '../core/util/system-error.ts';
+import type { TuiEffect, Message } from './message.ts';
 
 /** Lines of history that are handed on together. */
 const PORTION = 500;
 
 /** Questions to the daemon whose answers become messages; failures become notices. */
-export class Asker {
+export class DaemonQueries {
   readonly #send: (message: Message) => void;
   readonly #underWay = new Map<string, { again: (() => Promise<Message>) | undefined }>();
   #history: AbortController | undefined;
@@ -44,7 +45,7 @@ export class Asker {
   }
 
   /** A new question for lines of before ends the one that is being answered. */
-  history(client: DaemonClient, effect: Extract<Effect, { type: 'history' }>, signal: AbortSignal): void {
+  history(client: DaemonClient, effect: Extract<TuiEffect, { type: 'history' }>, signal: AbortSignal): void {
     this.#history?.abort();
     const stop = new AbortController();
     this.#history = stop;
@@ -70,7 +71,7 @@ export class Asker {
   }
 
   #failed(error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     const help =
       error instanceof Error && 'help' in error && typeof error.help === 'string' ? `: ${error.help}` : '';
     this.#send({ type: 'notice', level: 'error', text: `${text}${help}` });

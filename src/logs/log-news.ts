@@ -2,7 +2,7 @@ import type { InstanceId } from '../core/service.ts';
 import type { LogAccess } from './access.ts';
 
 /** Waits for news of one instance's log, until `signal` aborts, none will come any more, or it is stopped. */
-export class Wakeful {
+export class LogNews {
   #ended = false;
   #hasNews = false;
   #resolve: () => void = () => undefined;

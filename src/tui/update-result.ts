@@ -1,13 +1,13 @@
-import type { Effect, Step } from './message.ts';
+import type { TuiEffect, UpdateResult } from './message.ts';
 import type { MainView, State } from './state.ts';
 
 /** A step that asks for nothing. */
-export function only(state: State): Step<State> {
+export function only(state: State): UpdateResult<State> {
   return { state, effects: [] };
 }
 
 /** A step that asks the world for something. */
-export function doing(state: State, ...effects: readonly Effect[]): Step<State> {
+export function doing(state: State, ...effects: readonly TuiEffect[]): UpdateResult<State> {
   return { state, effects };
 }
 

@@ -27,13 +27,13 @@ export interface MachineFacts {
 }
 
 /** The part of a launch that says where it runs. */
-export type LaunchPlace = Pick<
+export type SandboxedLaunch = Pick<
   ConcreteLaunch,
   'argv' | 'cwd' | 'env' | 'ports' | 'socket' | 'user' | 'tty' | 'mounts' | 'sandbox'
 >;
 
 /** One thing at one place. Later ones cover earlier ones; `target` holds no symbolic link. */
-export type Place =
+export type FilesystemEntry =
   | {
       readonly kind: 'bind';
       readonly source: string;
@@ -43,15 +43,15 @@ export type Place =
   | { readonly kind: 'tmpfs'; readonly target: string; readonly size?: number; readonly mode?: number }
   | { readonly kind: 'link'; readonly text: string; readonly target: string };
 
-export interface Layout {
+export interface SandboxLayout {
   /** `whole`: the machine's root as one; `built`: an empty one into which `places` bring all there is. */
   readonly root: 'whole' | 'built';
-  readonly places: readonly Place[];
+  readonly entries: readonly FilesystemEntry[];
   /** Whether a service in there can open this path, links on the way followed. */
   readonly sees: (path: string) => boolean;
   readonly mayWrite: (path: string) => boolean;
   /** What on the machine that is; undefined where there is nothing, or nothing that is on disk. */
-  readonly outside: (path: string) => string | undefined;
+  readonly hostPath: (path: string) => string | undefined;
 }
 
 export function normalPath(path: string): string {
@@ -61,10 +61,6 @@ export function normalPath(path: string): string {
     else if (part !== '' && part !== '.') parts.push(part);
   }
   return `/${parts.join('/')}`;
-}
-
-export function isWithin(path: string, folder: string): boolean {
-  return folder === '/' || path === folder || path.startsWith(`${folder}/`);
 }
 
 export function parentOf(path: string): string {

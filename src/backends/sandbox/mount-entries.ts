@@ -2,24 +2,24 @@ import { err, ok, type Result } from '../../core/util/result.ts';
 import { SHARED } from './base.ts';
 import type { StartFailure } from '../../core/exit.ts';
 import type { Mount, SandboxSpec } from '../../core/service.ts';
-import type { OwnPlaces } from '../../ports/encloser.ts';
+import { isWithin } from '../../core/util/path.ts';
+import type { RunPaths } from '../../ports/encloser.ts';
 import {
-  isWithin,
-  type LaunchPlace,
+  type SandboxedLaunch,
   type MachineFacts,
   normalPath,
   parentOf,
-  type Place,
+  type FilesystemEntry,
   realPath,
-} from './place.ts';
+} from './filesystem.ts';
 
 /** What the launch and the run itself ask for, in the order in which a later one wins over an earlier one of its target. */
-export function requestedPlaces(
-  launch: LaunchPlace,
-  own: OwnPlaces,
+export function mountEntries(
+  launch: SandboxedLaunch,
+  own: RunPaths,
   facts: MachineFacts,
-): Result<readonly Place[], StartFailure> {
-  const places: Place[] = [];
+): Result<readonly FilesystemEntry[], StartFailure> {
+  const places: FilesystemEntry[] = [];
   const { sandbox, cwd, socket } = launch;
   if (sandbox === undefined) {
     // A mount may cover the folder that they are in.
@@ -51,7 +51,7 @@ export function requestedPlaces(
   return ok(places);
 }
 
-function existing(path: string, access: 'read' | 'write', facts: MachineFacts): readonly Place[] {
+function existing(path: string, access: 'read' | 'write', facts: MachineFacts): readonly FilesystemEntry[] {
   const target = normalPath(path);
   const fact = facts.look(target);
   return fact === undefined
@@ -64,8 +64,11 @@ function accessTo(target: string, access: 'read' | 'write'): 'read' | 'write' | 
   return isWithin(target, '/dev') ? 'device' : access;
 }
 
-function listedPlaces(sandbox: SandboxSpec, facts: MachineFacts): Result<readonly Place[], StartFailure> {
-  const places: Place[] = [];
+function listedPlaces(
+  sandbox: SandboxSpec,
+  facts: MachineFacts,
+): Result<readonly FilesystemEntry[], StartFailure> {
+  const places: FilesystemEntry[] = [];
   for (const access of ['read', 'write'] as const) {
     for (const path of sandbox[access]) {
       const found = existing(path, access, facts);
@@ -92,9 +95,9 @@ function listedPlaces(sandbox: SandboxSpec, facts: MachineFacts): Result<readonl
 /** Sockets are made, removed and found by their folder. */
 function socketFolder(
   socket: string,
-  launch: LaunchPlace,
+  launch: SandboxedLaunch,
   facts: MachineFacts,
-): Result<readonly Place[], StartFailure> {
+): Result<readonly FilesystemEntry[], StartFailure> {
   const folder = parentOf(normalPath(socket));
   const real = realPath(folder, facts);
   const common = [...SHARED, '/', '/dev/shm', launch.env['HOME'], launch.env['XDG_RUNTIME_DIR']];
@@ -114,7 +117,7 @@ function socketFolder(
   });
 }
 
-function mountPlace(mount: Mount, facts: MachineFacts): Result<readonly Place[], StartFailure> {
+function mountPlace(mount: Mount, facts: MachineFacts): Result<readonly FilesystemEntry[], StartFailure> {
   const target = normalPath(mount.target);
   if (!mount.target.startsWith('/') || target === '/' || isWithin(target, '/proc')) {
     return err({

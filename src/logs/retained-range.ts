@@ -6,7 +6,7 @@ import type { Stream } from './timeline.ts';
  * Which bytes of a stream there still are, and in which file. Bytes are counted from the first that the stream ever
  * had, so that the number of a byte stays the same when what was before it is released or another file begins.
  */
-export interface Holding {
+export interface RetainedRange {
   /** The byte that the present file begins with. */
   readonly base: number;
   /** The first byte that is still there. What the present file has before it is a hole. */
@@ -17,17 +17,17 @@ export interface Holding {
   readonly archive?: number;
 }
 
-export const WHOLE_FILE: Holding = { base: 0, start: 0 };
+export const WHOLE_FILE: RetainedRange = { base: 0, start: 0 };
 
 /** Where a byte is: in a file, at an offset, with so many more bytes in that file that belong to the stream. */
-export interface Place {
+export interface FilePosition {
   readonly path: string;
   readonly offset: number;
   readonly room: number;
 }
 
-export function placeOf(path: string, holding: Holding, position: number): Place {
-  const { base, before } = holding;
+export function filePositionOf(path: string, retained: RetainedRange, position: number): FilePosition {
+  const { base, before } = retained;
   if (before === undefined || position >= base)
     return { path, offset: position - base, room: Number.MAX_SAFE_INTEGER };
   return { path: fileBefore(path, before), offset: position - before, room: base - position };
@@ -48,26 +48,26 @@ export function removeFilesBefore(path: string, keep: number | undefined): void 
 }
 
 /** As a line of the index: `h <epoch ms> <stream> <base> <start> <before> <archive>`, with `-` for what is absent. */
-export function holdingLine(time: number, stream: Stream, holding: Holding): string {
-  const { base, start, before = '-', archive = '-' } = holding;
+export function retainedRangeLine(time: number, stream: Stream, retained: RetainedRange): string {
+  const { base, start, before = '-', archive = '-' } = retained;
   return `h ${Math.round(time)} ${stream} ${base} ${start} ${before} ${archive}\n`;
 }
 
 /** Undefined for a line that makes no sense. */
-export function parseHolding(
+export function parseRetainedRange(
   line: string,
-): { readonly stream: Stream; readonly holding: Holding } | undefined {
+): { readonly stream: Stream; readonly retained: RetainedRange } | undefined {
   const [kind, , stream, ...fields] = line.split(' ');
   if (kind !== 'h' || (stream !== 'stdout' && stream !== 'stderr') || fields.length !== 4) return undefined;
   const [base, start, before, archive] = fields.map((field) => (field === '-' ? undefined : Number(field)));
   if (base === undefined || start === undefined) return undefined;
   const numbers = [base, start, before ?? 0, archive ?? 0];
   if (!numbers.every((value) => Number.isSafeInteger(value) && value >= 0)) return undefined;
-  const holding = {
+  const retained = {
     base,
     start,
     ...(before === undefined ? {} : { before }),
     ...(archive === undefined ? {} : { archive }),
   };
-  return { stream, holding };
+  return { stream, retained };
 }
