@@ -34,12 +34,18 @@ export function walk(value: unknown, visit: (node: Json) => void): void {
 /** The contract with nothing allowed that it does not name, so that an answer with more in it is noticed. */
 function strictContract(): Contract {
   const copy = structuredClone(contract);
+  // What is only a part of something has less than the whole: there a copy of it, which allows the rest.
   const parts = new Set<unknown>();
   walk(copy, (node) => {
-    for (const part of (node['allOf'] ?? []) as Json[]) {
-      const of = typeof part['$ref'] === 'string' ? copy.components.schemas[nameOf(part['$ref'])] : part;
-      for (const one of (of?.['oneOf'] ?? [of]) as Json[]) parts.add(one);
-    }
+    if (!Array.isArray(node['allOf'])) return;
+    const all = (node['allOf'] as readonly Json[]).map((part) =>
+      typeof part['$ref'] === 'string'
+        ? structuredClone(contract.components.schemas[nameOf(part['$ref'])] ?? {})
+        : part,
+    );
+    for (const part of all.flatMap((one) => (one['oneOf'] as readonly Json[] | undefined) ?? [one]))
+      parts.add(part);
+    node['allOf'] = all;
   });
   walk(copy, (node) => {
     if (node['allOf'] !== undefined) Object.assign(node, { type: 'object', unevaluatedProperties: false });
