@@ -359,8 +359,8 @@ test('explain tells the verdict, the history, and what comes next', async () => 
       ),
     ],
     dependencies: [
-      { service: 'db', condition: 'started', now: 'running' },
-      { service: 'mq', condition: 'started', now: 'failed' },
+      { service: 'db', condition: 'started', required: true, onFailure: 'ignore', now: 'running' },
+      { service: 'mq', condition: 'started', required: true, onFailure: 'ignore', now: 'failed' },
     ],
     dependents: ['web'],
     next: ['`setpoint restart worker` acts now'],
@@ -427,7 +427,9 @@ test('explain tells probes, schedules, terms of dependencies and limits', async 
     service: worker,
     verdicts: [{ instance: 'worker.1', text: 'worker has been ready for 59s' }],
     history: [],
-    dependencies: [{ service: 'db', condition: 'ready', now: 'running' }],
+    dependencies: [
+      { service: 'db', condition: 'ready', required: true, onFailure: 'ignore', now: 'running' },
+    ],
     dependents: [],
     next: [],
   };

@@ -120,7 +120,9 @@ function explained(state: State): State {
     service,
     verdicts: service.instances.map(({ id }) => ({ instance: id, text: '' })),
     history: [],
-    dependencies: [{ service: 'db', condition: 'ready', now: 'running' }],
+    dependencies: [
+      { service: 'db', condition: 'ready', required: true, onFailure: 'ignore', now: 'running' },
+    ],
     dependents: ['web'],
     instances: [
       {
