@@ -4,7 +4,7 @@ import names from './unique-type-names.js';
 const src = new URL('../src', import.meta.url).pathname;
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'node_modules/**', 'src/manifest/generated/**'] },
+  { ignores: ['dist/**', 'node_modules/**', 'src/**/generated/**'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: {

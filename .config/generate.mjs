@@ -1,8 +1,9 @@
 // Generates from schema/setpoint.schema.json:
 //   src/manifest/manifest-types.ts        types of a manifest, committed
 //   src/manifest/generated/validator.js   the compiled schema and its shape, not committed
+// and, from schema/api.json, what generate-api.mjs says.
 // `--check` writes the validator only, and fails where the committed types are out of date.
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import process from 'node:process';
 import Ajv from 'ajv';
@@ -10,6 +11,8 @@ import standaloneCode from 'ajv/dist/standalone/index.js';
 import { build } from 'esbuild';
 import { compile } from 'json-schema-to-typescript';
 import { format, resolveConfig } from 'prettier';
+import { generateApi } from './generate-api.mjs';
+import { writeWhole } from './write-whole.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const typesFile = `${root}src/manifest/manifest-types.ts`;
@@ -146,14 +149,9 @@ async function writeValidator() {
   writeWhole(`${generatedDir}/validator.d.ts`, VALIDATOR_TYPES);
 }
 
-/** Never a half-written file: a test run beside this one may be reading it. */
-function writeWhole(path, text) {
-  writeFileSync(`${path}.${process.pid}`, text);
-  renameSync(`${path}.${process.pid}`, path);
-}
-
 async function main() {
   await writeValidator();
+  await generateApi();
   const types = await manifestTypes();
   if (!process.argv.includes('--check')) return writeFileSync(typesFile, types);
   if (readFileSync(typesFile, 'utf8') === types) return;

@@ -1,49 +1,6 @@
-/** How a run ended. `unknown` is said where nobody saw the end; an end is never invented. */
-export type Exit =
-  | { readonly kind: 'code'; readonly code: number }
-  /** `signal` is a name such as `SIGTERM`. */
-  | { readonly kind: 'signal'; readonly signal: string }
-  | { readonly kind: 'spawn-error'; readonly failure: StartFailure }
-  /** The longest allowed run time passed and the run was stopped for it. */
-  | { readonly kind: 'timeout'; readonly afterMs: number }
-  /** Killed by the kernel for lack of memory; `evidence` says what tells so. */
-  | { readonly kind: 'oom'; readonly evidence: string }
-  /** Its `live` probe failed and the run was stopped for it. */
-  | { readonly kind: 'unhealthy'; readonly reason: string }
-  | { readonly kind: 'unknown'; readonly why: string };
+import type { Exit } from './generated/api.ts';
 
-/** Why a run could not begin, told apart so that each gets its own message and retry rule. */
-export interface StartFailure {
-  readonly code:
-    | 'missing-program'
-    | 'missing-cwd'
-    | 'not-executable'
-    | 'missing-requirement'
-    | 'arguments-too-long'
-    | 'port-taken'
-    | 'socket-blocked'
-    | 'user-unavailable'
-    | 'limit-refused'
-    | 'hook-failed'
-    /** EMFILE, EAGAIN, ENOMEM: the machine's shortage, not the service's fault. Always retried. */
-    | 'resource-shortage'
-    | 'state-unwritable'
-    | 'image-missing'
-    | 'pull-failed'
-    | 'build-failed'
-    /** The engine does not answer: always retried. */
-    | 'engine-unavailable'
-    | 'mount-missing'
-    | 'name-conflict'
-    | 'nix-failed'
-    | 'sandbox-unavailable'
-    | 'secret-missing'
-    | 'other';
-  /** One sentence; secrets masked. */
-  readonly message: string;
-  /** What to do about it. */
-  readonly help?: string;
-}
+export type { Exit, StartFailure } from './generated/api.ts';
 
 /** "exit 3", "killed by SIGKILL", ...: the words used for an end everywhere. */
 export function describeExit(exit: Exit): string {

@@ -1,10 +1,13 @@
 /** What is wanted of a service, normalised: every default filled in, every path absolute, every duration in ms. */
+import type { DependencyCondition, InstanceId, OnDependencyFailure, ServiceId } from './generated/api.ts';
 
-/** Matches `^[a-z0-9][a-z0-9_.-]{0,62}$`. */
-export type ServiceId = string;
-
-/** A service's n-th instance, such as `web.2`; counted from 1. */
-export type InstanceId = string;
+export type {
+  DependencyCondition,
+  InstanceId,
+  LoadRequest,
+  OnDependencyFailure,
+  ServiceId,
+} from './generated/api.ts';
 
 export function instanceId(service: ServiceId, number: number): InstanceId {
   return `${service}.${number}`;
@@ -292,14 +295,6 @@ export interface StopSpec {
   readonly killTree: boolean;
 }
 
-export type DependencyCondition = 'started' | 'ready' | 'completed' | 'completed-successfully' | 'log';
-
-/**
- * What a dependent does when a dependency that it runs on fails: its run ends by itself, or is ended as unhealthy, or
- * because of what it depends on in turn.
- */
-export type OnDependencyFailure = 'ignore' | 'restart' | 'stop';
-
 export interface Dependency {
   readonly service: ServiceId;
   readonly condition: DependencyCondition;
@@ -447,18 +442,4 @@ export interface Project {
   readonly resources?: Resources;
   /** Stopping the whole project takes at most this long, in ms; then everything is killed. */
   readonly shutdownTimeoutMs: number;
-}
-
-/** What is asked of the loader; the same request loads the same project again later. */
-export interface LoadRequest {
-  /** Absolute paths of the manifests, in order; later ones override. */
-  readonly files: readonly string[];
-  readonly projectName?: string;
-  readonly profiles: readonly string[];
-  /** `--set KEY=VALUE`: variables for interpolation that win over every other source. */
-  readonly set: Readonly<Record<string, string>>;
-  /** Absolute paths given with `--env-file`. */
-  readonly envFiles: readonly string[];
-  /** Services named on the command line: their profiles count as active. */
-  readonly named: readonly ServiceId[];
 }

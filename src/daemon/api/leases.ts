@@ -1,12 +1,7 @@
 import { randomBytes } from 'node:crypto';
+import type { LeaseLine } from '../../core/api.ts';
 import type { Control } from '../../ports/control.ts';
 import { encodeLine, type LineStream } from './line-stream.ts';
-
-/** A line of the answer to `POST /v1/lease`: one of the first two first, `detached` where it was given up. */
-type LeaseLine =
-  | { readonly lease: 'granted'; readonly id: string }
-  | { readonly lease: 'taken' }
-  | { readonly lease: 'detached' };
 
 /** The lease as HTTP has it: a stream that is held open. When it breaks, the lease's holder is gone. */
 export class Leases {

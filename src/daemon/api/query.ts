@@ -1,73 +1,59 @@
+import { err, ok, type Result } from '../../core/util/result.ts';
+import { expected } from './expected.ts';
+import type { Expectation, QueryParameter } from './generated/requests.js';
+
 /**
- * Reads the query part of a request's target. Nothing is passed over: a parameter that is not asked for, is given twice
- * where one is meant, or has a wrong value becomes the `problem`.
+ * Reads the query part of a request's target as the contract has it: every value by its name, defaults filled in.
+ * Nothing is passed over: a parameter that is not known, is given twice where one is meant, or has a wrong value is
+ * told of in one sentence.
  */
-export class Query {
-  readonly #params: URLSearchParams;
-  readonly #asked = new Set<string>();
-  #problem: string | undefined;
-
-  constructor(search: string) {
-    this.#params = new URLSearchParams(search);
+export function readQuery(
+  search: string,
+  parameters: readonly QueryParameter[],
+): Result<Readonly<Record<string, unknown>>, string> {
+  const given = new URLSearchParams(search);
+  const query: Record<string, unknown> = {};
+  for (const { name, schema } of parameters) {
+    const read = readParameter(given.getAll(name), schema);
+    if (!read.ok) return err(`query parameter ${name} ${read.error}`);
+    const value = read.value ?? schema.default;
+    if (value !== undefined) query[name] = value;
   }
+  const unknown = [...given.keys()].find((key) => parameters.every(({ name }) => name !== key));
+  return unknown === undefined
+    ? ok(query)
+    : err(`unknown query parameter ${JSON.stringify(unknown.slice(0, 60))}`);
+}
 
-  /** What is wrong, in one sentence, once everything the request may hold was asked for. */
-  get problem(): string | undefined {
-    if (this.#problem !== undefined) return this.#problem;
-    const unknown = [...this.#params.keys()].find((key) => !this.#asked.has(key));
-    return unknown === undefined
-      ? undefined
-      : `unknown query parameter ${JSON.stringify(unknown.slice(0, 60))}`;
+function readParameter(values: readonly string[], schema: Expectation): Result<unknown, string> {
+  if (values.includes('')) return err('is empty');
+  if (schema.items !== undefined) {
+    const { items } = schema;
+    const wrong = values.some((value) => valueOf(value, items) === undefined);
+    return wrong ? err(`must be ${expected(items)}`) : ok(values);
   }
+  const [given, ...more] = values;
+  if (given === undefined) return ok(undefined);
+  if (more.length > 0) return err('is given more than once');
+  const value = valueOf(given, schema);
+  if (value !== undefined) return ok(value);
+  return err(`must be ${schema.type === 'boolean' ? 'one of true, false' : expected(schema)}`);
+}
 
-  texts(key: string): readonly string[] {
-    this.#asked.add(key);
-    const values = this.#params.getAll(key);
-    if (values.includes('')) this.#fail(`query parameter ${key} is empty`);
-    return values;
-  }
-
-  text(key: string): string | undefined {
-    const [value, ...more] = this.texts(key);
-    if (more.length > 0) this.#fail(`query parameter ${key} is given more than once`);
-    return value;
-  }
-
-  /** False where it is not given. */
-  flag(key: string): boolean {
-    return this.choice(key, ['true', 'false']) === 'true';
-  }
-
-  choice<const T extends string>(key: string, values: readonly T[]): T | undefined {
-    const given = this.text(key);
-    const value = values.find((v) => v === given);
-    if (given !== undefined && value === undefined) {
-      this.#fail(`query parameter ${key} must be one of ${values.join(', ')}`);
+/** Undefined where the text is none of what is expected. */
+function valueOf(
+  given: string,
+  { type, enum: values, pattern, minimum = 0, maximum = Infinity }: Expectation,
+) {
+  switch (type) {
+    case 'boolean':
+      return given === 'true' ? true : given === 'false' ? false : undefined;
+    case 'integer': {
+      const value = Number(given);
+      return /^[0-9]{1,16}$/.test(given) && value >= minimum && value <= maximum ? value : undefined;
     }
-    return value;
-  }
-
-  /** A whole number from 0 to `most`, both included. */
-  count(key: string, most: number): number | undefined {
-    const given = this.text(key);
-    if (given === undefined) return undefined;
-    const value = Number(given);
-    if (/^[0-9]{1,16}$/.test(given) && value <= most) return value;
-    this.#fail(`query parameter ${key} must be a whole number from 0 to ${most}`);
-    return undefined;
-  }
-
-  /** Each value as `read` understands it; `what` is expected where it does not. */
-  each<T>(key: string, what: string, read: (value: string) => T | undefined): readonly T[] {
-    return this.texts(key).flatMap((value) => {
-      const found = read(value);
-      if (found !== undefined) return [found];
-      this.#fail(`query parameter ${key} must be ${what}`);
-      return [];
-    });
-  }
-
-  #fail(problem: string): void {
-    this.#problem ??= problem;
+    default:
+      if (values?.includes(given) === false) return undefined;
+      return pattern === undefined || new RegExp(pattern).test(given) ? given : undefined;
   }
 }

@@ -1,9 +1,9 @@
+import { endpoints, type OperationId } from '../../core/api.ts';
 import { badRequest, type Failure } from './failure.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
-import type { Route } from './routes.ts';
 
 export interface Match {
-  readonly route: Route;
+  readonly operation: OperationId;
   readonly params: Readonly<Record<string, string>>;
 }
 
@@ -13,26 +13,37 @@ interface NoMatch {
   readonly allow?: string;
 }
 
-export function matchRoute(routes: readonly Route[], method: string, path: string): Result<Match, NoMatch> {
+interface Endpoint {
+  readonly operation: OperationId;
+  readonly method: string;
+  readonly path: readonly string[];
+}
+
+const table: readonly Endpoint[] = Object.entries(endpoints).map(([operation, { method, path }]) => ({
+  operation: operation as OperationId,
+  method,
+  path: path.split('/'),
+}));
+
+export function matchOperation(method: string, path: string): Result<Match, NoMatch> {
   const segments = decodeSegments(path);
   if (segments === undefined) return err({ failure: badRequest('the path is not percent-encoded UTF-8') });
-  const here = routes.flatMap((route) => {
-    const params = matchPath(route.path, segments);
-    return params === undefined ? [] : [{ route, params }];
+  const here = table.flatMap((endpoint) => {
+    const params = matchPath(endpoint.path, segments);
+    return params === undefined ? [] : [{ endpoint, params }];
   });
-  const match = here.find(({ route }) => route.method === method);
-  if (match !== undefined) return ok(match);
+  const match = here.find(({ endpoint }) => endpoint.method === method);
+  if (match !== undefined) return ok({ operation: match.endpoint.operation, params: match.params });
   if (here.length === 0)
     return err({ failure: { code: 'unknown-route', message: 'there is nothing at this path' } });
-  const allow = here.map(({ route }) => route.method).join(', ');
+  const allow = here.map(({ endpoint }) => endpoint.method).join(', ');
   return err({ failure: { code: 'method-not-allowed', message: `this path takes only ${allow}` }, allow });
 }
 
 function matchPath(
-  pattern: string,
+  wanted: readonly string[],
   segments: readonly string[],
 ): Readonly<Record<string, string>> | undefined {
-  const wanted = pattern.split('/');
   if (wanted.length !== segments.length) return undefined;
   const params: Record<string, string> = {};
   for (const [index, part] of wanted.entries()) {

@@ -1,9 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createNetServer, type Server as NetServer } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { endpoints, type OperationId } from '../../core/api.ts';
 import { err, ok, type Result, unreachable } from '../../core/util/result.ts';
 import type { Control } from '../../ports/control.ts';
 import { failureAnswer, jsonAnswer, rawAnswer, send } from './answer.ts';
+import { bodyProblem } from './body-problem.ts';
 import { discard, readJson, readOctets, type BodyFailure } from './body.ts';
 import { ConnectionLimit } from './connection-limit.ts';
 import { Execs } from './execs.ts';
@@ -12,9 +14,10 @@ import { refusedOrigin } from './guard.ts';
 import { Inputs } from './inputs.ts';
 import { Leases } from './leases.ts';
 import { ByteStream, encodeLine, LineStream, OpenStreams } from './line-stream.ts';
-import { Query } from './query.ts';
-import { matchRoute, type Match } from './router.ts';
-import { nothing, routes, type Reply, type Served } from './routes.ts';
+import { requests } from './generated/requests.js';
+import { readQuery } from './query.ts';
+import { matchOperation } from './router.ts';
+import { carryOut, type Reply, type Served } from './routes.ts';
 import { listenAt, type SocketFile } from './socket-file.ts';
 import { WatchHub } from './watch-hub.ts';
 
@@ -192,20 +195,19 @@ class HttpApiServer implements ApiServer {
   ): Promise<Result<Reply, Failure> | 'gone'> {
     const refused = refusedOrigin(request);
     if (refused !== undefined) return err(refused);
-    const matched = matchRoute(routes, request.method ?? '', path);
+    const matched = matchOperation(request.method ?? '', path);
     if (!matched.ok) {
       if (matched.error.allow !== undefined) response.setHeader('allow', matched.error.allow);
       return err(matched.error.failure);
     }
-    const { route, params } = matched.value;
-    const query = new Query(search);
-    const read = route.query?.(query);
-    if (query.problem !== undefined) return err(badRequest(query.problem));
+    const { operation, params } = matched.value;
+    const query = readQuery(search, requests[operation].query);
+    if (!query.ok) return err(badRequest(query.error));
     const proceed = (): void => {
       if (expectsContinue(request)) response.writeContinue();
     };
-    const body = route.method === 'POST' ? await readBody(request, matched.value, proceed) : ok(undefined);
-    if (body.ok) return route.handle(this.#served, { params, query: read, body: body.value });
+    const body = await readBody(request, operation, proceed);
+    if (body.ok) return carryOut(operation, this.#served, { params, query: query.value, body: body.value });
     return body.error === 'gone' ? 'gone' : err(body.error);
   }
 
@@ -267,19 +269,22 @@ type SendOf<K extends Reply['kind']> = Extract<Reply, { kind: K; send: unknown }
 
 async function readBody(
   request: IncomingMessage,
-  { route }: Match,
+  operation: OperationId,
   proceed: () => void,
 ): Promise<Result<unknown, BodyFailure>> {
-  if (route.octets !== undefined) {
-    const octets = await readOctets(request, route.octets, proceed);
+  const endpoint = endpoints[operation];
+  if ('octets' in endpoint) {
+    const octets = await readOctets(request, endpoint.octets, proceed);
     return octets.ok && octets.value.length === 0 ? err(NO_BODY) : octets;
   }
+  const { body: check, bodyRequired } = requests[operation];
+  if (check === undefined) return ok(undefined);
   const read = await readJson(request, BODY_LIMIT_BYTES, proceed);
   if (!read.ok) return read;
-  if (read.value === undefined && route.body === undefined) return ok(undefined);
-  if (read.value === undefined) return err(NO_BODY);
-  const checked = (route.body ?? nothing)(read.value, 'body');
-  return checked.ok ? checked : err(badRequest(checked.error));
+  if (read.value === undefined) return bodyRequired ? err(NO_BODY) : read;
+  if (check(read.value)) return read;
+  const [error] = check.errors ?? [];
+  return err(badRequest(error === undefined ? 'the request body is not as expected' : bodyProblem(error)));
 }
 
 const NO_BODY = badRequest('the request has no body');
