@@ -3,7 +3,6 @@ import { formatSpan } from '../core/util/duration.ts';
 import type { Happening } from '../core/event.ts';
 import { isLive } from '../core/state.ts';
 import type { ProgressRow } from './output/progress.ts';
-import { count } from './output/text.ts';
 import { shownInstances } from './view.ts';
 
 /** What a display of stops remembers between two snapshots. Times are the daemon's clock, epoch ms. */
@@ -96,11 +95,9 @@ export function downRows(
       const text = state.escalated
         ? 'SIGKILL sent'
         : `${signal === undefined ? 'asked to stop' : `${signal} sent`}, ${Math.max(0, Math.ceil((state.deadline - now) / 1000))} s left`;
-      const children = byId.get(id)?.instance.children ?? 0;
       const pid = state.pid === undefined ? '' : `pid ${state.pid}`;
       const unknown = byId.get(id)?.instance.unknown;
-      const known = pid !== '' && children > 0 ? `${pid} and ${count(children, 'child', 'children')}` : pid;
-      const note = unknown === undefined ? known : `unknown: ${unknown}`;
+      const note = unknown === undefined ? pid : `unknown: ${unknown}`;
       // Which signal it was is heard a moment later; until then there is no line to print.
       const key = state.escalated ? 'SIGKILL' : (signal ?? '');
       return { icon: 'busy' as const, name, text, key, ...(note === '' ? {} : { note }) };

@@ -1,2 +1,2 @@
 /** A plan as it travels and is printed: types of the contract, schema/api.json. */
-export type { ActionKind, PlanOrphan, PlanStep, PlanView } from './generated/api.ts';
+export type { ActionKind, PlanStep, PlanView } from './generated/api.ts';

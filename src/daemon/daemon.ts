@@ -42,7 +42,6 @@ export interface DaemonOptions {
 }
 
 export interface RunningDaemon {
-  readonly control: ProjectControl;
   /** Resolves, with why, once the daemon has nothing left to do and has closed everything. */
   readonly ended: Promise<string>;
   /** Brings the project down, then ends. */
@@ -242,7 +241,6 @@ async function compose(
     return reason;
   });
   return ok({
-    control,
     ended,
     shutdown: (reason, level) => void control.down({ reason, level }),
     // What comes of it is in the journal.

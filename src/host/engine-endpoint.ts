@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { err, ok, type Result } from '../core/util/result.ts';
+import { asRecord } from '../core/util/record.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -175,11 +176,6 @@ function readJson(path: string): Result<Readonly<Record<string, unknown>> | unde
   } catch {
     return err('it is not JSON');
   }
-}
-
-export function asRecord(value: unknown): Readonly<Record<string, unknown>> | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
-  return value as Readonly<Record<string, unknown>>;
 }
 
 function tryRead(path: string): Buffer | undefined {

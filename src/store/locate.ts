@@ -55,12 +55,6 @@ interface KnownProject {
   readonly record: ProjectRecord;
 }
 
-interface ProjectList {
-  readonly projects: readonly KnownProject[];
-  /** Folders whose record cannot be read, with why. */
-  readonly damaged: readonly string[];
-}
-
 /** The names a manifest is looked for under. */
 const MANIFEST_NAMES = ['setpoint.yaml', 'setpoint.yml'] as const;
 
@@ -80,7 +74,7 @@ export function locateProject(request: LocateRequest): Result<ProjectLocation, L
 export function findByName(projectName: string, env: Environment): Result<ProjectLocation, LocateFailure> {
   const root = stateRoot(env);
   if (!root.ok) return root;
-  const named = listProjects(env).projects.filter(({ record }) => record.name === projectName);
+  const named = listProjects(env).filter(({ record }) => record.name === projectName);
   const up = named.filter(({ record }) => record.phase === 'up');
   const [only, ...others] = up.length > 0 ? up : named;
   if (only === undefined) {
@@ -107,29 +101,18 @@ export function recordedName(stateDir: string): string | undefined {
   return parsed.ok ? parsed.record.name : undefined;
 }
 
-/** All projects that have left a record, ordered by the path of their state directory. */
-export function listProjects(env: Environment): ProjectList {
+/** All projects that have left a record that can be read, ordered by the path of their state directory. */
+export function listProjects(env: Environment): readonly KnownProject[] {
   const root = stateRoot(env);
-  if (!root.ok) return { projects: [], damaged: [] };
-  const projects: KnownProject[] = [];
-  const damaged: string[] = [];
-  for (const entry of foldersOf(root.value)) {
+  if (!root.ok) return [];
+  return foldersOf(root.value).flatMap((entry) => {
     const key = /-([0-9a-f]{16})$/.exec(entry)?.[1];
-    if (key === undefined) continue;
     const stateDir = join(root.value, entry);
-    const path = join(stateDir, 'project.json');
-    const read = readText(path);
-    if (read.kind === 'missing') continue;
-    if (read.kind === 'refused') {
-      damaged.push(`${path}: ${read.why}`);
-      continue;
-    }
-    const parsed = parseProjectRecord(read.text);
-    if (parsed.ok) {
-      projects.push({ location: known(parsed.record, key, stateDir, env), record: parsed.record });
-    } else damaged.push(`${path}: ${parsed.why}`);
-  }
-  return { projects, damaged };
+    const read = key === undefined ? undefined : readText(join(stateDir, 'project.json'));
+    const parsed = read?.kind === 'text' ? parseProjectRecord(read.text) : undefined;
+    if (key === undefined || parsed?.ok !== true) return [];
+    return [{ location: known(parsed.record, key, stateDir, env), record: parsed.record }];
+  });
 }
 
 function fromFiles(
@@ -141,7 +124,7 @@ function fromFiles(
   const real = realPath(first);
   if (real.ok) return ok(locationOf(request, root, real.value, [first, ...rest]));
   if (['ENOENT', 'ENOTDIR'].includes(errnoOf(real.error) ?? '')) {
-    const deleted = findDeleted(request, listProjects(request.env).projects, [first]);
+    const deleted = findDeleted(request, listProjects(request.env), [first]);
     if (deleted !== undefined) return ok({ ...deleted, files: [first, ...rest] });
     return err({
       code: 'missing-manifest',
@@ -173,7 +156,7 @@ function fromFolder(request: LocateRequest, root: string): Result<ProjectLocatio
         : err(unreadable(first, real.error));
     }
     // A running project whose manifest was just deleted is nearer than any project of a parent folder.
-    projects ??= listProjects(request.env).projects;
+    projects ??= listProjects(request.env);
     const deleted = findDeleted(request, projects, candidates);
     if (deleted !== undefined) return ok(deleted);
     if (dirname(folder) === folder) break;

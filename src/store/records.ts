@@ -1,4 +1,5 @@
 import type { LoadRequest } from '../core/service.ts';
+import { isRecord } from '../core/util/record.ts';
 import type { RunRecord } from '../ports/backend.ts';
 import type { ProjectRecord } from '../ports/store.ts';
 
@@ -16,7 +17,7 @@ export function parseProjectRecord(text: string): RecordResult<ProjectRecord> {
       isText(it['dir']) &&
       isLoadRequest(it['load']) &&
       (it['phase'] === 'up' || it['phase'] === 'down') &&
-      optional(it['shutdown'], (shutdown) => isFields(shutdown) && isText(shutdown['reason'])) &&
+      optional(it['shutdown'], (shutdown) => isRecord(shutdown) && isText(shutdown['reason'])) &&
       isTexts(it['stopped']) &&
       isMapOf(it['scale'], isCount) &&
       isMapOf(it['ports'], isCount) &&
@@ -43,7 +44,6 @@ export function parseRunRecord(text: string): RecordResult<RunRecord> {
       isMapOf(it['ports'], isCount) &&
       isStop(it['stop']) &&
       isCount(it['restarts']) &&
-      optional(it['launcher'], isIdentity) &&
       optional(it['recentRestarts'], (them) => Array.isArray(them) && them.every(isNumber)) &&
       optional(it['lastExit'], isExit) &&
       optional(it['socket'], isText) &&
@@ -60,16 +60,12 @@ function parseRecord<T>(text: string, holds: (fields: Fields) => fields is Field
   } catch {
     return { ok: false, why: text === '' ? 'it is empty' : 'it is not valid JSON' };
   }
-  if (!isFields(value)) return { ok: false, why: 'it does not hold an object' };
+  if (!isRecord(value)) return { ok: false, why: 'it does not hold an object' };
   if (value['version'] !== 1) {
     return { ok: false, why: `its version is ${JSON.stringify(value['version'])}, and only 1 is known` };
   }
   if (!holds(value)) return { ok: false, why: 'a field is missing or of the wrong type' };
   return { ok: true, record: value };
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isText(value: unknown): value is string {
@@ -89,7 +85,7 @@ function isCount(value: unknown): value is number {
 }
 
 function isMapOf(value: unknown, each: (value: unknown) => boolean): boolean {
-  return isFields(value) && Object.values(value).every(each);
+  return isRecord(value) && Object.values(value).every(each);
 }
 
 function optional(value: unknown, holds: (value: unknown) => boolean): boolean {
@@ -98,7 +94,7 @@ function optional(value: unknown, holds: (value: unknown) => boolean): boolean {
 
 function isLoadRequest(value: unknown): value is LoadRequest {
   return (
-    isFields(value) &&
+    isRecord(value) &&
     isTexts(value['files']) &&
     value['files'].length > 0 &&
     optional(value['projectName'], isText) &&
@@ -111,7 +107,7 @@ function isLoadRequest(value: unknown): value is LoadRequest {
 
 function isReload(value: unknown): boolean {
   return (
-    isFields(value) &&
+    isRecord(value) &&
     typeof value['watch'] === 'boolean' &&
     typeof value['review'] === 'boolean' &&
     isText(value['digest'])
@@ -120,30 +116,26 @@ function isReload(value: unknown): boolean {
 
 function isStop(value: unknown): boolean {
   return (
-    isFields(value) &&
+    isRecord(value) &&
     isText(value['signal']) &&
     isNumber(value['graceMs']) &&
     typeof value['killTree'] === 'boolean'
   );
 }
 
-function isIdentity(value: unknown): boolean {
-  return isFields(value) && isCount(value['pid']) && isNumber(value['startTime']) && isText(value['bootId']);
-}
-
 function isEnded(value: unknown): boolean {
-  return isFields(value) && isNumber(value['at']) && isExit(value['exit']);
+  return isRecord(value) && isNumber(value['at']) && isExit(value['exit']);
 }
 
 function isExit(value: unknown): boolean {
-  if (!isFields(value)) return false;
+  if (!isRecord(value)) return false;
   switch (value['kind']) {
     case 'code':
       return isNumber(value['code']);
     case 'signal':
       return isText(value['signal']);
     case 'spawn-error':
-      return isFields(value['failure']) && isText(value['failure']['message']);
+      return isRecord(value['failure']) && isText(value['failure']['message']);
     case 'timeout':
       return isNumber(value['afterMs']);
     case 'oom':
@@ -158,5 +150,5 @@ function isExit(value: unknown): boolean {
 }
 
 function isStopping(value: unknown): boolean {
-  return isFields(value) && isNumber(value['at']) && isText(value['reason']);
+  return isRecord(value) && isNumber(value['at']) && isText(value['reason']);
 }

@@ -2,11 +2,12 @@ import { realpathSync, type Stats, statSync } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { FSWatcher } from 'chokidar';
-import { type IgnoreRules, ignoreRules } from '../core/util/glob.ts';
+
 import { isWithin } from '../core/util/path.ts';
 import { errnoOf } from '../core/util/system-error.ts';
 import type { FileWatcher } from '../ports/file-watcher.ts';
 import { explainWatchFailure, pathOf } from './watch-failure.ts';
+import { type IgnoreRules, ignoreRules } from './ignore-rules.ts';
 import { type PathTarget, WatchedPath } from './watched-path.ts';
 
 /** Changes that come together are told together, unless the caller bundles them himself. */
@@ -157,6 +158,9 @@ class Root {
 /**
  * All that is in a folder, as long as the folder stays the same. Only the folders are watched, which tells of every entry
  * too; a watch for each file besides would only use memory and the system's limit up.
+ *
+ * `chokidar` walks the folders and follows links. What happened to a file is taken from its event `raw`, which passes on
+ * what the kernel says and is not documented: the documented events come with a watch for each file.
  */
 class Tree {
   readonly #root: string;

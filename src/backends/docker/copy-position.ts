@@ -1,4 +1,4 @@
-import { asRecord } from '../../host/engine-endpoint.ts';
+import { asRecord } from '../../core/util/record.ts';
 import type { EngineLogEntry } from './log-entries.ts';
 
 type Source = EngineLogEntry['source'];

@@ -10,14 +10,7 @@ import type { Redactor } from '../../core/redact.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { LaunchSpec } from '../../core/service.ts';
 import type { RunId } from '../../core/state.ts';
-import type {
-  AdoptRequest,
-  Availability,
-  Backend,
-  Orphan,
-  StartedProc,
-  StartRequest,
-} from '../../ports/backend.ts';
+import type { AdoptRequest, Backend, Orphan, StartedProc, StartRequest } from '../../ports/backend.ts';
 import { orphans, removeContainer, removeProject } from './cleanup.ts';
 import { containerDefinition, type HostFacts } from './definition.ts';
 import { DockerProc } from './docker-proc.ts';
@@ -89,21 +82,6 @@ class ContainerBackend implements Required<Backend> {
     this.#images = new Images(this.#engine, env);
     this.#stateDir = stateDir;
     this.#onWarning = onWarning;
-  }
-
-  async available(): Promise<Availability> {
-    const info = await this.#engine.info();
-    if (info.ok) {
-      const { version, api, os } = info.value;
-      if (os === 'linux') return { available: true, reason: `Docker ${version} (API ${api})` };
-      return {
-        available: false,
-        reason: `the engine runs ${os} containers`,
-        help: 'switch it to Linux containers',
-      };
-    }
-    const help = info.error.kind === 'refused' ? {} : { help: info.error.help };
-    return { available: false, reason: info.error.reason, ...help };
   }
 
   prepare(): Promise<void> {

@@ -3,7 +3,8 @@ import { Agent as TlsAgent } from 'node:https';
 import type { StartFailure } from '../../core/exit.ts';
 import { inspect } from 'node:util';
 import { err, ok, type Result } from '../../core/util/result.ts';
-import { asRecord, describeEndpoint, type Endpoint, findEndpoint } from '../../host/engine-endpoint.ts';
+import { asRecord } from '../../core/util/record.ts';
+import { describeEndpoint, type Endpoint, findEndpoint } from '../../host/engine-endpoint.ts';
 import { type Docker, type DockerOptions, loadDockerode } from './dockerode.ts';
 import { jsonLines } from './json-lines.ts';
 import { sshAgent } from './ssh.ts';
@@ -19,13 +20,6 @@ export type EngineFailure =
   | { readonly kind: 'refused'; readonly status: number; readonly reason: string };
 
 export type EngineResult<T> = Result<T, EngineFailure>;
-
-export interface EngineInfo {
-  readonly version: string;
-  /** Such as `1.41`: what is spoken. */
-  readonly api: string;
-  readonly os: string;
-}
 
 interface EngineOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -55,7 +49,6 @@ interface Modem {
 }
 
 interface Clients {
-  readonly info: EngineInfo;
   /** For what answers soon: idle sockets are closed. */
   readonly requests: Docker;
   /** For what may be quiet for hours. */
@@ -96,14 +89,6 @@ export class EngineClient {
   get isLocal(): boolean {
     const endpoint = findEndpoint(this.#options.env);
     return endpoint.ok && endpoint.value.kind === 'unix';
-  }
-
-  /** Asks for a sign of life and for the version. Never rejects. */
-  async info(): Promise<EngineResult<EngineInfo>> {
-    const pong = await this.request((docker) => docker.ping());
-    if (!pong.ok) return pong;
-    const clients = await this.#connected();
-    return clients.ok ? ok(clients.value.info) : clients;
   }
 
   /** Does one short thing. Never rejects; gives it up after `withinMs`. */
@@ -235,9 +220,12 @@ export class EngineClient {
       const reason = `the engine at ${describeEndpoint(endpoint.value)} is version ${engine} (API ${offered})`;
       return err({ kind: 'away', reason, help: `Docker 20.10 (API ${OLDEST_API}) or newer is needed` });
     }
+    if (os !== 'linux') {
+      const reason = `the engine at ${describeEndpoint(endpoint.value)} runs ${os} containers`;
+      return err({ kind: 'away', reason, help: 'switch it to Linux containers' });
+    }
     const api = speak(offered, version.value.MinAPIVersion);
     return ok({
-      info: { version: engine, api, os },
       requests: new Client({ ...options, version: `v${api}`, timeout: SOCKET_IDLE_MS }),
       streams: new Client({ ...options, version: `v${api}` }),
     });

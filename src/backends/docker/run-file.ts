@@ -1,7 +1,7 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Exit } from '../../core/exit.ts';
-import { asRecord } from '../../host/engine-endpoint.ts';
+import { asRecord } from '../../core/util/record.ts';
 import { type CopyPosition, parseCopyPosition } from './copy-position.ts';
 
 /** What is kept of a run besides what the engine keeps. */

@@ -21,16 +21,13 @@ type Finding =
   /** Its daemon ended between noting the run and making its launcher: there never was a process. */
   | { readonly kind: 'unbegun' };
 
-/** Finds the launcher of a run: by the run's record, by what it wrote itself, or by the cookie it carries. */
+/** Finds the launcher of a run: by what it wrote itself, or by the cookie it carries. */
 export function findRun({ record, instanceDir }: AdoptRequest, table: ProcessTable): Finding {
   const { begun } = parseRecord(readText(join(instanceDir, FILES.exit)), record.run);
-  const boot = record.launcher?.bootId ?? begun?.bootId;
-  if (boot !== undefined && boot !== bootId()) {
+  if (begun !== undefined && begun.bootId !== bootId()) {
     return { kind: 'other-boot', otherwise: 'the machine was restarted' };
   }
-  const launcher =
-    record.launcher ??
-    (begun === undefined ? carrierOf(record, table) : proveLauncher(begun, record.run, table));
+  const launcher = begun === undefined ? carrierOf(record, table) : proveLauncher(begun, record.run, table);
   if (launcher === undefined) {
     // Something of it lives, so there was a launcher, whatever the disk took of it.
     const was = begun !== undefined || table.carriers(record.run).some((entry) => !entry.zombie);

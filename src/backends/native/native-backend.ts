@@ -7,7 +7,6 @@ import { err, ok, type Result } from '../../core/util/result.ts';
 import type { RunId } from '../../core/state.ts';
 import type {
   AdoptRequest,
-  Availability,
   Backend,
   Failpoint,
   NotifyFeed,
@@ -102,10 +101,6 @@ class NativeBackend implements Backend {
       wanted: () => this.#starting,
     });
     this.#umask = umask === undefined ? '' : umask.toString(8).padStart(4, '0');
-  }
-
-  available(): Promise<Availability> {
-    return Promise.resolve({ available: true, reason: 'processes of this machine' });
   }
 
   async prepare(requests: readonly { readonly instanceDir: string }[]): Promise<void> {

@@ -2,14 +2,7 @@ import type { StartFailure } from '../../core/exit.ts';
 import type { ConcreteLaunch } from '../../core/launch.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { LaunchSpec, NixSpec } from '../../core/service.ts';
-import type {
-  AdoptRequest,
-  Availability,
-  Backend,
-  Proc,
-  StartedProc,
-  StartRequest,
-} from '../../ports/backend.ts';
+import type { AdoptRequest, Backend, Proc, StartedProc, StartRequest } from '../../ports/backend.ts';
 import type { CommandRunner } from '../../ports/commands.ts';
 import { applyNix, type NixEnvironment } from './apply.ts';
 import { createNix, type NixShells } from './nix.ts';
@@ -59,10 +52,6 @@ class NixBackend implements Backend {
     this.#commands = commands;
     this.#onWarning = onWarning;
     this.#nix = createNix(options);
-  }
-
-  available(): Promise<Availability> {
-    return this.#nix.available();
   }
 
   async materialise(

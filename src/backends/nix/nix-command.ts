@@ -3,6 +3,7 @@ import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
 import { messageOf } from '../../core/util/system-error.ts';
+import { signalGroup } from '../../host/process-group.ts';
 
 export interface NixRequest {
   readonly argv: readonly string[];
@@ -80,13 +81,4 @@ function stopOnAbort(pid: number | undefined, signal: AbortSignal): { readonly e
       if (signal.aborted) signalGroup(pid, 'SIGKILL');
     },
   };
-}
-
-function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // It has ended.
-  }
 }

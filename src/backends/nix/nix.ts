@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { err, ok, type Result } from '../../core/util/result.ts';
-import type { Availability } from '../../ports/backend.ts';
 import type { NixEnvironment } from './apply.ts';
 import { type CacheEntry, EnvironmentCache } from './cache.ts';
 import type { StartFailure } from '../../core/exit.ts';
@@ -26,8 +25,6 @@ interface NixOptions {
 }
 
 export interface NixShells {
-  /** Never rejects. */
-  available(): Promise<Availability>;
   /**
    * The environment of a flake's shell. One that is there already, of a flake that has not changed since, is given
    * without calling nix, even where nix has gone. Otherwise nix evaluates the flake and builds what the shell needs;
@@ -88,12 +85,6 @@ class NixTool implements NixShells {
     this.#run = run;
   }
 
-  async available(): Promise<Availability> {
-    const facts = await nixFacts({ env: this.#env });
-    if (facts.kind === 'usable') return { available: true, reason: `nix ${facts.version} (${facts.path})` };
-    return { available: false, reason: facts.reason, help: facts.help };
-  }
-
   async materialise(spec: NixSpec, progress: Waiter['progress'], signal: AbortSignal): Promise<Outcome> {
     try {
       const wanted = await this.#want(spec);
@@ -134,8 +125,10 @@ class NixTool implements NixShells {
   }
 
   async #missing(): Promise<StartFailure> {
-    const { reason, help } = await this.available();
-    return { code: 'nix-failed', message: reason, ...(help === undefined ? {} : { help }) };
+    const facts = await nixFacts({ env: this.#env });
+    // It may have come back meanwhile.
+    if (facts.kind === 'usable') return { code: 'nix-failed', message: `nix is there again (${facts.path})` };
+    return { code: 'nix-failed', message: facts.reason, help: facts.help };
   }
 
   async #want(spec: NixSpec): Promise<Result<Wanted, StartFailure>> {

@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { applyNix, type NixEnvironment } from '../../../src/backends/nix/apply.ts';
 import type { NixSpec } from '../../../src/core/service.ts';
-import { nixFacts } from '../../../src/backends/nix/facts.ts';
+import { findNix, nixFacts } from '../../../src/backends/nix/facts.ts';
 import { createNix, type NixShells } from '../../../src/backends/nix/nix.ts';
 import { eventually } from '../../rig/wait.ts';
 import { Rig } from '../native/rig.ts';
@@ -89,7 +89,7 @@ describe('the environment of a flake', () => {
     expect(await get(nix)).toEqual({ how, ...rest, cached: true, reason: expect.any(String) as unknown });
     expect(calls()).toBe(1);
     const gone = createNix({ env: rig.withoutNix(), cacheRoot: rig.cacheRoot });
-    expect((await gone.available()).available).toBe(false);
+    expect(findNix(rig.withoutNix())).toBeUndefined();
     expect(await get(gone)).toMatchObject({ cached: true, key: first.key });
   });
 

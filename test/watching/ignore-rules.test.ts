@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ignoreRules } from '../../../src/core/util/glob.ts';
-import { lacks } from '../../rig/needs.ts';
+import { ignoreRules } from '../../src/watching/ignore-rules.ts';
+import { lacks } from '../rig/needs.ts';
 
 describe('ignoreRules', () => {
   /** A path that ends with `/` is a folder. */
