@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ScheduleSpec } from '../../src/core/service.ts';
-import { ScheduleTimer } from '../../src/engine/schedule-timer.ts';
+import { ScheduleTimer } from '../../src/engine/instance/schedule-timer.ts';
 import { calendar } from '../../src/schedule/cron.ts';
 import { FakeClock } from '../rig/fake-clock.ts';
 
