@@ -1,2 +1,10 @@
 /** A plan as it travels and is printed: types of the contract, schema/api.json. */
-export type { ActionKind, PlanStep, PlanView } from './generated/api.ts';
+export type {
+  ActionKind,
+  PlanOrphan,
+  PlanStep,
+  PlanView,
+  ResourceAction,
+  ResourceKind,
+  ResourceStep,
+} from './generated/api.ts';

@@ -10,6 +10,7 @@ import type { Orphans } from './orphans.ts';
 import { PlanRunner } from './plan-runner.ts';
 import type { Publisher } from './publisher.ts';
 import { Replacements } from './replacements.ts';
+import type { ResourceSteps } from './resource-steps.ts';
 import { mayLive } from './instance/supervisor.ts';
 import type { Tell } from './journal.ts';
 
@@ -18,6 +19,7 @@ export interface ExecutionHost {
   readonly store: Pick<Store, 'instanceDir' | 'removeRun'>;
   readonly fleet: Fleet;
   readonly orphans: Orphans;
+  readonly resources: ResourceSteps;
   readonly publisher: Publisher;
   readonly tell: Tell;
   /** Asked anew after each wait. */
@@ -43,10 +45,7 @@ export class Execution {
           { service: ref.service, instance: ref.id },
         );
       },
-      settled: () => {
-        host.publisher.changed();
-        this.advance();
-      },
+      settled: () => this.#settled(),
     });
   }
 
@@ -82,11 +81,19 @@ export class Execution {
     );
     const runner = new PlanRunner(plan, {
       mayBegin: (step) => step.action !== 'replace' || !this.#isOneAway(step, concerned),
-      perform: (step) => this.#perform(step),
-      reached: (step) => this.#reached(step),
+      perform: (step) => {
+        if ('instance' in step) this.#perform(step);
+        else this.#host.resources.begin(step, this.#host.fleet.loaded.project, () => this.#settled());
+      },
+      reached: (step) => ('instance' in step ? this.#reached(step) : !this.#host.resources.isUnderWay(step)),
     });
     this.#runners = [...this.#runners.filter((r) => !r.finished), runner];
     runner.advance();
+  }
+
+  #settled(): void {
+    this.#host.publisher.changed();
+    this.advance();
   }
 
   /** To be called after every change of a state. */

@@ -156,7 +156,7 @@ export class ProjectView implements EngineView {
     planning.plan(fleet.loaded, []).then(
       (plan) => {
         const steps = plan.steps.filter((step) => step.action === 'replace');
-        if (steps.length > 0 && !this.isShuttingDown()) execution.begin({ ...plan, steps });
+        if (steps.length > 0 && !this.isShuttingDown()) execution.begin({ ...plan, steps, resources: [] });
       },
       // Without a free port nothing can be planned now; the next start tries again.
       () => (this.#portsMoved = true),
