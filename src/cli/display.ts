@@ -1,5 +1,5 @@
 import type { CliContext } from './context.ts';
-import { palette } from './output/colour.ts';
+import { palette } from '../words/colour.ts';
 import { changedRows, LiveBlock, progressFrame, type ProgressRow } from './output/progress.ts';
 
 export type KeyedRow = ProgressRow & { readonly key: string };

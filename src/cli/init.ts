@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { Common } from './common.ts';
 import { fail } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { count } from './output/text.ts';
+import { count } from '../words/text.ts';
 
 export interface InitOptions {
   readonly force: boolean;

@@ -1,6 +1,6 @@
 import type { PlanResponse, ProjectSnapshot } from '../core/api.ts';
 import { formatSpan } from '../core/util/duration.ts';
-import { planText } from '../core/plan-text.ts';
+import { planText } from '../words/plan.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
 import {
   applyRequest,
@@ -14,10 +14,10 @@ import {
 } from './common.ts';
 import { fail, writeJson, type CliContext, type Problem } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { palette } from './output/colour.ts';
-import { diagnosticsText, hasErrors, tally } from './output/diagnostics.ts';
+import { palette } from '../words/colour.ts';
+import { diagnosticsText, hasErrors, tally } from '../words/diagnostics.ts';
 import type { Location } from './services.ts';
-import { oneLine } from './output/text.ts';
+import { oneLine } from '../words/text.ts';
 import { closest } from '../core/util/closest.ts';
 
 export interface PlanOptions extends LoadOptions {

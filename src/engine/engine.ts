@@ -2,7 +2,7 @@ import type { ActionRequest, DownRequest, DownResponse, FailedChange, ServiceSna
 import type { Cause } from '../core/event.ts';
 import type { GateVerdict } from '../core/machine.ts';
 import type { PlanView } from '../core/plan-view.ts';
-import { changeLines, countSteps, describeCounts } from '../core/reload.ts';
+import { countSteps, serviceChanges, stepCounts } from '../core/reload.ts';
 import type { Redactor } from '../core/redact.ts';
 import { ok, type Result } from '../core/util/result.ts';
 import type { InstanceId, Project, ServiceId, ServiceSpec } from '../core/service.ts';
@@ -182,7 +182,7 @@ export class Engine {
       scale: {},
       ...(how === undefined ? {} : { reload: how }),
     });
-    this.#tell({ type: 'manifest-applied', summary: summaryOf(plan) });
+    this.#tell({ type: 'manifest-applied', counts: stepCounts(plan) });
     await this.#execution.supersede(plan);
     return plan;
   }
@@ -199,8 +199,7 @@ export class Engine {
     this.#adoptProject(scaled(input.next, input.scale));
     const intent = { name: project.name, dir: project.dir, stopped: stopped.sort(), scale: input.scale };
     if (!isRecorded(intent, this.record)) this.#memory.remember(intent);
-    const summary = describeCounts(countSteps(plan));
-    this.#tell({ type: 'manifest-reloaded', summary, changes: changeLines(plan) });
+    this.#tell({ type: 'manifest-reloaded', counts: countSteps(plan), ...serviceChanges(plan) });
     await this.#execution.supersede(plan);
     // Somebody waits for the first action, not for the disk. A daemon that dies here reloads once more, to no effect.
     this.#memory.remember({ reload: how });
@@ -296,11 +295,4 @@ function isRecorded(intent: Partial<ProjectRecord>, record: ProjectRecord): bool
 
 function isNeeded(plan: PlanView, service: ServiceId): boolean {
   return plan.steps.some((s) => s.service === service && s.action !== 'stop' && s.action !== 'forget');
-}
-
-function summaryOf(plan: PlanView): string {
-  const counts = new Map<string, number>();
-  for (const { action } of plan.steps) counts.set(action, (counts.get(action) ?? 0) + 1);
-  const parts = [...counts].filter(([a]) => a !== 'none').map(([action, n]) => `${n} to ${action}`);
-  return parts.length === 0 ? 'nothing to do' : parts.join(', ');
 }

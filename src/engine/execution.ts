@@ -37,7 +37,7 @@ export class Execution {
     this.#host = host;
     this.#replacements = new Replacements({
       kept: ({ ref }, failure) => {
-        const reason = `what it needs could not be brought about: ${failure.message}`;
+        const reason = { kind: 'preparation', failure } as const;
         host.tell(
           { type: 'change-failed', reason, rolledBack: false, kept: true },
           { service: ref.service, instance: ref.id },

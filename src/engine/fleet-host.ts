@@ -1,6 +1,6 @@
 import { explainError, lastMeaningfulLine } from '../core/errors.ts';
 import type { Cause } from '../core/event.ts';
-import { describeExit, type Exit, type StartFailure } from '../core/exit.ts';
+import type { Exit, StartFailure } from '../core/exit.ts';
 import type { GateVerdict } from '../core/machine.ts';
 import type { Result } from '../core/util/result.ts';
 import type { BackendName, ServiceId } from '../core/service.ts';
@@ -101,8 +101,7 @@ export class FleetHost implements SupervisorHost {
   }
 
   runFailed(ref: InstanceRef, exit: Exit): void {
-    const what = `failed: ${describeExit(exit)}`;
-    this.failurePassedOn(ref, { kind: 'dependency', service: ref.service, what });
+    this.failurePassedOn(ref, { kind: 'dependency', service: ref.service, exit });
   }
 
   /** Those that run on the service do what they are declared to do when it fails. */

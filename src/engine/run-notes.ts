@@ -1,3 +1,4 @@
+import type { Cause } from '../core/event.ts';
 import type { Exit, StartFailure } from '../core/exit.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
 import type { RunId } from '../core/state.ts';
@@ -66,8 +67,8 @@ export class RunNotes {
   }
 
   /** Somebody wants it down. */
-  stopping(reason: string): void {
-    this.#change({ stopping: { at: this.#ports.clock.wall(), reason } });
+  stopping(cause: Cause): void {
+    this.#change({ stopping: { at: this.#ports.clock.wall(), cause } });
   }
 
   /** It is ready; since when is kept until it is not. */

@@ -2,16 +2,8 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Cause } from '../../src/core/event.ts';
 import type { ActionKind, PlanStep } from '../../src/core/plan-view.ts';
-import {
-  beginTrial,
-  changeLines,
-  countSteps,
-  describeCounts,
-  judge,
-  keptScale,
-  type Trial,
-  type TrialView,
-} from '../../src/core/reload.ts';
+import { beginTrial, countSteps, judge, keptScale, type Trial, type TrialView } from '../../src/core/reload.ts';
+import { changeLines, describeCounts } from '../../src/words/counts.ts';
 import type { InstanceState } from '../../src/core/state.ts';
 
 function step(

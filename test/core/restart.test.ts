@@ -1,13 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Exit } from '../../src/core/exit.ts';
-import {
-  backoffDelayMs,
-  decide,
-  describeBackoff,
-  type Ended,
-  restoreWanted,
-} from '../../src/core/restart.ts';
+import { backoffDelayMs, decide, type Ended, restoreWanted } from '../../src/core/restart.ts';
+import { describeBackoff } from '../../src/words/restart.ts';
 import type { RestartPolicy } from '../../src/core/service.ts';
 import { restartSpec } from '../rig/spec.ts';
 

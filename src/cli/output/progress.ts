@@ -1,5 +1,5 @@
-import type { Palette } from './colour.ts';
-import { displayWidth, padEnd, truncate } from './width.ts';
+import type { Palette } from '../../words/colour.ts';
+import { displayWidth, padEnd, truncate } from '../../words/width.ts';
 
 export type ProgressIcon = 'ok' | 'bad' | 'busy' | 'idle';
 

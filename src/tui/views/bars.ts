@@ -2,9 +2,10 @@
 import { basename } from 'node:path';
 import type { FailedChange, ManifestStatus } from '../../core/api.ts';
 import { isLive } from '../../core/state.ts';
-import { instanceWord, STATE_ORDER } from '../../core/status-text.ts';
+import { instanceWord, STATE_ORDER } from '../../words/status.ts';
 import { ACTION_NAMES, ACTIONS, keyOf, keysOf, keyText, type Action } from '../keymap.ts';
-import { count, shownInstances, type Shown } from '../shared.ts';
+import { count } from '../../words/text.ts';
+import { shownInstances, type Shown } from '../../words/instances.ts';
 import { selectedOf } from '../service-actions.ts';
 import type { State } from '../state.ts';
 import { clip, fit, joined, rowWidth, span, type Row, type Span } from '../text.ts';

@@ -4,15 +4,7 @@ import type { InstanceState } from '../../src/core/state.ts';
 import fc from 'fast-check';
 import type { ProbeView } from '../../src/core/event.ts';
 import type { Exit } from '../../src/core/exit.ts';
-import {
-  describeProbe,
-  describeRestartLimit,
-  describeState,
-  instanceWord,
-  stateWord,
-  unnested,
-  verdict,
-} from '../../src/core/status-text.ts';
+import { describeProbe, describeRestartLimit, describeState, instanceWord, stateWord, unnested, verdict } from '../../src/words/status.ts';
 
 const NOW = 1_000_000;
 const SERVICE = { restart: 'on-failure', backoff: '500ms x2, jitter 0.2, max 30s', replicas: 1 };

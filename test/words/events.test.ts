@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
-import { tell, tellBriefly } from '../../../src/cli/output/happening.ts';
-import type { HappeningBody } from '../../../src/core/event.ts';
-import { happening } from '../fake.ts';
+import { tell, tellBriefly } from '../../src/words/events.ts';
+import type { HappeningBody } from '../../src/core/event.ts';
+import { happening } from '../cli/fake.ts';
 
 test.each<[HappeningBody, string]>([
   [{ type: 'instance-ready', run: 'r', tookMs: 300 }, 'ready, after 0.3 s'],
