@@ -15,6 +15,7 @@ const PARTS = [
   'src/cli/offline.ts',
   'src/cli/reap-locally.ts',
   'src/tui/tui.ts',
+  'src/daemon/api/document.ts',
   'src/cli/doctor-facts.ts',
   'src/backends/docker/docker-backend.ts',
   'src/backends/nix/nix-backend.ts',

@@ -1,4 +1,7 @@
 import tseslint from 'typescript-eslint';
+import names from './unique-type-names.js';
+
+const src = new URL('../src', import.meta.url).pathname;
 
 export default tseslint.config(
   { ignores: ['dist/**', 'node_modules/**', 'src/**/generated/**'] },
@@ -19,6 +22,14 @@ export default tseslint.config(
       '@typescript-eslint/unified-signatures': 'off',
       'no-console': 'error',
       eqeqeq: ['error', 'always'],
+    },
+  },
+  {
+    files: ['src/**/*.ts'],
+    plugins: { names },
+    rules: {
+      // Some rooms still have pairs of these.
+      'names/unique-type-names': ['error', { root: src, except: ['Machine', 'Wanted'] }],
     },
   },
   {

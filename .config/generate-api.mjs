@@ -5,6 +5,7 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import Ajv from 'ajv';
+import required from 'ajv/dist/vocabularies/validation/required.js';
 import standaloneCode from 'ajv/dist/standalone/index.js';
 import { build } from 'esbuild';
 import { compile } from 'json-schema-to-typescript';
@@ -231,8 +232,11 @@ async function writeRequests(operations) {
     verbose: true,
     messages: false,
     discriminator: true,
+    inlineRefs: false,
     code: { source: true, esm: true, lines: false },
   });
+  // What is wrong is told before what is missing: keywords are checked in the order in which they were added.
+  ajv.removeKeyword('required').addKeyword(required.default);
   ajv.addVocabulary(['components', 'tags']);
   ajv.addSchema({ $id: 'api', components: { schemas: forChecks(contract.components.schemas) } });
   const bodies = [

@@ -18,6 +18,7 @@ import {
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { Script } from 'node:vm';
+import { xdgFolder } from './core/util/xdg.ts';
 
 declare const __dirname: string;
 /** Node's own, as every CommonJS script has it. */
@@ -39,7 +40,7 @@ type Wrapper = (
 ) => void;
 
 const cacheDir = join(
-  process.env['XDG_CACHE_HOME'] ?? join(homedir(), '.cache'),
+  xdgFolder('CACHE', process.env, homedir()) ?? '/.cache',
   'setpoint',
   `${BUILD_ID}-${process.version}-${process.arch}`,
 );

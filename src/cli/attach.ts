@@ -14,7 +14,7 @@ import { isGone } from './monitor.ts';
 import { TerminalModes } from '../terminal/terminal-modes.ts';
 import { oneLine } from '../words/text.ts';
 import { daemonGone } from './up-detached.ts';
-import { shownInstances, type Shown } from '../words/instances.ts';
+import { shownInstances, type NamedInstance } from '../words/instances.ts';
 import { unknownName } from './view.ts';
 
 export interface AttachOptions {
@@ -44,7 +44,7 @@ export function attach(common: Common, name: string, options: AttachOptions): Pr
   });
 }
 
-type Target = Shown & { readonly run: RunId };
+type Target = NamedInstance & { readonly run: RunId };
 
 function findTarget(
   context: CliContext,

@@ -4,7 +4,7 @@ import { writeJson } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { diagnosticsText, hasErrors, tally } from '../words/diagnostics.ts';
 import { count } from '../words/text.ts';
-import type { Location } from './services.ts';
+import type { ProjectLocation } from '../store/locate.ts';
 import { whatKeepsRunning } from '../words/instances.ts';
 
 export interface CheckOptions extends LoadOptions {
@@ -40,7 +40,7 @@ export async function check(common: Common, options: CheckOptions): Promise<Exit
   return status;
 }
 
-async function running(common: Common, location: Location): Promise<string | undefined> {
+async function running(common: Common, location: ProjectLocation): Promise<string | undefined> {
   const client = await common.services.connect(location);
   if (client === undefined) return undefined;
   return closing(client, async () => whatKeepsRunning(await client.snapshot()));

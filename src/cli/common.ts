@@ -7,7 +7,8 @@ import type { LoadRequest } from '../core/service.ts';
 import { fail, type CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import type { ColourChoice } from '../words/colour.ts';
-import type { Location, Services } from './services.ts';
+import type { ProjectLocation } from '../store/locate.ts';
+import type { CliServices } from './services.ts';
 
 export type Format = 'text' | 'json';
 
@@ -21,7 +22,7 @@ export interface Globals {
 /** What a command is given besides its own arguments and options. */
 export interface Common {
   readonly context: CliContext;
-  readonly services: Services;
+  readonly services: CliServices;
   readonly globals: Globals;
 }
 
@@ -33,7 +34,10 @@ export interface LoadOptions {
 }
 
 /** Finds the project, or says why not and answers the status to end with. */
-export async function locate(common: Common, manifestFirst: boolean): Promise<Result<Location, ExitStatus>> {
+export async function locate(
+  common: Common,
+  manifestFirst: boolean,
+): Promise<Result<ProjectLocation, ExitStatus>> {
   const { context, services, globals } = common;
   const found = await services.locate({
     cwd: context.cwd,
@@ -44,7 +48,7 @@ export async function locate(common: Common, manifestFirst: boolean): Promise<Re
   if (found.ok) return found;
   const { code, message, help } = found.error;
   const status = code === 'no-manifest' || code === 'unknown-project' ? EXIT.notRunning : EXIT.usage;
-  return err(fail(context, { message, ...(help === undefined ? {} : { next: help }) }, status));
+  return err(fail(context, { message, next: help }, status));
 }
 
 /**
@@ -53,7 +57,7 @@ export async function locate(common: Common, manifestFirst: boolean): Promise<Re
  */
 export async function reach(
   common: Common,
-  location: Location,
+  location: ProjectLocation,
   how: 'telling' | 'silent' = 'telling',
 ): Promise<DaemonClient | undefined> {
   const client = await common.services.connect(location);
@@ -71,7 +75,7 @@ export async function reach(
 /** Runs `use` with the project's daemon; where the project is not running, says so and ends with that status. */
 export async function withDaemon(
   common: Common,
-  use: (client: DaemonClient, location: Location) => Promise<ExitStatus>,
+  use: (client: DaemonClient, location: ProjectLocation) => Promise<ExitStatus>,
 ): Promise<ExitStatus> {
   const located = await locate(common, false);
   if (!located.ok) return located.error;
@@ -88,7 +92,7 @@ export async function closing<T>(client: DaemonClient, use: () => Promise<T>): P
   }
 }
 
-export function notRunning(context: CliContext, location: Location): ExitStatus {
+export function notRunning(context: CliContext, location: ProjectLocation): ExitStatus {
   return fail(
     context,
     { message: `${location.name} is not running`, where: location.manifest, next: '`setpoint up` starts it' },
@@ -98,7 +102,7 @@ export function notRunning(context: CliContext, location: Location): ExitStatus 
 
 export function loadRequest(
   common: Common,
-  location: Location,
+  location: ProjectLocation,
   options: LoadOptions,
   named: readonly string[],
 ): LoadRequest {
@@ -116,7 +120,7 @@ export function loadRequest(
 
 export function applyRequest(
   common: Common,
-  location: Location,
+  location: ProjectLocation,
   options: LoadOptions,
   named: readonly string[],
 ): ApplyRequest {

@@ -5,7 +5,8 @@ import { dropInheritance } from '../daemon/inherited-descriptors.ts';
 import { announce } from '../daemon/ready-pipe.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { definedEnv } from './common.ts';
-import type { ForegroundDaemon, Location } from './services.ts';
+import type { ProjectLocation } from '../store/locate.ts';
+import type { ForegroundDaemon } from './services.ts';
 import { VERSION } from './product.ts';
 
 /** What the hidden command does: is the daemon of the project whose location the argument tells, until that ends. */
@@ -39,7 +40,7 @@ export async function runDaemonProcess(argv: readonly string[]): Promise<ExitSta
  * the project runs.
  */
 export async function startForeground(
-  location: Location,
+  location: ProjectLocation,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<ForegroundDaemon> {
   const started = await startDaemon({ paths: location, version: VERSION, env: definedEnv(env) });
@@ -52,7 +53,7 @@ export async function startForeground(
   return { client, ended: started.value.ended.then(() => undefined) };
 }
 
-function readLocation(text: string | undefined): Location | undefined {
+function readLocation(text: string | undefined): ProjectLocation | undefined {
   try {
     const value: unknown = JSON.parse(text ?? '');
     return isLocation(value) ? value : undefined;
@@ -61,7 +62,7 @@ function readLocation(text: string | undefined): Location | undefined {
   }
 }
 
-function isLocation(value: unknown): value is Location {
+function isLocation(value: unknown): value is ProjectLocation {
   if (typeof value !== 'object' || value === null) return false;
   const it = value as Readonly<Record<string, unknown>>;
   const texts = ['key', 'name', 'manifest', 'stateDir', 'socketPath', 'lockPath'];

@@ -8,7 +8,7 @@ import { EXIT, type ExitStatus } from './exit-status.ts';
 import { count } from '../words/text.ts';
 import { sizeText } from '../words/figures.ts';
 import { statsIfAny } from './stats.ts';
-import type { Location } from './services.ts';
+import type { ProjectLocation } from '../store/locate.ts';
 import { shownInstances } from '../words/instances.ts';
 
 export type DaemonAction = 'status' | 'restart' | 'stop';
@@ -47,7 +47,7 @@ export async function daemon(
 
 async function noDaemon(
   common: Common,
-  location: Location,
+  location: ProjectLocation,
   action: DaemonAction,
   { format }: DaemonCommandOptions,
 ): Promise<ExitStatus> {
@@ -82,7 +82,7 @@ async function noDaemon(
 
 async function showStatus(
   { context }: Common,
-  location: Location,
+  location: ProjectLocation,
   client: DaemonClient,
   { format }: DaemonCommandOptions,
 ): Promise<ExitStatus> {
@@ -114,7 +114,7 @@ async function showStatus(
 
 async function restart(
   common: Common,
-  location: Location,
+  location: ProjectLocation,
   client: DaemonClient,
   { format }: DaemonCommandOptions,
 ): Promise<ExitStatus> {
@@ -144,7 +144,7 @@ async function restart(
 
 async function stop(
   common: Common,
-  location: Location,
+  location: ProjectLocation,
   client: DaemonClient,
   { format }: DaemonCommandOptions,
 ): Promise<ExitStatus> {
@@ -189,7 +189,7 @@ async function handOver({ context }: Common, client: DaemonClient, reason: strin
 /** A daemon other than the old one, started if need be; undefined where the old one does not go. */
 function nextDaemon(
   { context, services }: Common,
-  location: Location,
+  location: ProjectLocation,
   old: DaemonInfo,
 ): Promise<DaemonClient | undefined> {
   return until(context, async () => {

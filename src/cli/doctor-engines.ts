@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import { get, type RequestOptions } from 'node:http';
 import { get as getByTls } from 'node:https';
 import { createCgroups } from '../host/cgroup/cgroup.ts';
-import { describeEndpoint, type Endpoint, findEndpoint } from '../backends/docker/connection.ts';
-import { findOnPath, nixFacts } from '../backends/nix/facts.ts';
+import { describeEndpoint, type Endpoint, findEndpoint } from '../host/engine-endpoint.ts';
+import { nixFacts } from '../backends/nix/facts.ts';
+import { findOnPath } from '../host/programs.ts';
 import { bwrapFacts } from '../backends/sandbox/bwrap-facts.ts';
 import type { Fact } from './doctor-facts.ts';
 
@@ -230,7 +231,7 @@ function groupsFact(): Fact {
 }
 
 function onPath(program: string, env: Env): string | undefined {
-  return findOnPath(program, (env['PATH'] ?? '').split(':'));
+  return findOnPath(program, env['PATH']);
 }
 
 function firstLine(text: string): string {

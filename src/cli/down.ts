@@ -2,8 +2,8 @@ import { closing, locate, reach, type Common } from './common.ts';
 import { Display } from './display.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { isGone } from './monitor.ts';
-import type { Location } from './services.ts';
-import { bringDown, downToTheEnd, reportDown } from './stopping.ts';
+import type { ProjectLocation } from '../store/locate.ts';
+import { bringDown, downToTheEnd, reportDown } from './bring-down.ts';
 
 export interface DownOptions {
   readonly timeout?: number;
@@ -30,7 +30,11 @@ export async function down(common: Common, options: DownOptions): Promise<ExitSt
   }
 }
 
-async function downOnce(common: Common, location: Location, options: DownOptions): Promise<ExitStatus> {
+async function downOnce(
+  common: Common,
+  location: ProjectLocation,
+  options: DownOptions,
+): Promise<ExitStatus> {
   const { context } = common;
   // A daemon that crashed left its services running: one is started to take them over and stop them.
   const client = await reach(common, location);
@@ -62,7 +66,7 @@ async function downOnce(common: Common, location: Location, options: DownOptions
 /** Of a project that is down: what an engine may have of it still. */
 async function removeOnly(
   { context, services }: Common,
-  location: Location,
+  location: ProjectLocation,
   { volumes }: DownOptions,
 ): Promise<ExitStatus> {
   const { client } = await services.ensureDaemon(location);
@@ -76,7 +80,7 @@ async function removeOnly(
 }
 
 /** Only the holder of the project's lock may remove a socket that was left behind: a daemon does, as it ends. */
-async function sweep({ services }: Common, location: Location): Promise<void> {
+async function sweep({ services }: Common, location: ProjectLocation): Promise<void> {
   const { client } = await services.ensureDaemon(location);
   await closing(client, () => downToTheEnd(client, { reason: 'nothing was running', level: 0 }));
 }

@@ -9,7 +9,7 @@ import { fail, type CliContext } from './context.ts';
 import { EXIT, serviceStatus, type ExitStatus } from './exit-status.ts';
 import { oneLine } from '../words/text.ts';
 
-export interface ExecOptions {
+export interface ExecCommandOptions {
   /** False (`-T`): no terminal, even where this one is. */
   readonly tty: boolean;
   readonly workdir?: string;
@@ -22,7 +22,7 @@ export function exec(
   common: Common,
   name: string,
   argv: readonly string[],
-  options: ExecOptions,
+  options: ExecCommandOptions,
 ): Promise<ExitStatus> {
   const { context } = common;
   return withDaemon(common, async (client) => {
@@ -38,7 +38,7 @@ function commandOf(
   context: CliContext,
   argv: readonly string[],
   tty: boolean,
-  { workdir, env, user }: ExecOptions,
+  { workdir, env, user }: ExecCommandOptions,
 ): ExecCommand {
   const term = context.env['TERM'];
   const size = tty ? { columns: context.columns() ?? 80, rows: context.rows() } : {};

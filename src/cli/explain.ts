@@ -11,7 +11,7 @@ import { clockTime, oneLine } from '../words/text.ts';
 import { timelineText } from '../words/timeline.ts';
 import { padEnd } from '../words/width.ts';
 import { widest } from '../words/table.ts';
-import type { Location } from './services.ts';
+import type { ProjectLocation } from '../store/locate.ts';
 import { displayNames } from '../words/instances.ts';
 import { unknownName } from './view.ts';
 
@@ -114,7 +114,7 @@ function historyLines(history: readonly Happening[], named: boolean, color: bool
 
 async function fromJournal(
   { context, services }: Common,
-  location: Location,
+  location: ProjectLocation,
   service: string,
   options: ExplainOptions,
 ): Promise<ExitStatus> {

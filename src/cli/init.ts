@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { messageOf } from '../core/util/system-error.ts';
 import type { Common } from './common.ts';
 import { fail } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
@@ -33,7 +34,7 @@ export function init({ context, globals }: Common, options: InitOptions): ExitSt
   try {
     writeFileSync(path, manifestText(found), { flag: options.force ? 'w' : 'wx' });
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     return fail(context, { message: 'the manifest could not be written', where: why }, EXIT.failure);
   }
   const source =

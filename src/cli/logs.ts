@@ -7,7 +7,7 @@ import { LogCursor } from '../client/log-cursor.ts';
 import { isGone } from './monitor.ts';
 import { LogPrinter } from './output/log-printer.ts';
 import { notRunning, reach } from './common.ts';
-import type { Location } from './services.ts';
+import type { ProjectLocation } from '../store/locate.ts';
 import { displayNames } from '../words/instances.ts';
 
 export interface LogsOptions {
@@ -80,7 +80,7 @@ const LOOK_MS = 50;
 /** Prints until the project is down, from one daemon after the other where that takes several: each line once. */
 async function follow(
   run: Printing & { readonly cursor: LogCursor; readonly signal: AbortSignal },
-  location: Location,
+  location: ProjectLocation,
   first: DaemonClient,
   query: LogQuery,
 ): Promise<void> {
@@ -126,7 +126,7 @@ function queryOf(names: readonly string[], options: LogsOptions): LogQuery {
 /** The daemon that follows one which ended in an orderly way; undefined where the project is down, or has none now. */
 async function successor(
   { context, services }: Common,
-  location: Location,
+  location: ProjectLocation,
 ): Promise<DaemonClient | undefined> {
   if ((await services.recordedPhase(location)) !== 'up') return undefined;
   const giveUpAt = context.now() + SUCCESSOR_WITHIN_MS;

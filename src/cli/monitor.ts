@@ -4,7 +4,7 @@ import type { Happening } from '../core/event.ts';
 import type { CliContext, CliSignal } from './context.ts';
 
 /** The newest snapshot, and what the daemon's clock says now (epoch ms). */
-export interface Seen {
+export interface LiveSnapshot {
   readonly snapshot: ProjectSnapshot;
   readonly now: number;
 }
@@ -20,7 +20,7 @@ export interface MonitorOptions<T> {
   readonly context: CliContext;
   readonly client: DaemonClient;
   /** Called with every snapshot, and every `tickMs` with the newest one. An answer other than undefined ends it. */
-  look(seen: Seen): T | undefined;
+  look(seen: LiveSnapshot): T | undefined;
   hear?(happening: Happening): void;
   readonly tickMs: number;
   readonly timeoutMs?: number;

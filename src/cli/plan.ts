@@ -16,7 +16,7 @@ import { fail, writeJson, type CliContext, type Problem } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { palette } from '../words/colour.ts';
 import { diagnosticsText, hasErrors, tally } from '../words/diagnostics.ts';
-import type { Location } from './services.ts';
+import type { ProjectLocation } from '../store/locate.ts';
 import { oneLine } from '../words/text.ts';
 import { closest } from '../core/util/closest.ts';
 
@@ -46,7 +46,7 @@ export async function plan(
 
 async function ask(
   common: Common,
-  location: Location,
+  location: ProjectLocation,
   names: readonly string[],
   options: PlanOptions,
 ): Promise<Result<{ readonly response: PlanResponse; readonly snapshot?: ProjectSnapshot }, Problem>> {

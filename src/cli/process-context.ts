@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { isatty } from 'node:tty';
+import { errnoOf } from '../core/util/system-error.ts';
 import type { CliContext, Output } from './context.ts';
 import { wantsColour } from '../words/colour.ts';
 
@@ -64,8 +65,7 @@ async function* readInput(signal: AbortSignal): AsyncIterable<Uint8Array> {
     for await (const piece of stdin) yield piece as Buffer;
   } catch (error) {
     // A terminal that was closed cannot be read any more (EIO); that is the end of what is typed.
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
-    if (!signal.aborted && code !== 'EIO') throw error;
+    if (!signal.aborted && errnoOf(error) !== 'EIO') throw error;
   } finally {
     signal.removeEventListener('abort', over);
     over();

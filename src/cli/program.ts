@@ -38,7 +38,7 @@ import {
 } from './help-texts.ts';
 import type { InitOptions } from './init.ts';
 import type { AttachOptions } from './attach.ts';
-import type { ExecOptions } from './exec.ts';
+import type { ExecCommandOptions } from './exec.ts';
 import type { DaemonAction } from './daemon.ts';
 import type { LogsOptions } from './logs.ts';
 import type { PlanOptions } from './plan.ts';
@@ -340,7 +340,7 @@ function addReading(define: Define, dispatch: Dispatch, context: CliContext): vo
           common,
           name,
           argv[0] === '--' ? argv.slice(1) : argv,
-          command.opts<ExecOptions>(),
+          command.opts<ExecCommandOptions>(),
         ),
       ),
     );

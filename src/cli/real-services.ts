@@ -3,8 +3,10 @@ import { join } from 'node:path';
 import { connectToLiving } from '../client/client.ts';
 import { findByName, locateProject, recordedName } from '../store/locate.ts';
 import type { Result } from '../core/util/result.ts';
+import { xdgFolder } from '../core/util/xdg.ts';
 import { daemonArguments } from './daemon-entry.ts';
-import type { LocateError, LocateRequest, Location, Services } from './services.ts';
+import type { LocateFailure, ProjectLocation } from '../store/locate.ts';
+import type { ProjectChoice, CliServices } from './services.ts';
 
 export interface RealOptions {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -13,7 +15,7 @@ export interface RealOptions {
 }
 
 /** The services of the installed program. What only some commands need is imported when it is asked for. */
-export function realServices({ env, entry }: RealOptions): Services {
+export function realServices({ env, entry }: RealOptions): CliServices {
   return {
     locate: (request) => Promise.resolve(locateBoth(request, env)),
     connect: (location) => connectToLiving(location.socketPath),
@@ -55,7 +57,7 @@ export function realServices({ env, entry }: RealOptions): Services {
     async tui(options) {
       const { runTui } = await import('../tui/tui.ts');
       const { stdin, stdout } = process;
-      const settingsPath = join(configHome(env), 'setpoint', 'tui.json');
+      const settingsPath = join(xdgFolder('CONFIG', env, env['HOME']) ?? '/.config', 'setpoint', 'tui.json');
       return runTui({ ...options, stdin, stdout, env, settingsPath });
     },
     async doctorFacts() {
@@ -69,7 +71,7 @@ export function realServices({ env, entry }: RealOptions): Services {
  * By the manifest where one is named or found; a project name alone also finds a project that was started elsewhere.
  * Where `manifestFirst` is not set, a known project of that name goes before a manifest that never ran under it.
  */
-function locateBoth(request: LocateRequest, env: RealOptions['env']): Result<Location, LocateError> {
+function locateBoth(request: ProjectChoice, env: RealOptions['env']): Result<ProjectLocation, LocateFailure> {
   const { projectName, files } = request;
   const byManifest = locateProject({ ...request, env });
   if (projectName === undefined || files.length > 0) return named(byManifest);
@@ -79,18 +81,12 @@ function locateBoth(request: LocateRequest, env: RealOptions['env']): Result<Loc
 }
 
 /** A project that has run before goes by the name that its manifest gave it then. */
-function named(located: Result<Location, LocateError>): Result<Location, LocateError> {
+function named(located: Result<ProjectLocation, LocateFailure>): Result<ProjectLocation, LocateFailure> {
   if (!located.ok || !hasRecord(located.value)) return located;
   const name = recordedName(located.value.stateDir);
   return name === undefined ? located : { ok: true, value: { ...located.value, name } };
 }
 
-/** As the XDG base directory specification has it. */
-function configHome(env: RealOptions['env']): string {
-  const given = env['XDG_CONFIG_HOME'] ?? '';
-  return given.startsWith('/') ? given : join(env['HOME'] ?? '/', '.config');
-}
-
-function hasRecord(location: Location): boolean {
+function hasRecord(location: ProjectLocation): boolean {
   return existsSync(join(location.stateDir, 'project.json'));
 }

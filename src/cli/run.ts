@@ -6,10 +6,10 @@ import { fail, type CliContext, type Problem } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { wantsColour, type ColourChoice } from '../words/colour.ts';
 import { buildProgram, type Dispatch } from './program.ts';
-import type { Services } from './services.ts';
+import type { CliServices } from './services.ts';
 
 /** Runs one command line to its end. Never rejects: what was not expected is said on stderr, with its stack. */
-export async function runCli(context: CliContext, services: Services): Promise<ExitStatus> {
+export async function runCli(context: CliContext, services: CliServices): Promise<ExitStatus> {
   let status: ExitStatus = EXIT.ok;
   const dispatch: Dispatch = async (command, act) => {
     const { directory, ...globals } = globalsOf(command);

@@ -6,34 +6,18 @@ import type { PlanView } from '../core/plan-view.ts';
 import type { ReapReport } from '../core/reap.ts';
 import type { Result } from '../core/util/result.ts';
 import type { LoadRequest, ServiceId } from '../core/service.ts';
+import type { LocateFailure, ProjectLocation } from '../store/locate.ts';
 import type { TuiEnd, TuiOptions } from '../tui/tui.ts';
 import type { Fact } from './doctor-facts.ts';
 
-/** Where a project's files are, and how it is told apart from others. */
-export interface Location {
-  readonly key: string;
-  readonly name: string;
-  /** Absolute paths of the manifests, in order. */
-  readonly files: readonly string[];
-  readonly manifest: string;
-  readonly stateDir: string;
-  readonly socketPath: string;
-  readonly lockPath: string;
-}
-
-export interface LocateRequest {
+/** How the project is found that a command is about. */
+export interface ProjectChoice {
   readonly cwd: string;
   /** As given with --file, relative to `cwd`; empty: found from `cwd`. */
   readonly files: readonly string[];
   readonly projectName?: string;
   /** True where a manifest must be there: the running projects of that name are then the second choice. */
   readonly manifestFirst: boolean;
-}
-
-export interface LocateError {
-  readonly code: string;
-  readonly message: string;
-  readonly help?: string;
 }
 
 export interface LoadedManifest {
@@ -63,24 +47,26 @@ export interface ForegroundDaemon {
 }
 
 /** All that the commands need of the rest of the program. The real wiring imports each part when it is asked for. */
-export interface Services {
-  locate(request: LocateRequest): Promise<Result<Location, LocateError>>;
+export interface CliServices {
+  locate(request: ProjectChoice): Promise<Result<ProjectLocation, LocateFailure>>;
   /** Undefined when no daemon of the project runs. */
-  connect(location: Location): Promise<DaemonClient | undefined>;
+  connect(location: ProjectLocation): Promise<DaemonClient | undefined>;
   /** Connects, and starts the daemon where none runs; it adopts what an earlier one left. */
-  ensureDaemon(location: Location): Promise<{ readonly client: DaemonClient; readonly started: boolean }>;
-  foreground(location: Location): Promise<ForegroundDaemon>;
+  ensureDaemon(
+    location: ProjectLocation,
+  ): Promise<{ readonly client: DaemonClient; readonly started: boolean }>;
+  foreground(location: ProjectLocation): Promise<ForegroundDaemon>;
   /** What the project is meant to be, as an earlier daemon recorded it; undefined where it never ran. */
-  recordedPhase(location: Location): Promise<'up' | 'down' | undefined>;
+  recordedPhase(location: ProjectLocation): Promise<'up' | 'down' | undefined>;
   /** Whether an engine may have something of a project that is down; with `volumes`, what its containers keep, too. */
-  mayHaveLeft(location: Location, volumes: boolean): Promise<boolean>;
+  mayHaveLeft(location: ProjectLocation, volumes: boolean): Promise<boolean>;
   /** Whether a socket file is there; one that nobody serves was left by a daemon that was killed. */
-  hasSocket(location: Location): boolean;
+  hasSocket(location: ProjectLocation): boolean;
   loadManifest(request: LoadRequest): Promise<LoadedManifest>;
   /** The journal without a daemon, oldest first. */
-  journal(location: Location, limit: number, service?: ServiceId): Promise<readonly Happening[]>;
+  journal(location: ProjectLocation, limit: number, service?: ServiceId): Promise<readonly Happening[]>;
   /** The log files without a daemon; `query.follow` is not honoured. */
-  offlineLogs(location: Location, query: LogQuery): AsyncIterable<LogLine>;
+  offlineLogs(location: ProjectLocation, query: LogQuery): AsyncIterable<LogLine>;
   /** On the terminal of this process. */
   tui(options: Omit<TuiOptions, 'stdin' | 'stdout' | 'env' | 'settingsPath'>): Promise<TuiEnd>;
   doctorFacts(): Promise<readonly Fact[]>;

@@ -14,10 +14,10 @@ import { tellBriefly } from '../words/events.ts';
 import { table, type Column } from '../words/table.ts';
 import { count, dayAndTime, oneLine } from '../words/text.ts';
 import { truncate } from '../words/width.ts';
-import type { Location } from './services.ts';
+import type { ProjectLocation } from '../store/locate.ts';
 import { byInstance, statsAtOnce, statsIfAny } from './stats.ts';
 import { percentText, sizeText } from '../words/figures.ts';
-import { countStates, portsText, shownInstances, type Shown } from '../words/instances.ts';
+import { countStates, portsText, shownInstances, type NamedInstance } from '../words/instances.ts';
 import { narrow, unknownName, withLabels } from './view.ts';
 
 export interface StatusOptions {
@@ -117,9 +117,9 @@ function columns(
   snapshot: ProjectSnapshot,
   colours: Palette,
   stats: StatsResponse | undefined,
-): Column<Shown>[] {
+): Column<NamedInstance>[] {
   const used = byInstance(stats);
-  const figure = (of: (stats: InstanceStats | undefined) => string): Column<Shown>['text'] => {
+  const figure = (of: (stats: InstanceStats | undefined) => string): Column<NamedInstance>['text'] => {
     return ({ instance }) => (stats === undefined ? '' : of(used.get(instance.id)));
   };
   return [
@@ -163,7 +163,7 @@ export function paintOf(word: InstanceWord, colours: Palette): Paint {
   }
 }
 
-function upSince(state: Shown['instance']['state'], now: number): string {
+function upSince(state: NamedInstance['instance']['state'], now: number): string {
   return state.kind === 'running' ? formatSpan(Math.max(0, now - state.since), 'whole') : '-';
 }
 
@@ -172,7 +172,7 @@ function dash(text: string): string {
 }
 
 /** How it ended, and what it said then; of one that runs, what its probe saw while it is not ready, or what it says of itself. */
-function lastWords(instance: Shown['instance']): string {
+function lastWords(instance: NamedInstance['instance']): string {
   const { state, lastCause, lastExit } = instance;
   const cause = lastCause === undefined ? '' : `: ${oneLine(lastCause)}`;
   switch (state.kind) {
@@ -200,7 +200,7 @@ function lastWords(instance: Shown['instance']): string {
   }
 }
 
-function whatItSays({ state, ready, statusText: said = '' }: Shown['instance']): string {
+function whatItSays({ state, ready, statusText: said = '' }: NamedInstance['instance']): string {
   if (stateWord(state) !== 'not ready') return said;
   return ready?.last?.ok === false && ready.last.output !== '' ? ready.last.output : said;
 }
@@ -208,7 +208,11 @@ function whatItSays({ state, ready, statusText: said = '' }: Shown['instance']):
 /** How far back the journal is read for the last states. */
 const JOURNAL = 1000;
 
-async function notUp({ context, services }: Common, location: Location, format: Format): Promise<ExitStatus> {
+async function notUp(
+  { context, services }: Common,
+  location: ProjectLocation,
+  format: Format,
+): Promise<ExitStatus> {
   const last = lastStates(await services.journal(location, JOURNAL));
   if (format === 'json') {
     writeJson(context, { name: location.name, phase: 'down', last });

@@ -14,7 +14,7 @@ import { byInstance } from './stats.ts';
 import { percentText, sizeText } from '../words/figures.ts';
 import { paintOf } from './status.ts';
 import { daemonGone } from './up-detached.ts';
-import { countStates, shownInstances, type Shown } from '../words/instances.ts';
+import { countStates, shownInstances, type NamedInstance } from '../words/instances.ts';
 import { narrow, unknownName } from './view.ts';
 
 export type TopOrder = 'cpu' | 'mem' | 'name';
@@ -168,7 +168,7 @@ interface TopView {
 }
 
 interface Row {
-  readonly shown?: Shown;
+  readonly shown?: NamedInstance;
   readonly name: string;
   readonly stats: Omit<InstanceStats, 'service' | 'instance' | 'cpuMs' | 'threads' | 'processes'> & {
     readonly threads?: number;

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import { applyRequest, type Common, type LoadOptions, notRunning, reach, withDaemon } from './common.ts';
 import { fail } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { reportDown } from './stopping.ts';
+import { reportDown } from './bring-down.ts';
 import { keepsRunningText } from './up-tui.ts';
 import { stoppedText } from '../words/instances.ts';
 

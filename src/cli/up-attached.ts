@@ -10,7 +10,7 @@ import type { LogCursor } from '../client/log-cursor.ts';
 import { isGone, monitor } from './monitor.ts';
 import { tellBriefly } from '../words/events.ts';
 import { LogPrinter } from './output/log-printer.ts';
-import { bringDown, downToTheEnd, reportDown } from './stopping.ts';
+import { bringDown, downToTheEnd, reportDown } from './bring-down.ts';
 import { judgeUp, type Culprit } from './up-progress.ts';
 import { displayNames, shownInstances } from '../words/instances.ts';
 

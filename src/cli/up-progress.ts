@@ -11,7 +11,7 @@ import { isReady, type WaitingOn } from '../core/state.ts';
 import { describeProbe, describeReplacing, describeState, stateWord, unnested } from '../words/status.ts';
 import type { ProgressIcon, ProgressRow } from './output/progress.ts';
 import { oneLine } from '../words/text.ts';
-import { shownInstances, type Shown } from '../words/instances.ts';
+import { shownInstances, type NamedInstance } from '../words/instances.ts';
 
 /** A service without a readiness probe counts as up once it has run for this long without an end. */
 export const SETTLE_MS = 250;
@@ -166,7 +166,7 @@ function isHeld(instance: InstanceSnapshot, snapshot: ProjectSnapshot, path: Set
   });
 }
 
-function culprit({ name, instance }: Shown, now: number): Culprit {
+function culprit({ name, instance }: NamedInstance, now: number): Culprit {
   const { unknown } = instance;
   const doubt = unknown === undefined ? '' : `, as far as is known: ${unknown}`;
   return { name, instance, reason: `${unnested(reasonOf(instance, now))}${doubt}` };

@@ -7,14 +7,14 @@ import { reach, type Common } from './common.ts';
 import { Display } from './display.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { oneLine } from '../words/text.ts';
-import type { Location } from './services.ts';
-import { bringDown, reportDown } from './stopping.ts';
+import type { ProjectLocation } from '../store/locate.ts';
+import { bringDown, reportDown } from './bring-down.ts';
 import { daemonGone } from './up-detached.ts';
 import { countStates, shownInstances, stoppedText } from '../words/instances.ts';
 
 export interface TuiRun {
   readonly common: Common;
-  readonly location: Location;
+  readonly location: ProjectLocation;
   readonly client: DaemonClient;
   /** Undefined where the project was running before: then it outlives this command. */
   readonly lease: Lease | undefined;

@@ -7,7 +7,7 @@ import { EXIT, type ExitStatus } from './exit-status.ts';
 import { LogCursor } from '../client/log-cursor.ts';
 import { diagnosticsText, hasErrors, tally } from '../words/diagnostics.ts';
 import { isGone } from './monitor.ts';
-import { downToTheEnd } from './stopping.ts';
+import { downToTheEnd } from './bring-down.ts';
 import { attached } from './up-attached.ts';
 import { daemonGone, detached } from './up-detached.ts';
 import { upOnTerminal } from './up-tui.ts';

@@ -6,7 +6,7 @@ import { closing, locate, notRunning, reach, type Common, type Format } from './
 import { fail, writeJson, type CliContext } from './context.ts';
 import { reportCulprits } from './culprit.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { monitor, type MonitorEnd, type Seen } from './monitor.ts';
+import { monitor, type MonitorEnd, type LiveSnapshot } from './monitor.ts';
 import { unfinished } from './actions.ts';
 import { judgeUp, notUp, type Culprit, type UpVerdict } from './up-progress.ts';
 import { narrow, unknownName } from './view.ts';
@@ -43,7 +43,7 @@ export async function wait(
     return EXIT.ok;
   }
   return closing(client, async () => {
-    let last: Seen = { snapshot: await client.snapshot(), now: context.now() };
+    let last: LiveSnapshot = { snapshot: await client.snapshot(), now: context.now() };
     const problem = unknownName(last.snapshot, names);
     if (problem !== undefined) return fail(context, problem, EXIT.usage);
     const end = await monitor<Decided>({
@@ -108,7 +108,11 @@ function writeOutcome(
 }
 
 /** `up` stands for "the goal is reached". */
-export function judgeGoal({ snapshot, now }: Seen, goal: WaitGoal, names: readonly string[]): UpVerdict {
+export function judgeGoal(
+  { snapshot, now }: LiveSnapshot,
+  goal: WaitGoal,
+  names: readonly string[],
+): UpVerdict {
   const narrowed = narrow(snapshot, names);
   switch (goal) {
     case 'ready':

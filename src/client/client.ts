@@ -1,29 +1,32 @@
-import type {
-  ActionRequest,
-  ActionResponse,
-  ApplyRequest,
-  ApplyResponse,
-  DaemonInfo,
-  DownRequest,
-  DownResponse,
-  ExecCommand,
-  ExecItem,
-  ExplainResponse,
-  LogLine,
-  LogQuery,
-  PlanResponse,
-  ProjectSnapshot,
-  ReloadRequest,
-  ReloadResponse,
-  StatsResponse,
-  TimelineResponse,
-  WatchItem,
+import {
+  endpoints,
+  type ActionRequest,
+  type ActionResponse,
+  type ApplyRequest,
+  type ApplyResponse,
+  type DaemonInfo,
+  type DownRequest,
+  type DownResponse,
+  type ExecCommand,
+  type ExecItem,
+  type ExplainResponse,
+  type LogLine,
+  type LogQuery,
+  type Operations,
+  type PlanResponse,
+  type ProjectSnapshot,
+  type ReloadRequest,
+  type ReloadResponse,
+  type StatsResponse,
+  type TimelineResponse,
+  type WatchItem,
 } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
 import { ClientError, daemonGone } from './client-error.ts';
 import { dial, Exchange, type Request } from './exchange.ts';
 import { jsonLines } from './json-lines.ts';
+import { operationRequest, type OperationOf } from './operation-request.ts';
 import { abortable, failureIn, linesOf } from './streams.ts';
 import type { DaemonClient, EventQuery, ExecChannel, Lease } from './types.ts';
 
@@ -37,8 +40,6 @@ const PROMPT_MS = 15_000;
 /** What reads files or waits its turn behind other requests. */
 const PATIENT_FACTOR = 8;
 const LONGEST_ANSWER_BYTES = 64 * 1024 * 1024;
-/** What the daemon takes of input in one request. */
-const INPUT_PIECE_BYTES = 64 * 1024;
 
 /**
  * The daemon at a socket; undefined where nothing listens there. Each request has a connection of its own (a Unix
@@ -94,82 +95,73 @@ class SocketClient implements DaemonClient {
   }
 
   info(): Promise<DaemonInfo> {
-    return this.#get('/v1/info');
+    return this.#ask('getInfo', {});
   }
 
   snapshot(): Promise<ProjectSnapshot> {
-    return this.#get('/v1/status');
+    return this.#ask('getStatus', {});
   }
 
   explain(service: ServiceId): Promise<ExplainResponse> {
-    return this.#get(`/v1/services/${encodeURIComponent(service)}/explain`);
+    return this.#ask('explainService', { params: { id: service } });
   }
 
   plan(request: ApplyRequest): Promise<PlanResponse> {
-    return this.#post('/v1/plan', request);
+    return this.#ask('plan', { body: request });
   }
 
   apply(request: ApplyRequest): Promise<ApplyResponse> {
-    return this.#post('/v1/apply', request);
+    return this.#ask('apply', { body: request });
   }
 
   reload(request: ReloadRequest): Promise<ReloadResponse> {
-    return this.#post('/v1/reload', request);
+    return this.#ask('reload', { body: request });
   }
 
   async review(hold: boolean): Promise<void> {
-    await this.#post('/v1/review', { hold });
+    await this.#ask('review', { body: { hold } });
   }
 
   act(request: ActionRequest): Promise<ActionResponse> {
-    return this.#post('/v1/actions', request);
+    return this.#ask('act', { body: request });
   }
 
   down(request: DownRequest): Promise<DownResponse> {
-    return this.#json({ method: 'POST', path: '/v1/down', body: request });
+    return this.#json(operationRequest('down', { body: request }));
   }
 
-  events({ limit, follow, service }: EventQuery, signal?: AbortSignal): AsyncIterable<Happening> {
-    const path = withQuery('/v1/events', [
-      ['limit', limit],
-      ['follow', follow],
-      ['service', service],
-    ]);
-    return this.#stream(path, follow ? 'ends' : 'fails', signal);
+  events(query: EventQuery, signal?: AbortSignal): AsyncIterable<Happening> {
+    return this.#stream('listEvents', { query }, query.follow ? 'ends' : 'fails', signal);
   }
 
-  logs(query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine> {
-    const path = withQuery('/v1/logs', [
-      ...query.select.names.map((name): Parameter => ['name', name]),
-      ...query.select.labels.map((label): Parameter => ['label', label]),
-      ['tail', query.tail],
-      ['follow', query.follow],
-      ['since', query.since === undefined ? undefined : Math.max(0, Math.floor(query.since))],
-      ['stream', query.stream],
-      ['previous', query.previous],
-      ...(query.after ?? []).map(({ instance, stream, at }): Parameter => [
-        'after',
-        `${instance}:${stream}:${at}`,
-      ]),
-    ]);
-    return this.#stream(path, 'fails', signal);
+  logs({ select, since, after, ...rest }: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine> {
+    const query = {
+      name: select.names,
+      label: select.labels,
+      ...rest,
+      ...(since === undefined ? {} : { since: Math.max(0, Math.floor(since)) }),
+      after: (after ?? []).map(({ instance, stream, at }) => `${instance}:${stream}:${at}`),
+    };
+    return this.#stream('readLogs', { query }, 'fails', signal);
   }
 
   watch(signal?: AbortSignal): AsyncIterable<WatchItem> {
-    return this.#stream('/v1/watch', 'fails', signal);
+    return this.#stream('watch', {}, 'fails', signal);
   }
 
   stats(atOnce = false): Promise<StatsResponse> {
-    return this.#get(atOnce ? '/v1/stats?at-once=true' : '/v1/stats');
+    return this.#ask('getStats', { query: { 'at-once': atOnce } });
   }
 
   timeline(): Promise<TimelineResponse> {
-    return this.#get('/v1/timeline');
+    return this.#ask('getTimeline', {});
   }
 
   input(instance: InstanceId, data: Uint8Array): Promise<void> {
     const copy = Uint8Array.from(data);
-    const turn = (this.#inputs.get(instance) ?? Promise.resolve()).then(() => this.#write(instance, copy));
+    const turn = (this.#inputs.get(instance) ?? Promise.resolve()).then(() =>
+      this.#write('writeInput', instance, copy),
+    );
     this.#inputs.set(instance, turn);
     const over = (): void => {
       if (this.#inputs.get(instance) === turn) this.#inputs.delete(instance);
@@ -179,26 +171,20 @@ class SocketClient implements DaemonClient {
   }
 
   async resize(instance: InstanceId, columns: number, rows: number): Promise<void> {
-    await this.#post(`${pathOf(instance)}/resize`, { columns, rows });
+    await this.#ask('resizeTerminal', { params: { id: instance }, body: { columns, rows } });
   }
 
   output(instance: InstanceId, backlogBytes: number, signal?: AbortSignal): AsyncIterable<Uint8Array> {
-    const path = withQuery(`${pathOf(instance)}/output`, [
-      ['backlog', Math.max(0, Math.floor(backlogBytes))],
-    ]);
-    return abortable((ends) => this.#received(path, 'fails', ends, (body) => body), signal);
+    const query = { backlog: Math.max(0, Math.floor(backlogBytes)) };
+    const request = operationRequest('followOutput', { params: { id: instance }, query }, this.#promptMs);
+    return abortable((ends) => this.#received(request, 'fails', ends, (body) => body), signal);
   }
 
   async exec(instance: InstanceId, command: ExecCommand): Promise<ExecChannel> {
     const exchange = await this.#exchange();
     try {
-      const path = `${pathOf(instance)}/exec`;
-      await this.#head(exchange, {
-        method: 'POST',
-        path,
-        body: command,
-        answerWithinMs: this.#promptMs * PATIENT_FACTOR,
-      });
+      const given = { params: { id: instance }, body: command };
+      await this.#head(exchange, operationRequest('exec', given, this.#promptMs * PATIENT_FACTOR));
       const items = linesOf<ExecItem>(exchange.body());
       const first = await items.next();
       if (first.done === true) throw daemonGone();
@@ -212,7 +198,7 @@ class SocketClient implements DaemonClient {
   }
 
   #channel(exchange: Exchange, items: AsyncGenerator<ExecItem, void>, id: string): ExecChannel {
-    const path = `/v1/execs/${encodeURIComponent(id)}`;
+    const params = { id };
     const release = (): void => this.#release(exchange);
     const order = { last: Promise.resolve() };
     const inTurn = (act: () => Promise<void>): Promise<void> => {
@@ -237,22 +223,27 @@ class SocketClient implements DaemonClient {
       items: rest(),
       write: (data) => {
         const copy = Uint8Array.from(data);
-        return inTurn(() => this.#writeTo(`${path}/input`, copy));
+        return inTurn(() => this.#write('writeExecInput', id, copy));
       },
-      endInput: () => inTurn(() => this.#post(`${path}/end-input`, {})),
-      resize: (columns, rows) => this.#post(`${path}/resize`, { columns, rows }),
+      endInput: () =>
+        inTurn(async () => {
+          await this.#ask('endExecInput', { params });
+        }),
+      resize: async (columns, rows) => {
+        await this.#ask('resizeExec', { params, body: { columns, rows } });
+      },
       close: release,
     };
   }
 
   async handOver(reason: string): Promise<void> {
-    await this.#post('/v1/daemon/hand-over', { reason });
+    await this.#ask('handOver', { body: { reason } });
   }
 
   async lease(): Promise<Lease | undefined> {
     const exchange = await this.#exchange();
     try {
-      await this.#head(exchange, { method: 'POST', path: '/v1/lease', answerWithinMs: this.#promptMs });
+      await this.#head(exchange, operationRequest('holdLease', {}, this.#promptMs));
       const lines = jsonLines(exchange.body());
       const first = await lines.next();
       const said = (first.done === true ? undefined : first.value) as
@@ -289,18 +280,19 @@ class SocketClient implements DaemonClient {
     return {
       ended,
       detach: async () => {
-        await this.#post('/v1/lease/detach', { id });
+        await this.#ask('detachLease', { body: { id } });
         await ended;
       },
     };
   }
 
-  #get<T>(path: string): Promise<T> {
-    return this.#json({ method: 'GET', path, answerWithinMs: this.#promptMs });
-  }
-
-  #post<T>(path: string, body: unknown): Promise<T> {
-    return this.#json({ method: 'POST', path, body, answerWithinMs: this.#promptMs * PATIENT_FACTOR });
+  /** One whole answer; what may have to read files or to wait its turn is given more time. */
+  #ask<K extends OperationOf<'json'>>(
+    operation: K,
+    given: Operations[K]['request'],
+  ): Promise<Operations[K]['answer']> {
+    const patience = endpoints[operation].method === 'GET' ? 1 : PATIENT_FACTOR;
+    return this.#json(operationRequest(operation, given, this.#promptMs * patience));
   }
 
   async #json<T>(request: Request): Promise<T> {
@@ -316,24 +308,31 @@ class SocketClient implements DaemonClient {
   }
 
   /** In pieces that the daemon takes, one after another: each has a connection of its own, and order counts. */
-  #write(instance: InstanceId, data: Uint8Array): Promise<void> {
-    return this.#writeTo(`${pathOf(instance)}/input`, data);
-  }
-
-  async #writeTo(path: string, data: Uint8Array): Promise<void> {
-    for (let start = 0; start < data.length; start += INPUT_PIECE_BYTES) {
-      await this.#json({ method: 'POST', path, body: data.subarray(start, start + INPUT_PIECE_BYTES) });
+  async #write(operation: 'writeInput' | 'writeExecInput', id: string, data: Uint8Array): Promise<void> {
+    const { octets } = endpoints[operation];
+    for (let start = 0; start < data.length; start += octets) {
+      const body = data.subarray(start, start + octets);
+      await this.#json(operationRequest(operation, { params: { id }, body }));
     }
   }
 
   /** `whenCut`: whether a daemon that vanishes is an ordinary end of the stream or a failure of it. */
-  #stream<T>(path: string, whenCut: WhenCut, signal?: AbortSignal): AsyncIterable<T> {
-    return abortable((ends) => this.#received(path, whenCut, ends, linesOf<T>), signal);
+  #stream<K extends OperationOf<'lines'>>(
+    operation: K,
+    given: Operations[K]['request'],
+    whenCut: WhenCut,
+    signal?: AbortSignal,
+  ): AsyncIterable<Operations[K]['answer']> {
+    const request = operationRequest(operation, given, this.#promptMs);
+    return abortable(
+      (ends) => this.#received(request, whenCut, ends, linesOf<Operations[K]['answer']>),
+      signal,
+    );
   }
 
   /** Items of the answer, decoded by `items`. */
   async *#received<T>(
-    path: string,
+    request: Request,
     whenCut: WhenCut,
     signal: AbortSignal,
     items: (body: AsyncGenerator<Buffer, void>) => AsyncIterable<T>,
@@ -344,7 +343,7 @@ class SocketClient implements DaemonClient {
     signal.addEventListener('abort', stop);
     try {
       if (hasAborted(signal)) return undefined;
-      await this.#head(exchange, { method: 'GET', path, answerWithinMs: this.#promptMs });
+      await this.#head(exchange, request);
       for await (const item of items(exchange.body())) {
         if (hasAborted(signal)) return undefined;
         yield item;
@@ -373,7 +372,7 @@ class SocketClient implements DaemonClient {
 
   /** Sends the request; throws what the daemon says where it does not grant it. */
   async #head(exchange: Exchange, request: Request): Promise<void> {
-    const { status } = await exchange.send(request);
+    const status = await exchange.send(request);
     if (status >= 200 && status < 300) return;
     throw (
       failureIn(await readJson(exchange), status) ??
@@ -409,22 +408,6 @@ async function readJson(exchange: Exchange): Promise<unknown> {
   } catch {
     throw new ClientError('bad-answer', 'the answer of the daemon is not JSON');
   }
-}
-
-function pathOf(instance: InstanceId): string {
-  return `/v1/instances/${encodeURIComponent(instance)}`;
-}
-
-type Parameter = readonly [name: string, value: string | number | boolean | undefined];
-
-function withQuery(path: string, parameters: readonly Parameter[]): string {
-  const given = parameters.flatMap(([name, value]) =>
-    value === undefined || value === false
-      ? []
-      : // A colon needs no encoding there (RFC 3986, 3.4), and places in logs are many.
-        [`${name}=${encodeURIComponent(value).replaceAll('%3A', ':')}`],
-  );
-  return given.length === 0 ? path : `${path}?${given.join('&')}`;
 }
 
 function clientClosed(): ClientError {

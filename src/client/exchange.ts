@@ -1,7 +1,7 @@
 import { lstatSync } from 'node:fs';
 import { connect as open, type Socket } from 'node:net';
 import { ClientError, daemonGone } from './client-error.ts';
-import { ResponseParser, type ResponseHead } from './response-parser.ts';
+import { ResponseParser } from './response-parser.ts';
 
 export interface Request {
   readonly method: 'GET' | 'POST';
@@ -81,8 +81,8 @@ export class Exchange {
     return this.#parser.complete;
   }
 
-  /** Sends the request; resolves once the head of the response is there. */
-  async send(request: Request): Promise<ResponseHead> {
+  /** Sends the request; resolves with the response's status, once its head is there. */
+  async send(request: Request): Promise<number> {
     for (const piece of encode(request)) this.#socket.write(piece);
     const deadline = { passed: false };
     const timer =
@@ -95,7 +95,7 @@ export class Exchange {
     try {
       for (;;) {
         this.#early = [...this.#early, ...(await this.#next())];
-        if (this.#parser.head !== undefined) return this.#parser.head;
+        if (this.#parser.status !== undefined) return this.#parser.status;
       }
     } catch (error) {
       this.#socket.destroy();

@@ -1,11 +1,5 @@
 import { err, ok, type Result } from '../core/util/result.ts';
 
-export interface ResponseHead {
-  readonly status: number;
-  /** By lower-case name; of a repeated one the last. */
-  readonly headers: ReadonlyMap<string, string>;
-}
-
 /** How far the bytes of the body are: known length, chunks, or until the connection ends. */
 type Framing =
   | { readonly kind: 'head' }
@@ -31,10 +25,11 @@ export class ResponseParser {
   /** The start of a line whose end has not come yet. */
   #line: Buffer = Buffer.alloc(0);
   #headLines: string[] = [];
-  #head: ResponseHead | undefined;
+  #status: number | undefined;
 
-  get head(): ResponseHead | undefined {
-    return this.#head;
+  /** Undefined until the head of the response is there. */
+  get status(): number | undefined {
+    return this.#status;
   }
 
   /** Whether all of the response is there. */
@@ -128,7 +123,7 @@ export class ResponseParser {
       const colon = line.indexOf(':');
       headers.set(line.slice(0, Math.max(0, colon)).toLowerCase(), line.slice(colon + 1).trim());
     }
-    this.#head = { status: Number(status), headers };
+    this.#status = Number(status);
     const length = headers.get('content-length');
     if (status === '204' || status === '304') this.#framing = { kind: 'done' };
     else if (headers.get('transfer-encoding')?.toLowerCase() === 'chunked')

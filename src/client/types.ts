@@ -11,6 +11,7 @@ import type {
   ExplainResponse,
   LogLine,
   LogQuery,
+  Operations,
   PlanResponse,
   ProjectSnapshot,
   ReloadRequest,
@@ -77,12 +78,8 @@ export interface ExecChannel {
   close(): void;
 }
 
-export interface EventQuery {
-  /** The newest n that are already there. */
-  readonly limit: number;
-  readonly follow: boolean;
-  readonly service?: ServiceId;
-}
+/** Which entries of the journal. */
+export type EventQuery = Operations['listEvents']['call']['query'];
 
 /** While held, the end of this process (however it ends) brings the project down. */
 export interface Lease {

@@ -1,4 +1,5 @@
 import { secretsInLine, secretsInText } from './secret-spans.ts';
+import { quoteUnless } from './util/quote.ts';
 import { type Span, ValueIndex } from './util/value-index.ts';
 
 /** What stands in place of a secret. */
@@ -114,7 +115,7 @@ const PASSWORD_OPTIONS: Readonly<
 function showArgv(argv: readonly string[]): string {
   let out = '';
   for (const [i, argument] of argv.entries()) {
-    out += (i === 0 ? '' : ' ') + quote(argument);
+    out += (i === 0 ? '' : ' ') + quoteUnless(PLAIN_TO_PEOPLE, escapeControl(argument));
     if (out.length > MAX_SHOWN) return `${out.slice(0, MAX_SHOWN)}...`;
   }
   return out;
@@ -143,10 +144,8 @@ function maskArgs(
   }
 }
 
-function quote(argument: string): string {
-  const shown = escapeControl(argument);
-  return /^[\w@%+=:,.*/~-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", String.raw`'\''`)}'`;
-}
+/** Only to be read: a mask stays as it is. */
+const PLAIN_TO_PEOPLE = /^[\w@%+=:,.*/~-]+$/;
 
 /** C0, DEL, C1, line and paragraph separators, bidirectional controls (UAX #9), the byte order mark, lone surrogates. */
 const UNSAFE =

@@ -42,10 +42,6 @@ class Backends implements Backend {
     this.#ready.push(options.native);
   }
 
-  available(): ReturnType<Backend['available']> {
-    return this.#options.native.available();
-  }
-
   async materialise(
     ...args: Parameters<NonNullable<Backend['materialise']>>
   ): Promise<Result<void, StartFailure>> {

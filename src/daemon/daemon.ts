@@ -10,6 +10,7 @@ import { API_VERSION, type DaemonInfo } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
 import type { LoadRequest } from '../core/service.ts';
+import { xdgFolder } from '../core/util/xdg.ts';
 import { Engine } from '../engine/engine.ts';
 import type { LoadedProject } from '../engine/fleet.ts';
 import { createLogStore } from '../logs/log-store.ts';
@@ -41,7 +42,6 @@ export interface DaemonOptions {
 }
 
 export interface RunningDaemon {
-  readonly control: ProjectControl;
   /** Resolves, with why, once the daemon has nothing left to do and has closed everything. */
   readonly ended: Promise<string>;
   /** Brings the project down, then ends. */
@@ -52,8 +52,7 @@ export interface RunningDaemon {
 
 /** Of the XDG Base Directory Specification: what can be made again. */
 function cacheFolder(env: Env): string {
-  const given = env['XDG_CACHE_HOME'];
-  return join(given?.startsWith('/') === true ? given : join(env['HOME'] ?? homedir(), '.cache'), 'setpoint');
+  return join(xdgFolder('CACHE', env, env['HOME'] ?? homedir()) ?? '/.cache', 'setpoint');
 }
 
 /** How often the daemon looks whether its socket is still there: without it nobody could reach it, or replace it. */
@@ -242,7 +241,6 @@ async function compose(
     return reason;
   });
   return ok({
-    control,
     ended,
     shutdown: (reason, level) => void control.down({ reason, level }),
     // What comes of it is in the journal.

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFile, stat } from 'node:fs/promises';
-import { codeOf } from '../watching/watch-failure.ts';
+import { errnoOf } from '../core/util/system-error.ts';
 import type { ManifestIo } from '../manifest/load.ts';
 
 /** Of each file, by absolute path, what tells its content from another one. Salted, so that no secret can be guessed. */
@@ -44,7 +44,7 @@ export async function lookAt(path: string, salt: string): Promise<FileLook> {
     const bytes = await readFile(path);
     return { mark: contentMark(bytes, salt), blank: bytes.length === 0 };
   } catch (error) {
-    return { mark: UNREAD, blank: codeOf(error) === 'ENOENT' };
+    return { mark: UNREAD, blank: errnoOf(error) === 'ENOENT' };
   }
 }
 

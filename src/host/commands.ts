@@ -1,11 +1,16 @@
 import type { CommandRequest, CommandResult, CommandRunner } from '../ports/commands.ts';
+import { signalGroup } from './process-group.ts';
 
 const OUTPUT_LIMIT = 4096;
 
 /** After its timeout a command gets SIGTERM; this much later SIGKILL. */
 const FORCE_AFTER_MS = 500;
 
-/** Short commands through `execa`, which is loaded when the first one runs: most projects have none. */
+/**
+ * Short commands through `execa`, which is loaded when the first one runs: most projects have none. It makes one result of
+ * all the ways in which a command ends or never begins. Its own timeout, cancelling and forced kill end the command alone
+ * and not what it has started, and its buffer keeps the head of the output where a person needs the tail: these are off.
+ */
 export function createCommandRunner(umask: number): CommandRunner {
   return { run: (request) => runCommand(request, umask) };
 }
@@ -70,13 +75,4 @@ function holdTo({ timeoutMs, signal }: CommandRequest, pid: number | undefined):
       return passed;
     },
   };
-}
-
-function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // It ended between the timer and the signal.
-  }
 }

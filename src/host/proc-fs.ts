@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync } from 'node:fs';
+import { errnoOf } from '../core/util/system-error.ts';
 
 const CHUNK = 64 * 1024;
 const buffer = Buffer.allocUnsafe(CHUNK);
@@ -50,8 +51,7 @@ function tryOpen(path: string): number | 'absent' | undefined {
   try {
     return openSync(path, 'r');
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-    return SHORTAGES.has(code) || path === '/dev/null' ? undefined : 'absent';
+    return SHORTAGES.has(errnoOf(cause) ?? '') || path === '/dev/null' ? undefined : 'absent';
   }
 }
 

@@ -1,6 +1,7 @@
 import { accessSync, closeSync, constants, openSync, readSync, realpathSync, statSync } from 'node:fs';
-import { basename, isAbsolute, resolve } from 'node:path';
+import { basename, isAbsolute, join, resolve } from 'node:path';
 import type { StartFailure } from '../core/exit.ts';
+import { errnoOf } from '../core/util/system-error.ts';
 
 type ProgramSearch =
   | { readonly kind: 'found'; readonly path: string }
@@ -9,40 +10,58 @@ type ProgramSearch =
   | { readonly kind: 'unusable'; readonly path: string; readonly why: string; readonly help?: string };
 
 /** Where on the machine a path of an enclosed process is; undefined where nothing is there. */
-export type Outside = (path: string) => string | undefined;
+export type ToHostPath = (path: string) => string | undefined;
 
 /**
  * Finds a program as execvp(3) would: a name with a slash counts from `cwd`, any other is looked up in the folders of
- * `path` in turn. A script counts only if the interpreter that its first line names is there. With `outside` all paths,
+ * `path` in turn. A script counts only if the interpreter that its first line names is there. With `hostPath` all paths,
  * those of the answer included, are those of an enclosed process.
  */
 export function findProgram(
   name: string,
   path: string | undefined,
   cwd: string,
-  outside: Outside = (there) => there,
+  hostPath: ToHostPath = (there) => there,
 ): ProgramSearch {
   if (name === '') return { kind: 'missing' };
-  if (name.includes('/')) return examine(resolve(cwd, name), outside);
+  if (name.includes('/')) return examine(resolve(cwd, name), hostPath);
   let unusable: ProgramSearch | undefined;
   for (const folder of (path ?? DEFAULT_PATH).split(':')) {
-    const found = examine(resolve(cwd, folder, name), outside);
+    const found = examine(resolve(cwd, folder, name), hostPath);
     if (found.kind === 'found') return found;
     if (found.kind === 'unusable') unusable ??= found;
   }
   return unusable ?? { kind: 'missing' };
 }
 
+/**
+ * The first executable file of that name in the absolute folders of `path`: a program for setpoint's own use, which must
+ * not depend on the working directory.
+ */
+export function findOnPath(name: string, path: string | undefined): string | undefined {
+  for (const folder of (path ?? '').split(':')) {
+    const candidate = join(folder, name);
+    if (!isAbsolute(folder)) continue;
+    try {
+      accessSync(candidate, constants.X_OK);
+      if (statSync(candidate).isFile()) return candidate;
+    } catch {
+      // Another folder may have it.
+    }
+  }
+  return undefined;
+}
+
 /** Where programs are looked for when there is no PATH at all. */
 export const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-function examine(path: string, outside: Outside): ProgramSearch {
-  const place = outside(path);
+function examine(path: string, hostPath: ToHostPath): ProgramSearch {
+  const place = hostPath(path);
   if (place === undefined) return { kind: 'missing' };
   try {
     if (!statSync(place).isFile()) return { kind: 'unusable', path, why: 'is not a file' };
   } catch (cause) {
-    const denied = cause instanceof Error && 'code' in cause && cause.code === 'EACCES';
+    const denied = errnoOf(cause) === 'EACCES';
     return denied
       ? { kind: 'unusable', path, why: 'is in a folder that may not be searched' }
       : { kind: 'missing' };
@@ -52,17 +71,17 @@ function examine(path: string, outside: Outside): ProgramSearch {
   } catch {
     return { kind: 'unusable', path, why: 'is not executable', help: `chmod +x ${place}` };
   }
-  return examineInterpreter(path, place, outside);
+  return examineInterpreter(path, place, hostPath);
 }
 
 /** The kernel reads no more than this of a first line (BINPRM_BUF_SIZE of linux/binfmts.h). */
 const FIRST_LINE_LIMIT = 256;
 
-function examineInterpreter(path: string, place: string, outside: Outside): ProgramSearch {
+function examineInterpreter(path: string, place: string, hostPath: ToHostPath): ProgramSearch {
   const line = /^#![ \t]*([^ \t\n]+)/.exec(readHead(place))?.[1];
   if (line === undefined || !isAbsolute(line)) return { kind: 'found', path };
   try {
-    statSync(outside(line) ?? '');
+    statSync(hostPath(line) ?? '');
     return { kind: 'found', path };
   } catch {
     const windows = line.endsWith('\r');
@@ -120,8 +139,8 @@ const REMEMBER_COUNT = 1000;
 export class ProgramFinder {
   readonly #found = new Map<string, { readonly search: ProgramSearch; readonly until: number }>();
 
-  find(name: string, path: string | undefined, cwd: string, outside?: Outside): ProgramSearch {
-    if (outside !== undefined) return findProgram(name, path, cwd, outside);
+  find(name: string, path: string | undefined, cwd: string, hostPath?: ToHostPath): ProgramSearch {
+    if (hostPath !== undefined) return findProgram(name, path, cwd, hostPath);
     const key = `${name}\0${path ?? ''}\0${cwd}`;
     const now = performance.now();
     const known = this.#found.get(key);

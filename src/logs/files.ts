@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { open } from 'node:fs/promises';
+import { errnoOf } from '../core/util/system-error.ts';
 
 /** A log file as it was found; one that is not there is empty. */
 export interface FileState {
@@ -38,7 +39,7 @@ export async function readInto(
   try {
     file = await open(path, 'r');
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return 0;
+    if (errnoOf(error) === 'ENOENT') return 0;
     throw error;
   }
   try {
@@ -52,8 +53,4 @@ export async function readInto(
   } finally {
     await file.close();
   }
-}
-
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

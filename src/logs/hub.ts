@@ -1,6 +1,7 @@
 import type { FSWatcher } from 'node:fs';
 import { watch } from 'node:fs';
 import type { InstanceId, LogSpec } from '../core/service.ts';
+import { messageOf } from '../core/util/system-error.ts';
 import type { LogAccess } from './access.ts';
 import { InstanceLog, STDERR_FILE, STDOUT_FILE } from './instance-log.ts';
 import type { PunchHead } from './punch.ts';
@@ -208,7 +209,7 @@ export class LogHub implements LogAccess {
     const refused = (error: unknown): void => {
       if (this.#warned) return;
       this.#warned = true;
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       const every = `${SLOW_POLL_MS} ms (${SLOW_POLL_FOLLOWED_MS} ms while followed)`;
       this.onWarning(`log files cannot be watched, looking at them every ${every} instead: ${why}`);
     };

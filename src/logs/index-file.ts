@@ -1,7 +1,8 @@
 import { appendFileSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import type { RunId } from '../core/state.ts';
-import type { Holding } from './holding.ts';
-import { holdingLine, parseHolding, WHOLE_FILE } from './holding.ts';
+import { errnoOf, messageOf } from '../core/util/system-error.ts';
+import type { RetainedRange } from './retained-range.ts';
+import { retainedRangeLine, parseRetainedRange, WHOLE_FILE } from './retained-range.ts';
 import type { Sample, Stream } from './timeline.ts';
 import { Timeline } from './timeline.ts';
 
@@ -67,9 +68,9 @@ export class IndexFile {
     if (last !== undefined) this.#append(line('s', last));
   }
 
-  hold(stream: Stream, holding: Holding): void {
-    this.timeline.hold(stream, holding);
-    this.#append(holdingLine(this.timeline.at(-1)?.time ?? 0, stream, holding));
+  setRetained(stream: Stream, retained: RetainedRange): void {
+    this.timeline.setRetained(stream, retained);
+    this.#append(retainedRangeLine(this.timeline.at(-1)?.time ?? 0, stream, retained));
   }
 
   /** Tries again to write what the disk refused before. */
@@ -99,9 +100,9 @@ export class IndexFile {
   }
 
   #apply(entry: string): void {
-    const held = parseHolding(entry);
+    const held = parseRetainedRange(entry);
     if (held !== undefined) {
-      this.timeline.hold(held.stream, held.holding);
+      this.timeline.setRetained(held.stream, held.retained);
       return;
     }
     const [kind, time, stdout, stderr, run] = entry.split(' ');
@@ -151,7 +152,7 @@ export class IndexFile {
     }
     // Sizes grow with time: in any other order a file would seem to have shrunk.
     entries.sort((a, b) => a.at.time - b.at.time || a.at.stdout - b.at.stdout || a.at.stderr - b.at.stderr);
-    const text = HEADER + this.#holdingLines() + entries.map((entry) => entry.text).join('');
+    const text = HEADER + this.#retainedLines() + entries.map((entry) => entry.text).join('');
     this.#bytes = text.length;
     this.#whole = this.#try('write', () => {
       writeFileSync(`${this.#path}.tmp`, text, { mode: 0o600 });
@@ -159,10 +160,12 @@ export class IndexFile {
     });
   }
 
-  #holdingLines(): string {
+  #retainedLines(): string {
     return STREAMS.map((stream) => {
-      const holding = this.timeline.holding(stream);
-      return holding === WHOLE_FILE ? '' : holdingLine(this.timeline.at(0)?.time ?? 0, stream, holding);
+      const retained = this.timeline.retained(stream);
+      return retained === WHOLE_FILE
+        ? ''
+        : retainedRangeLine(this.timeline.at(0)?.time ?? 0, stream, retained);
     }).join('');
   }
 
@@ -179,7 +182,7 @@ export class IndexFile {
   #warn(doing: string, error: unknown): void {
     if (this.#warned) return;
     this.#warned = true;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     this.#options.onWarning(`cannot ${doing} the log index ${this.#path}: ${why}`);
   }
 }
@@ -190,5 +193,5 @@ function line(kind: 's' | 'r' | 'e', sample: Sample, run?: RunId): string {
 }
 
 function isMissing(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT';
+  return errnoOf(error) === 'ENOENT';
 }

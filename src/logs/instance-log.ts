@@ -2,11 +2,12 @@ import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { InstanceId } from '../core/service.ts';
 import type { RunId } from '../core/state.ts';
+import { messageOf } from '../core/util/system-error.ts';
 import type { LogPaths } from '../ports/logs.ts';
 import type { FileState } from './files.ts';
 import { NO_FILE, readInto, stateOf } from './files.ts';
-import type { Holding } from './holding.ts';
-import { fileBefore, placeOf } from './holding.ts';
+import type { RetainedRange } from './retained-range.ts';
+import { fileBefore, filePositionOf } from './retained-range.ts';
 import { IndexFile } from './index-file.ts';
 import type { Sample, Stream, Timeline } from './timeline.ts';
 
@@ -28,7 +29,7 @@ interface InstanceLogOptions {
 }
 
 /** Both streams as they were at one look; their sizes are all that was ever written to them, released or not. */
-export interface Look {
+export interface LogFileStates {
   /** Epoch ms. */
   readonly time: number;
   readonly stdout: FileState;
@@ -42,7 +43,7 @@ export class InstanceLog {
   readonly #index: IndexFile;
   readonly #options: InstanceLogOptions;
   readonly #readers = new Set<Reader>();
-  #look: Look | undefined;
+  #look: LogFileStates | undefined;
   /**
    * Whether changes are looked at as soon as they happen: what is new at a look was written just then. Otherwise it may
    * have been written at any time since the look before.
@@ -68,13 +69,13 @@ export class InstanceLog {
     try {
       mkdirSync(this.dir, { recursive: true, mode: 0o700 });
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       this.#options.onWarning(`cannot make the folder ${this.dir}: ${why}`);
     }
   }
 
   /** The last look, without taking another one. */
-  get seen(): Look {
+  get seen(): LogFileStates {
     return this.#look ?? { time: this.#options.wall(), stdout: NO_FILE, stderr: NO_FILE };
   }
 
@@ -84,7 +85,7 @@ export class InstanceLog {
     const found = { stdout: stateOf(this.paths.stdout), stderr: stateOf(this.paths.stderr) };
     const known = { ...before };
     for (const stream of STREAMS) known[stream] = this.#stillKnown(stream, before[stream], found[stream]);
-    const look: Look = {
+    const look: LogFileStates = {
       time: Math.max(this.#options.wall(), before.time),
       stdout: this.#counted('stdout', found.stdout),
       stderr: this.#counted('stderr', found.stderr),
@@ -99,7 +100,7 @@ export class InstanceLog {
 
   /**
    * Reads bytes of a stream into `target`; answers how many there were. From bytes that were released meanwhile it has
-   * read what is no content: the caller looks, after the answer, whether `holding(stream).start` has passed `position`.
+   * read what is no content: the caller looks, after the answer, whether `retained(stream).start` has passed `position`.
    * Rejects where the disk refuses.
    */
   async read(
@@ -111,14 +112,14 @@ export class InstanceLog {
   ): Promise<number> {
     let filled = 0;
     while (filled < length) {
-      const holding = this.timeline.holding(stream);
-      if (position < holding.start) return 0;
-      const place = placeOf(this.paths[stream], holding, position + filled);
+      const retained = this.timeline.retained(stream);
+      if (position < retained.start) return 0;
+      const place = filePositionOf(this.paths[stream], retained, position + filled);
       const wanted = Math.min(length - filled, place.room);
       const got = await readInto(place.path, place.offset, target, offset + filled, wanted);
-      const now = this.timeline.holding(stream);
+      const now = this.timeline.retained(stream);
       // While the file was opened, another one may have been given its name.
-      if (now.base !== holding.base || now.before !== holding.before) continue;
+      if (now.base !== retained.base || now.before !== retained.before) continue;
       filled += got;
       if (got < place.room) break;
     }
@@ -126,8 +127,8 @@ export class InstanceLog {
   }
 
   /** Notes which bytes of a stream there still are: to be called before others are released. */
-  hold(stream: Stream, holding: Holding): void {
-    this.#index.hold(stream, holding);
+  setRetained(stream: Stream, retained: RetainedRange): void {
+    this.#index.setRetained(stream, retained);
   }
 
   /** Tries again to write to the index what the disk refused. */
@@ -168,42 +169,46 @@ export class InstanceLog {
    */
   #beginFiles(): void {
     for (const stream of STREAMS) {
-      const { base, start, before } = this.timeline.holding(stream);
+      const { base, start, before } = this.timeline.retained(stream);
       if (before === undefined && (start > base || this.mustBegin.has(stream))) this.#setAside(stream);
       this.mustBegin.delete(stream);
     }
   }
 
   #setAside(stream: Stream): void {
-    const { before: _, ...holding } = this.timeline.holding(stream);
+    const { before: _, ...retained } = this.timeline.retained(stream);
     const { size } = this.seen[stream];
     const path = this.paths[stream];
-    const isEmpty = holding.start >= size;
+    const isEmpty = retained.start >= size;
     try {
       if (isEmpty) rmSync(path, { force: true });
-      else renameSync(path, fileBefore(path, holding.base));
+      else renameSync(path, fileBefore(path, retained.base));
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error);
+      const why = messageOf(error);
       this.#options.onWarning(`cannot begin a new file in place of ${path}: ${why}`);
       return;
     }
-    this.#index.hold(stream, { ...holding, base: size, ...(isEmpty ? {} : { before: holding.base }) });
+    this.#index.setRetained(stream, {
+      ...retained,
+      base: size,
+      ...(isEmpty ? {} : { before: retained.base }),
+    });
     this.#look = { ...this.seen, [stream]: { ...NO_FILE, size } };
   }
 
   /** Where an earlier daemon was killed after it had set a file aside and before it could note that. */
   #finishSettingAside(stream: Stream): void {
     const path = this.paths[stream];
-    const holding = this.timeline.holding(stream);
-    if (holding.before !== undefined || existsSync(path)) return;
-    const aside = stateOf(fileBefore(path, holding.base));
+    const retained = this.timeline.retained(stream);
+    if (retained.before !== undefined || existsSync(path)) return;
+    const aside = stateOf(fileBefore(path, retained.base));
     if (aside.size === 0) return;
-    this.#index.hold(stream, { ...holding, base: holding.base + aside.size, before: holding.base });
+    this.#index.setRetained(stream, { ...retained, base: retained.base + aside.size, before: retained.base });
   }
 
   /** What was known of a stream before; nothing where its content is gone or its file is another one. */
   #stillKnown(stream: Stream, before: FileState, found: FileState): FileState {
-    const { base } = this.timeline.holding(stream);
+    const { base } = this.timeline.retained(stream);
     if (base + found.size >= before.size && !isOther(found.inode, before.inode)) return before;
     this.#index.forgetContent(stream);
     return NO_FILE;
@@ -211,7 +216,7 @@ export class InstanceLog {
 
   /** A file as it was found, its size counted from the stream's first byte. */
   #counted(stream: Stream, found: FileState): FileState {
-    return { ...found, size: this.timeline.holding(stream).base + found.size };
+    return { ...found, size: this.timeline.retained(stream).base + found.size };
   }
 
   #sampleNow(): Sample {
@@ -220,7 +225,7 @@ export class InstanceLog {
   }
 
   /** What an earlier daemon saw last. Its inode is not known, and taken to be what is there now. */
-  #fromIndex(): Look {
+  #fromIndex(): LogFileStates {
     const last = this.timeline.at(-1) ?? { time: 0, stdout: 0, stderr: 0 };
     const state = (size: number): FileState => ({ size, inode: 0, modifiedAt: last.time });
     return { time: last.time, stdout: state(last.stdout), stderr: state(last.stderr) };
@@ -244,7 +249,12 @@ function isOther(inode: number, before: number): boolean {
  * A change as samples, each stream's at the time its file was written last, the earlier one first. The file system's
  * clock is trusted only between the two looks.
  */
-function samplesOf(before: Look, look: Look, changed: readonly Stream[], watched: boolean): Sample[] {
+function samplesOf(
+  before: LogFileStates,
+  look: LogFileStates,
+  changed: readonly Stream[],
+  watched: boolean,
+): Sample[] {
   const changes = changed
     .map((stream) => ({
       stream,

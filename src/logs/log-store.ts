@@ -69,11 +69,11 @@ class FileLogStore implements LogStore {
     const range = log.timeline.rangeOf(run, stream);
     if (range === undefined || maxLines <= 0) return [];
     const to = Math.min(range.to ?? Infinity, log.seen[stream].size);
-    const first = Math.max(range.from, log.timeline.holding(stream).start);
+    const first = Math.max(range.from, log.timeline.retained(stream).start);
     const from = Math.max(first, to - maxBytes);
     const bytes = await reader(log, stream, this.#hub.onWarning)(from, to);
     // What it said last was cut off while it was read: there is more to be read now.
-    if (log.timeline.holding(stream).start > from)
+    if (log.timeline.retained(stream).start > from)
       return this.errorTail(instance, run, maxLines, maxBytes, stream);
     const cut = from > first ? continuationBytes(bytes) : 0;
     const lines = bytes.toString('utf8', cut).split('\n');

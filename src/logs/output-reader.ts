@@ -3,7 +3,7 @@ import type { LogAccess } from './access.ts';
 import type { InstanceLog } from './instance-log.ts';
 import { readRefused } from './plan-sources.ts';
 import { MOST_BEHIND_BYTES, RESUME_BEHIND_BYTES } from './source.ts';
-import { Wakeful } from './wakeful.ts';
+import { LogNews } from './log-news.ts';
 
 const CHUNK_BYTES = 64 * 1024;
 
@@ -14,7 +14,7 @@ export async function* readOutput(
   backlogBytes: number,
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const news = new Wakeful(access, instance, signal);
+  const news = new LogNews(access, instance, signal);
   let position: number | undefined;
   let generation = 0;
   try {
@@ -48,7 +48,7 @@ function stateOf(log: InstanceLog): {
   const { timeline, seen } = log;
   return {
     generation: timeline.generation('stdout'),
-    start: timeline.holding('stdout').start,
+    start: timeline.retained('stdout').start,
     end: seen.stdout.size,
   };
 }

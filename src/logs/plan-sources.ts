@@ -1,3 +1,4 @@
+import { messageOf } from '../core/util/system-error.ts';
 import type { InstanceLogQuery, LogTarget } from '../ports/logs.ts';
 import type { InstanceLog } from './instance-log.ts';
 import type { ReadBytes } from './scan-back.ts';
@@ -72,7 +73,7 @@ async function planBegin(
   const { stream } = plan;
   const since = query.since === undefined ? 0 : timeline.offsetSince(stream, query.since);
   for (let look = 1; ; look += 1) {
-    const { start } = timeline.holding(stream);
+    const { start } = timeline.retained(stream);
     const to = Math.max(start, Math.min(range.to ?? Infinity, plan.size));
     const lowest = Math.max(range.from, start);
     const from = Math.min(to, Math.max(lowest, since));
@@ -85,7 +86,7 @@ async function planBegin(
     const part = { first: start, from, to, breaks: timeline.breaks(stream) };
     const end = plan.follow ? await findUnfinished(read, part) : to;
     const found = await findLastLines(read, { ...part, to: end, lines: query.tail });
-    const isThere = timeline.holding(stream).start <= found.start;
+    const isThere = timeline.retained(stream).start <= found.start;
     if (isThere || look === MOST_LOOKS) return { from: found.start, seek: false, lines: found.lines };
   }
 }
@@ -104,5 +105,5 @@ export function reader(log: InstanceLog, stream: Stream, onWarning: (message: st
 }
 
 export function readRefused(path: string, error: unknown): string {
-  return `cannot read the log ${path}: ${error instanceof Error ? error.message : String(error)}`;
+  return `cannot read the log ${path}: ${messageOf(error)}`;
 }

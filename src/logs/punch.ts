@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import type { FileHandle } from 'node:fs/promises';
 import { open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { messageOf } from './files.ts';
+import { messageOf } from '../core/util/system-error.ts';
 
 /** Makes a hole of the first `length` bytes of an open file, whose size stays. Rejects, saying why, where it cannot. */
 export type PunchHead = (file: FileHandle, length: number) => Promise<void>;

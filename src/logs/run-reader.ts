@@ -6,7 +6,7 @@ import { STREAMS } from './instance-log.ts';
 import { readRefused } from './plan-sources.ts';
 import { Scratch, Source } from './source.ts';
 import type { Stream } from './timeline.ts';
-import { Wakeful } from './wakeful.ts';
+import { LogNews } from './log-news.ts';
 
 /** What is read at once; with the beginning of a line that is held back, no more than 64 KiB twice. */
 const CHUNK_BYTES = 64 * 1024;
@@ -22,7 +22,7 @@ export async function* readRun(
   stream: Stream | undefined,
   signal: AbortSignal,
 ): AsyncGenerator<string, void, undefined> {
-  const news = new Wakeful(access, instance, signal);
+  const news = new LogNews(access, instance, signal);
   const streams = stream === undefined ? STREAMS : [stream];
   let sources: readonly Source[] = [];
   let forget = (): void => undefined;
@@ -52,7 +52,7 @@ export async function* readRun(
 }
 
 function sourceOf(log: InstanceLog, instance: InstanceId, run: RunId, stream: Stream): Source {
-  const { start } = log.timeline.holding(stream);
+  const { start } = log.timeline.retained(stream);
   const from = Math.max(start, log.timeline.rangeOf(run, stream)?.from ?? start);
   const target = { instance, service: instance };
   return new Source({ target, stream, log, from, seek: false, size: from, follow: true, patient: true });
@@ -62,7 +62,7 @@ function sourceOf(log: InstanceLog, instance: InstanceId, run: RunId, stream: St
 async function* linesOf(
   source: Source,
   access: LogAccess,
-  news: Wakeful,
+  news: LogNews,
 ): AsyncGenerator<string, void, undefined> {
   const scratch = source.pending ? new Scratch(CHUNK_BYTES) : undefined;
   while (scratch !== undefined && source.pending && !news.hasEnded()) {

@@ -206,7 +206,7 @@ export class Source {
   }
 
   get #start(): number {
-    return this.#timeline.holding(this.#plan.stream).start;
+    return this.#timeline.retained(this.#plan.stream).start;
   }
 
   /** Whether the next byte to read is not there any more. */

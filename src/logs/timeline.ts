@@ -1,17 +1,17 @@
 import type { RunId } from '../core/state.ts';
-import type { Holding } from './holding.ts';
-import { WHOLE_FILE } from './holding.ts';
+import type { RetainedRange } from './retained-range.ts';
+import { WHOLE_FILE } from './retained-range.ts';
 
 export type Stream = 'stdout' | 'stderr';
 
 /** A number for each of the two files of an instance. */
-export interface Both {
+export interface StreamPositions {
   readonly stdout: number;
   readonly stderr: number;
 }
 
 /** How much had been written to both streams at a point in time (epoch ms). */
-export interface Sample extends Both {
+export interface Sample extends StreamPositions {
   readonly time: number;
 }
 
@@ -39,7 +39,7 @@ export class Timeline {
   readonly #times: number[] = [];
   readonly #sizes: Readonly<Record<Stream, number[]>> = { stdout: [], stderr: [] };
   readonly #generations: Record<Stream, number> = { stdout: 0, stderr: 0 };
-  readonly #holdings: Record<Stream, Holding> = { stdout: WHOLE_FILE, stderr: WHOLE_FILE };
+  readonly #retained: Record<Stream, RetainedRange> = { stdout: WHOLE_FILE, stderr: WHOLE_FILE };
   #runs: RunMark[] = [];
   /** Worked out when asked for, dropped when a run mark changes. */
   #breaks: Partial<Record<Stream, readonly number[]>> = {};
@@ -91,7 +91,7 @@ export class Timeline {
   /** The content of a file is gone, or the file is another one now: offsets known so far lead nowhere. */
   forgetContent(stream: Stream): void {
     this.#generations[stream] += 1;
-    this.#holdings[stream] = WHOLE_FILE;
+    this.#retained[stream] = WHOLE_FILE;
     this.#breaks = {};
     this.#sizes[stream].fill(0);
     const reset = (sample: Sample): Sample => ({ ...sample, [stream]: 0 });
@@ -103,12 +103,12 @@ export class Timeline {
   }
 
   /** Which bytes of the stream there still are. */
-  holding(stream: Stream): Holding {
-    return this.#holdings[stream];
+  retained(stream: Stream): RetainedRange {
+    return this.#retained[stream];
   }
 
-  hold(stream: Stream, holding: Holding): void {
-    this.#holdings[stream] = holding;
+  setRetained(stream: Stream, retained: RetainedRange): void {
+    this.#retained[stream] = retained;
   }
 
   /** Counts up each time the content of the file is gone: a reader that knew it must begin anew. */

@@ -1,9 +1,10 @@
 import { rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import type { LogSpec } from '../core/service.ts';
+import { errnoOf, messageOf } from '../core/util/system-error.ts';
 import { Archives } from './archives.ts';
-import { messageOf } from './files.ts';
-import { fileBefore, removeFilesBefore } from './holding.ts';
+
+import { fileBefore, removeFilesBefore } from './retained-range.ts';
 import type { InstanceLog } from './instance-log.ts';
 import { STREAMS } from './instance-log.ts';
 import type { Puncher } from './punch.ts';
@@ -89,7 +90,7 @@ export class Trimmer {
   }
 
   #held(stream: Stream): number {
-    return this.#log.seen[stream].size - this.#log.timeline.holding(stream).start;
+    return this.#log.seen[stream].size - this.#log.timeline.retained(stream).start;
   }
 
   /** Never rejects. */
@@ -98,7 +99,7 @@ export class Trimmer {
       this.#sweep(stream);
       while (this.#isTooMuch(stream)) {
         const target = await this.#target(stream);
-        if (target <= this.#log.timeline.holding(stream).start) return;
+        if (target <= this.#log.timeline.retained(stream).start) return;
         await this.#letGo(stream, target);
         await this.#release(stream);
         this.#look();
@@ -113,7 +114,7 @@ export class Trimmer {
   #sweep(stream: Stream): void {
     const state = this.#states[stream];
     if (state.isSwept) return;
-    const { before } = this.#log.timeline.holding(stream);
+    const { before } = this.#log.timeline.retained(stream);
     removeFilesBefore(this.#log.paths[stream], before);
     state.isSwept = true;
   }
@@ -125,7 +126,7 @@ export class Trimmer {
     const isHeldUp = this.#held(stream) <= maxSize + MOST_HELD_UP_BYTES;
     const allowed = isHeldUp ? Math.min(wanted, this.#log.neededFrom(stream)) : wanted;
     if (await this.#host.puncher.isPossible(this.#log.dir)) return allowed;
-    const { base } = this.#log.timeline.holding(stream);
+    const { base } = this.#log.timeline.retained(stream);
     // Of a file that nobody writes any more the rest can be copied; the present one has to wait.
     if (wanted > base) this.#log.mustBegin.add(stream);
     return Math.min(allowed, base);
@@ -141,19 +142,19 @@ export class Trimmer {
       this.#note(stream, to, undefined);
       return;
     }
-    const { start } = this.#log.timeline.holding(stream);
+    const { start } = this.#log.timeline.retained(stream);
     if (to - start > keep * maxSize) {
       // So much would not stay in the archives until the end of this anyway.
       const from = to - keep * maxSize;
       this.#note(stream, (await this.#lineEnd(stream, from)) ?? from, undefined);
     }
-    while (this.#log.timeline.holding(stream).start < to) await this.#archive(stream, to, keep);
+    while (this.#log.timeline.retained(stream).start < to) await this.#archive(stream, to, keep);
   }
 
   /** Adds to the newest archive as much as there is room for, or begins another one. */
   async #archive(stream: Stream, to: number, keep: number): Promise<void> {
     const { archives } = this.#states[stream];
-    const { start, archive } = this.#log.timeline.holding(stream);
+    const { start, archive } = this.#log.timeline.retained(stream);
     const size = archive === undefined ? 0 : start - archive;
     const isOpen = archive !== undefined && (size === 0 || archives.newestSize() >= size);
     const room = isOpen ? this.spec.maxSize - size : 0;
@@ -181,7 +182,7 @@ export class Trimmer {
 
   /** The disk is full: what the service goes on to write matters more than what it wrote first. */
   #drop(stream: Stream, to: number): void {
-    const { start } = this.#log.timeline.holding(stream);
+    const { start } = this.#log.timeline.retained(stream);
     this.#warn(
       stream,
       'dropped',
@@ -192,7 +193,7 @@ export class Trimmer {
 
   /** The end of the last line before a byte; undefined where there is none nearby. */
   async #lineEnd(stream: Stream, position: number): Promise<number | undefined> {
-    const from = Math.max(this.#log.timeline.holding(stream).start, position - LONGEST_LOOK_BYTES);
+    const from = Math.max(this.#log.timeline.retained(stream).start, position - LONGEST_LOOK_BYTES);
     if (from >= position) return undefined;
     const bytes = Buffer.allocUnsafe(position - from);
     const got = await this.#log.read(stream, from, bytes, 0, bytes.length);
@@ -202,13 +203,13 @@ export class Trimmer {
 
   #note(stream: Stream, start: number, archive: number | undefined): void {
     if (this.#host.isClosed) throw new GivenUp();
-    const { archive: _, ...holding } = this.#log.timeline.holding(stream);
-    this.#log.hold(stream, { ...holding, start, ...(archive === undefined ? {} : { archive }) });
+    const { archive: _, ...retained } = this.#log.timeline.retained(stream);
+    this.#log.setRetained(stream, { ...retained, start, ...(archive === undefined ? {} : { archive }) });
   }
 
   /** Gives the disk back what is noted as released. */
   async #release(stream: Stream): Promise<void> {
-    const { base, start, before } = this.#log.timeline.holding(stream);
+    const { base, start, before } = this.#log.timeline.retained(stream);
     const path = this.#log.paths[stream];
     if (before !== undefined && start < base) {
       await this.#releaseBefore(stream, before);
@@ -222,7 +223,7 @@ export class Trimmer {
 
   async #releaseBefore(stream: Stream, before: number): Promise<void> {
     const path = this.#log.paths[stream];
-    const { base, start } = this.#log.timeline.holding(stream);
+    const { base, start } = this.#log.timeline.retained(stream);
     if (start === before) return;
     if (await this.#host.puncher.isPossible(this.#log.dir)) {
       await this.#host.puncher.punch(fileBefore(path, before), start - before);
@@ -242,13 +243,13 @@ export class Trimmer {
       await file.close();
     }
     if (this.#host.isClosed) throw new GivenUp();
-    this.#log.hold(stream, { ...this.#log.timeline.holding(stream), before: start });
+    this.#log.setRetained(stream, { ...this.#log.timeline.retained(stream), before: start });
     rmSync(fileBefore(path, before), { force: true });
   }
 
   #forgetBefore(stream: Stream, before: number): void {
-    const { before: _, ...holding } = this.#log.timeline.holding(stream);
-    this.#log.hold(stream, holding);
+    const { before: _, ...retained } = this.#log.timeline.retained(stream);
+    this.#log.setRetained(stream, retained);
     rmSync(fileBefore(this.#log.paths[stream], before), { force: true });
   }
 
@@ -261,5 +262,5 @@ export class Trimmer {
 }
 
 function isFull(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOSPC' || error.code === 'EDQUOT');
+  return ['ENOSPC', 'EDQUOT'].includes(errnoOf(error) ?? '');
 }

@@ -26,6 +26,8 @@ import type { ProjectResources } from './keys/resources.ts';
 import { secretsOf } from './keys/secrets.ts';
 import { collectServices } from './keys/services.ts';
 import type { RawService } from './keys/services.ts';
+import { shutdownKeys } from './keys/table/manifest.ts';
+import { readMembers } from './keys/table/row.ts';
 import type { ManifestIo } from './read/source.ts';
 import { didYouMean } from '../core/util/closest.ts';
 import { watchedNodes } from './keys/watch.ts';
@@ -34,8 +36,6 @@ export { nodeManifestIo } from './read/source.ts';
 export type { ManifestIo } from './read/source.ts';
 export { renderResolved } from './resolved.ts';
 export type { ResolvedManifest } from './resolved.ts';
-
-const DEFAULT_SHUTDOWN_TIMEOUT_MS = 60_000;
 
 export interface LoadResult {
   /** All of them, in the order of the files' text. `Place.file` is an absolute path. */
@@ -115,7 +115,6 @@ class Loading {
     const built = [...raw.values()].filter(({ id }) => facts.get(id)?.active === true);
     const services = built.flatMap((service) => this.#serviceOf(service, facts, resources) ?? []);
     const shared = resourcesOf(resources);
-    const shutdown = child<NonNullable<Manifest['shutdown']>>(topValue(group.root, 'shutdown'), 'timeout');
     const project: Project = {
       name,
       dir: group.dir,
@@ -126,7 +125,7 @@ class Loading {
       inactive: [...facts.values()].filter(({ active }) => !active).map(({ id }) => id),
       redact,
       ...(shared === undefined ? {} : { resources: shared }),
-      shutdownTimeoutMs: this.#earlyReader().durationMs(shutdown) ?? DEFAULT_SHUTDOWN_TIMEOUT_MS,
+      ...readMembers(shutdownKeys, topValue(group.root, 'shutdown'), this.#earlyReader()),
     };
     return { project, resolve: () => this.#resolve(group.root, project, services, facts, resources) };
   }
@@ -198,15 +197,15 @@ class Loading {
     const spec = normaliseService(service, known, { reader, onMachine });
     if (spec === undefined) return undefined;
     for (const [name, value] of headersOf(spec)) this.#noteSecret(name, value);
-    this.#checkCwd(service, spec);
+    this.#checkCwd(service, own, spec);
     this.#checkWatched(service, reader);
     return { service, spec, env };
   }
 
-  #checkCwd({ node }: RawService, { launch: { backend, cwd } }: ServiceSpec): void {
+  #checkCwd({ node }: RawService, { container }: Facts, { launch: { cwd } }: ServiceSpec): void {
     const stated = node.entries.get('cwd')?.value;
     // Of a container it is a folder of the image.
-    if (stated === undefined || backend === 'docker') return;
+    if (stated === undefined || container !== undefined) return;
     try {
       if (this.#io.stat(cwd).isDirectory()) return;
       this.#report.error('missing-cwd', stated.place, `the working directory ${cwd} is not a folder`);

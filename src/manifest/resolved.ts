@@ -1,5 +1,6 @@
 import type { Redactor } from '../core/redact.ts';
 import type { LateRef, ServiceSpec, Text } from '../core/service.ts';
+import { dialects } from './backends/dialects.ts';
 import type { EnvValue } from './keys/environment.ts';
 import { isOwnName } from './read/interpolation.ts';
 import type { MapNode, Node } from './read/node.ts';
@@ -16,12 +17,6 @@ export interface ResolvedManifest {
   /** Of each value, by its path such as `services.api.env.PORT`: where it was said last, as `file:line`. */
   readonly origins: Readonly<Record<string, string>>;
 }
-
-/** Keys that only one backend has a use for. */
-const OF_BACKEND: Readonly<Record<'docker' | 'nix', readonly string[]>> = {
-  docker: ['image', 'build', 'entrypoint', 'docker'],
-  nix: ['nix'],
-};
 
 /**
  * A service's node without what the defaults give to others: settings of probes, schedules and the like, for those who have
@@ -46,9 +41,9 @@ export function effectiveNode(service: RawService, spec: ServiceSpec): MapNode {
     if (kind !== undefined) drop(key, unusedTimings(key, kind));
   }
   if (spec.launch.tty === true) drop('log', ['stderr']);
-  for (const backend of ['docker', 'nix'] as const) {
-    if (spec.launch.backend === backend || entries.has('backend_order')) continue;
-    for (const key of OF_BACKEND[backend]) if (statedAt(service, key) === undefined) entries.delete(key);
+  for (const { name, ownKeys } of dialects) {
+    if (spec.launch.backend === name || entries.has('backend_order')) continue;
+    for (const key of ownKeys) if (statedAt(service, key) === undefined) entries.delete(key);
   }
   return { ...node, entries };
 }

@@ -56,8 +56,6 @@ export interface RunRecord {
   readonly recentRestarts?: readonly number[];
   /** How the run before ended; absent where there was none. */
   readonly lastExit?: Exit;
-  /** The launcher, once spawned. */
-  readonly launcher?: ProcessIdentity;
   /** Absolute path of the Unix socket the service serves. */
   readonly socket?: string;
   /** Set once the end was seen and handled: nothing is left to adopt. */
@@ -99,8 +97,6 @@ export interface NotifyState {
   readonly reloading: boolean;
   readonly stopping: boolean;
   readonly status?: string;
-  readonly errno?: number;
-  readonly mainPid?: number;
   /** WATCHDOG=1 messages so far. */
   readonly pings: number;
   /** WATCHDOG=trigger messages so far: the service itself asks to be treated as hung. */
@@ -238,12 +234,6 @@ export interface Proc {
   readonly knowledge?: Knowledge;
 }
 
-export interface Availability {
-  readonly available: boolean;
-  readonly reason: string;
-  readonly help?: string;
-}
-
 /** Something of this project that is there although no run on record made it. */
 export interface Orphan {
   readonly id: string;
@@ -257,7 +247,6 @@ export interface Orphan {
 /** Runs services. The engine knows nothing else of how. */
 export interface Backend {
   readonly name: string;
-  available(): Promise<Availability>;
   /**
    * Brings about what the launch needs before it can start: an image, a development environment. `progress` is told in
    * lines, a few a second at most. Aborting gives it up. Costs next to nothing where all is there. Never rejects. Absent:

@@ -3,7 +3,7 @@ import type { ConcreteLaunch } from '../core/launch.ts';
 import type { Result } from '../core/util/result.ts';
 
 /** What a run itself takes of the machine besides its launch. */
-export interface OwnPlaces {
+export interface RunPaths {
   /** Absolute; seen, not written: the instance's folder, files with its secrets. */
   readonly read: readonly string[];
   /** Absolute; files that the launcher writes, such as those of its control groups. */
@@ -24,10 +24,10 @@ export interface Enclosure {
 }
 
 /** A launch with mounts or a sandbox that can be had here. */
-export interface Enclosing {
+export interface PreparedEnclosure {
   /** What on the machine is seen within under this absolute path; undefined where that is nothing, or not on disk. */
-  readonly outside: (path: string) => string | undefined;
-  enclose(own: OwnPlaces): Result<Enclosure, StartFailure>;
+  readonly hostPath: (path: string) => string | undefined;
+  enclose(own: RunPaths): Result<Enclosure, StartFailure>;
 }
 
 /** Makes mounts and sandboxes of processes of the machine. */
@@ -36,5 +36,8 @@ export interface Encloser {
    * Whether what the launch asks for can be had, and what it comes to. Undefined where it asks for no mounts and no
    * sandbox. Never rejects.
    */
-  prepare(launch: ConcreteLaunch, own: OwnPlaces): Promise<Result<Enclosing | undefined, StartFailure>>;
+  prepare(
+    launch: ConcreteLaunch,
+    own: RunPaths,
+  ): Promise<Result<PreparedEnclosure | undefined, StartFailure>>;
 }

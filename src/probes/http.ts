@@ -1,5 +1,6 @@
 import type { ClientRequest, IncomingMessage, RequestOptions } from 'node:http';
 import { formatDuration } from '../core/util/duration.ts';
+import { messageOf } from '../core/util/system-error.ts';
 import type { ConcreteCheck, ProbeResult } from '../ports/probes.ts';
 import { describeError, lookOnce, lookupOf, type Finish } from './network.ts';
 
@@ -32,7 +33,7 @@ export async function lookByHttp(
         sent = request(url, optionsOf(check, url));
       } catch (cause) {
         // A method or header that HTTP does not know.
-        finish({ ok: false, output: cause instanceof Error ? cause.message : String(cause) });
+        finish({ ok: false, output: messageOf(cause) });
         return () => {};
       }
       sent.on('error', (error) => finish({ ok: false, output: failure(error) }));

@@ -147,7 +147,7 @@ function ownProjects(
   withJournal: boolean,
   isLive: (stateDir: string) => boolean,
 ): readonly Found[] {
-  return listProjects(env).projects.map(({ location: { stateDir, socketPath }, record }) =>
+  return listProjects(env).map(({ location: { stateDir, socketPath }, record }) =>
     found(stateDir, socketPath, record, { withJournal, live: isLive(stateDir), elsewhere: false }),
   );
 }

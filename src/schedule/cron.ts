@@ -1,3 +1,4 @@
+import { messageOf } from '../core/util/system-error.ts';
 import { Cron } from 'croner';
 import type { Calendar } from '../ports/calendar.ts';
 
@@ -102,7 +103,7 @@ function isTimezone(name: string): boolean {
 
 /** Said by range, since croner counts days and months from 0 where it names the value. */
 function inOurWords(cause: unknown): string {
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = messageOf(cause);
   const range = RANGES[/^CronPattern: Invalid value for (\w+)/.exec(message)?.[1] ?? ''];
   if (range !== undefined) return `expected ${range}`;
   const text = message.replace(/^Cron\w+: /, '').replace(/\.$/, '');

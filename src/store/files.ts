@@ -12,7 +12,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { StoreError, errnoOf, explainErrno } from './store-error.ts';
+import { errnoOf, explainErrno } from '../core/util/system-error.ts';
+import { StoreError } from './store-error.ts';
 
 const PRIVATE_DIR = 0o700;
 const PRIVATE_FILE = 0o600;
@@ -132,6 +133,6 @@ export function readText(path: string): ReadText {
     const code = errnoOf(error);
     return code === 'ENOENT' || code === 'ENOTDIR'
       ? { kind: 'missing' }
-      : { kind: 'refused', why: explainErrno(code) };
+      : { kind: 'refused', why: explainErrno(error) };
   }
 }

@@ -2,10 +2,10 @@ import { closeSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, wr
 import { join } from 'node:path';
 import type { Happening, HappeningBody } from '../core/event.ts';
 import type { ServiceId } from '../core/service.ts';
+import { explainErrno } from '../core/util/system-error.ts';
 import { readReplaced, replaceQuickly } from './files.ts';
-import { History, Sieve } from './history.ts';
 import { upgradedEvent } from './former.ts';
-import { errnoOf, explainErrno } from './store-error.ts';
+import { RecentEvents, EventRetention } from './recent-events.ts';
 
 const FILE = 'events.ndjson';
 const OLDER_FILE = 'events.1.ndjson';
@@ -45,7 +45,7 @@ export class Journal {
   #fd: number | undefined;
   #size = 0;
   #seq: number;
-  readonly #history: History;
+  readonly #history: RecentEvents;
   #dropped = 0;
   #refusal = '';
   /** Something unfinished is at the file's end. */
@@ -56,7 +56,7 @@ export class Journal {
     this.#options = options;
     this.#write = options.write ?? ((fd, bytes) => writeSync(fd, bytes));
     this.#rotateAt = options.rotateAtBytes ?? ROTATE_AT_BYTES;
-    this.#history = new History(readKept(stateDir));
+    this.#history = new RecentEvents(readKept(stateDir));
     this.#seq = this.#history.newest()?.seq ?? 0;
   }
 
@@ -85,7 +85,7 @@ export class Journal {
     return alone;
   }
 
-  /** The newest, oldest first; see `History.recent`. */
+  /** The newest, oldest first; see `RecentEvents.recent`. */
   recent(limit: number, service?: ServiceId): readonly Happening[] {
     return this.#history.recent(limit, service);
   }
@@ -128,7 +128,7 @@ export class Journal {
       if (this.#size >= this.#rotateAt) this.#rotate();
       return true;
     } catch (error) {
-      this.#refusal = explainErrno(errnoOf(error));
+      this.#refusal = explainErrno(error);
       return false;
     }
   }
@@ -190,7 +190,7 @@ export function readJournal(stateDir: string, limit: number, service?: ServiceId
 /** What a journal keeps in memory of those that its files hold, oldest first. */
 function readKept(stateDir: string): Happening[] {
   const found: Happening[] = [];
-  const sieve = new Sieve();
+  const sieve = new EventRetention();
   const choice: Choice = {
     wants: (service) => sieve.wants(service),
     keeps: (each) => sieve.keeps(each),

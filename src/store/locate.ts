@@ -1,16 +1,17 @@
 import { readdirSync, realpathSync, statSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { shortHash } from '../core/util/hash.ts';
 import type { Result } from '../core/util/result.ts';
 import { err, ok } from '../core/util/result.ts';
+import { errnoOf, explainErrno } from '../core/util/system-error.ts';
+import { xdgFolder } from '../core/util/xdg.ts';
 import type { ProjectRecord } from '../ports/store.ts';
 import { readText } from './files.ts';
 import { readLockNote } from './lock-note.ts';
 import { parseProjectRecord } from './records.ts';
-import type { Env } from './runtime-dir.ts';
+import type { Environment } from './runtime-dir.ts';
 import { isOwnSocket, socketPathFor } from './runtime-dir.ts';
-import { errnoOf, explainErrno } from './store-error.ts';
 
 /** Where everything of one project is. Two locations with the same `key` are the same project. */
 export interface ProjectLocation {
@@ -32,7 +33,7 @@ export interface LocateRequest {
   /** What was given with `-f`; empty: look for the manifest from `cwd` upwards. */
   readonly files: readonly string[];
   readonly projectName?: string;
-  readonly env: Env;
+  readonly env: Environment;
 }
 
 export interface LocateFailure {
@@ -54,12 +55,6 @@ interface KnownProject {
   readonly record: ProjectRecord;
 }
 
-interface ProjectList {
-  readonly projects: readonly KnownProject[];
-  /** Folders whose record cannot be read, with why. */
-  readonly damaged: readonly string[];
-}
-
 /** The names a manifest is looked for under. */
 const MANIFEST_NAMES = ['setpoint.yaml', 'setpoint.yml'] as const;
 
@@ -76,10 +71,10 @@ export function locateProject(request: LocateRequest): Result<ProjectLocation, L
 }
 
 /** Finds a project by the name it was last applied under; one that is up goes before those that are down. */
-export function findByName(projectName: string, env: Env): Result<ProjectLocation, LocateFailure> {
+export function findByName(projectName: string, env: Environment): Result<ProjectLocation, LocateFailure> {
   const root = stateRoot(env);
   if (!root.ok) return root;
-  const named = listProjects(env).projects.filter(({ record }) => record.name === projectName);
+  const named = listProjects(env).filter(({ record }) => record.name === projectName);
   const up = named.filter(({ record }) => record.phase === 'up');
   const [only, ...others] = up.length > 0 ? up : named;
   if (only === undefined) {
@@ -106,29 +101,18 @@ export function recordedName(stateDir: string): string | undefined {
   return parsed.ok ? parsed.record.name : undefined;
 }
 
-/** All projects that have left a record, ordered by the path of their state directory. */
-export function listProjects(env: Env): ProjectList {
+/** All projects that have left a record that can be read, ordered by the path of their state directory. */
+export function listProjects(env: Environment): readonly KnownProject[] {
   const root = stateRoot(env);
-  if (!root.ok) return { projects: [], damaged: [] };
-  const projects: KnownProject[] = [];
-  const damaged: string[] = [];
-  for (const entry of foldersOf(root.value)) {
+  if (!root.ok) return [];
+  return foldersOf(root.value).flatMap((entry) => {
     const key = /-([0-9a-f]{16})$/.exec(entry)?.[1];
-    if (key === undefined) continue;
     const stateDir = join(root.value, entry);
-    const path = join(stateDir, 'project.json');
-    const read = readText(path);
-    if (read.kind === 'missing') continue;
-    if (read.kind === 'refused') {
-      damaged.push(`${path}: ${read.why}`);
-      continue;
-    }
-    const parsed = parseProjectRecord(read.text);
-    if (parsed.ok) {
-      projects.push({ location: known(parsed.record, key, stateDir, env), record: parsed.record });
-    } else damaged.push(`${path}: ${parsed.why}`);
-  }
-  return { projects, damaged };
+    const read = key === undefined ? undefined : readText(join(stateDir, 'project.json'));
+    const parsed = read?.kind === 'text' ? parseProjectRecord(read.text) : undefined;
+    if (key === undefined || parsed?.ok !== true) return [];
+    return [{ location: known(parsed.record, key, stateDir, env), record: parsed.record }];
+  });
 }
 
 function fromFiles(
@@ -139,8 +123,8 @@ function fromFiles(
 ): Result<ProjectLocation, LocateFailure> {
   const real = realPath(first);
   if (real.ok) return ok(locationOf(request, root, real.value, [first, ...rest]));
-  if (real.error === 'ENOENT' || real.error === 'ENOTDIR') {
-    const deleted = findDeleted(request, listProjects(request.env).projects, [first]);
+  if (['ENOENT', 'ENOTDIR'].includes(errnoOf(real.error) ?? '')) {
+    const deleted = findDeleted(request, listProjects(request.env), [first]);
     if (deleted !== undefined) return ok({ ...deleted, files: [first, ...rest] });
     return err({
       code: 'missing-manifest',
@@ -172,7 +156,7 @@ function fromFolder(request: LocateRequest, root: string): Result<ProjectLocatio
         : err(unreadable(first, real.error));
     }
     // A running project whose manifest was just deleted is nearer than any project of a parent folder.
-    projects ??= listProjects(request.env).projects;
+    projects ??= listProjects(request.env);
     const deleted = findDeleted(request, projects, candidates);
     if (deleted !== undefined) return ok(deleted);
     if (dirname(folder) === folder) break;
@@ -184,10 +168,10 @@ function fromFolder(request: LocateRequest, root: string): Result<ProjectLocatio
   });
 }
 
-function unreadable(path: string, code: string): LocateFailure {
+function unreadable(path: string, cause: unknown): LocateFailure {
   return {
     code: 'unreadable-manifest',
-    message: `cannot reach the manifest ${path}: ${explainErrno(code)}`,
+    message: `cannot reach the manifest ${path}: ${explainErrno(cause)}`,
     help: 'check the permissions of the file and of the folders above it',
   };
 }
@@ -231,7 +215,7 @@ function locationOf(
   };
 }
 
-function known(record: ProjectRecord, key: string, stateDir: string, env: Env): ProjectLocation {
+function known(record: ProjectRecord, key: string, stateDir: string, env: Environment): ProjectLocation {
   const { files } = record.load;
   return {
     key,
@@ -252,7 +236,7 @@ function lockPathIn(stateDir: string): string {
  * The socket that the last daemon said it serves goes first: a client under cron or in another session has other
  * XDG_RUNTIME_DIR and TMPDIR than the daemon had, and must find it all the same.
  */
-function socketOf(key: string, stateDir: string, env: Env): string {
+function socketOf(key: string, stateDir: string, env: Environment): string {
   const noted = readLockNote(lockPathIn(stateDir))?.socketPath;
   return noted !== undefined && isOwnSocket(noted) ? noted : socketPathFor(key, env);
 }
@@ -271,12 +255,9 @@ function slug(name: string): string {
   return plain === '' ? 'project' : plain;
 }
 
-/** XDG Base Directory Specification: a relative XDG_STATE_HOME is to be ignored. */
-function stateRoot(env: Env): Result<string, LocateFailure> {
-  const given = env['XDG_STATE_HOME'];
-  if (given !== undefined && isAbsolute(given)) return ok(join(given, 'setpoint'));
-  const home = env['HOME'] ?? homeOfUser();
-  if (home !== undefined && isAbsolute(home)) return ok(join(home, '.local', 'state', 'setpoint'));
+function stateRoot(env: Environment): Result<string, LocateFailure> {
+  const folder = xdgFolder('STATE', env, env['HOME'] ?? homeOfUser());
+  if (folder !== undefined) return ok(join(folder, 'setpoint'));
   return err({
     code: 'no-home',
     message: 'there is no home directory to keep state in',
@@ -311,10 +292,10 @@ function exists(path: string): boolean {
   }
 }
 
-function realPath(path: string): Result<string, string> {
+function realPath(path: string): Result<string, unknown> {
   try {
     return ok(realpathSync(path));
   } catch (error) {
-    return err(errnoOf(error));
+    return err(error);
   }
 }

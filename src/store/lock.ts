@@ -3,9 +3,10 @@ import { closeSync, constants, fstatSync, ftruncateSync, openSync, statSync, wri
 import { dirname } from 'node:path';
 import type { Result } from '../core/util/result.ts';
 import { err, ok } from '../core/util/result.ts';
+import { errnoOf, explainErrno } from '../core/util/system-error.ts';
 import { makePrivateDir } from './files.ts';
 import { formatLockNote, readLockNote } from './lock-note.ts';
-import { StoreError, errnoOf, explainErrno } from './store-error.ts';
+import { StoreError } from './store-error.ts';
 
 /** Held until `release` is called or this process ends in whatever way. */
 interface Lock {
@@ -86,7 +87,7 @@ function openLocked(path: string): Result<number, LockFailure> {
     return ok(openSync(path, constants.O_RDWR | constants.O_CREAT | DARWIN_EXLOCK_NONBLOCK, 0o600));
   } catch (error) {
     const code = errnoOf(error);
-    return code === 'EAGAIN' || code === 'EWOULDBLOCK' ? err(heldBy(path)) : err(refused(path, code));
+    return code === 'EAGAIN' || code === 'EWOULDBLOCK' ? err(heldBy(path)) : err(refused(path, error));
   }
 }
 
@@ -95,7 +96,7 @@ async function openThenLock(path: string): Promise<Result<number, LockFailure>> 
   try {
     fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o600);
   } catch (error) {
-    return err(refused(path, errnoOf(error)));
+    return err(refused(path, error));
   }
   const answer = await runFlock(fd);
   if (answer.kind === 'taken') return ok(fd);
@@ -133,7 +134,7 @@ function runFlock(fd: number): Promise<FlockAnswer> {
       });
     } catch (error) {
       // Node throws where the fork fails for a reason other than the usual ones, such as ENOMEM.
-      resolve({ kind: 'failed', why: explainErrno(errnoOf(error)) });
+      resolve({ kind: 'failed', why: explainErrno(error) });
       return;
     }
     let said = '';
@@ -141,8 +142,8 @@ function runFlock(fd: number): Promise<FlockAnswer> {
       said = (said + chunk.toString()).slice(0, 500);
     });
     child.on('error', (error) => {
-      const code = errnoOf(error);
-      resolve(code === 'ENOENT' ? { kind: 'missing' } : { kind: 'failed', why: explainErrno(code) });
+      const isMissing = errnoOf(error) === 'ENOENT';
+      resolve(isMissing ? { kind: 'missing' } : { kind: 'failed', why: explainErrno(error) });
     });
     child.on('close', (code, signal) => {
       if (code === 0) resolve({ kind: 'taken' });
@@ -179,10 +180,10 @@ function heldBy(path: string): LockFailure {
   return { code: 'held', message: `${who} holds the lock ${path}` };
 }
 
-function refused(path: string, code: string): LockFailure {
+function refused(path: string, cause: unknown): LockFailure {
   return {
     code: 'refused',
-    message: `cannot open the lock file ${path}: ${explainErrno(code)}`,
+    message: `cannot open the lock file ${path}: ${explainErrno(cause)}`,
     help: 'check the owner and the permissions of its folder',
   };
 }

@@ -1,23 +1,24 @@
 import type { LoadRequest } from '../core/service.ts';
+import { isRecord } from '../core/util/record.ts';
 import type { RunRecord } from '../ports/backend.ts';
 import type { ProjectRecord } from '../ports/store.ts';
 import { upgradedRunRecord } from './former.ts';
 
 /** A record read back, or in a few words why it is none. */
-export type Parsed<T> =
+export type RecordResult<T> =
   { readonly ok: true; readonly record: T } | { readonly ok: false; readonly why: string };
 
 type Fields = Readonly<Record<string, unknown>>;
 
 /** Reads `project.json`. Whatever is not a record of version 1 is refused; nothing is guessed. */
-export function parseProjectRecord(text: string): Parsed<ProjectRecord> {
+export function parseProjectRecord(text: string): RecordResult<ProjectRecord> {
   return parseRecord(text, (it): it is Fields & ProjectRecord => {
     return (
       isText(it['name']) &&
       isText(it['dir']) &&
       isLoadRequest(it['load']) &&
       (it['phase'] === 'up' || it['phase'] === 'down') &&
-      optional(it['shutdown'], (shutdown) => isFields(shutdown) && isText(shutdown['reason'])) &&
+      optional(it['shutdown'], (shutdown) => isRecord(shutdown) && isText(shutdown['reason'])) &&
       isTexts(it['stopped']) &&
       isMapOf(it['scale'], isCount) &&
       isMapOf(it['ports'], isCount) &&
@@ -29,7 +30,7 @@ export function parseProjectRecord(text: string): Parsed<ProjectRecord> {
 }
 
 /** Reads `run.json`, of earlier versions too. Whatever is not a record of version 1 is refused; nothing is guessed. */
-export function parseRunRecord(text: string): Parsed<RunRecord> {
+export function parseRunRecord(text: string): RecordResult<RunRecord> {
   return parseRecord(text, (it): it is Fields & RunRecord => {
     return (
       isText(it['run']) &&
@@ -44,7 +45,6 @@ export function parseRunRecord(text: string): Parsed<RunRecord> {
       isMapOf(it['ports'], isCount) &&
       isStop(it['stop']) &&
       isCount(it['restarts']) &&
-      optional(it['launcher'], isIdentity) &&
       optional(it['recentRestarts'], (them) => Array.isArray(them) && them.every(isNumber)) &&
       optional(it['lastExit'], isExit) &&
       optional(it['socket'], isText) &&
@@ -58,24 +58,20 @@ function parseRecord<T>(
   text: string,
   holds: (fields: Fields) => fields is Fields & T,
   upgrade: (fields: Fields) => Fields = (fields) => fields,
-): Parsed<T> {
+): RecordResult<T> {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
     return { ok: false, why: text === '' ? 'it is empty' : 'it is not valid JSON' };
   }
-  if (!isFields(value)) return { ok: false, why: 'it does not hold an object' };
+  if (!isRecord(value)) return { ok: false, why: 'it does not hold an object' };
   if (value['version'] !== 1) {
     return { ok: false, why: `its version is ${JSON.stringify(value['version'])}, and only 1 is known` };
   }
   const upgraded = upgrade(value);
   if (!holds(upgraded)) return { ok: false, why: 'a field is missing or of the wrong type' };
   return { ok: true, record: upgraded };
-}
-
-function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isText(value: unknown): value is string {
@@ -95,7 +91,7 @@ function isCount(value: unknown): value is number {
 }
 
 function isMapOf(value: unknown, each: (value: unknown) => boolean): boolean {
-  return isFields(value) && Object.values(value).every(each);
+  return isRecord(value) && Object.values(value).every(each);
 }
 
 function optional(value: unknown, holds: (value: unknown) => boolean): boolean {
@@ -104,7 +100,7 @@ function optional(value: unknown, holds: (value: unknown) => boolean): boolean {
 
 function isLoadRequest(value: unknown): value is LoadRequest {
   return (
-    isFields(value) &&
+    isRecord(value) &&
     isTexts(value['files']) &&
     value['files'].length > 0 &&
     optional(value['projectName'], isText) &&
@@ -117,7 +113,7 @@ function isLoadRequest(value: unknown): value is LoadRequest {
 
 function isReload(value: unknown): boolean {
   return (
-    isFields(value) &&
+    isRecord(value) &&
     typeof value['watch'] === 'boolean' &&
     typeof value['review'] === 'boolean' &&
     isText(value['digest'])
@@ -126,36 +122,32 @@ function isReload(value: unknown): boolean {
 
 function isStop(value: unknown): boolean {
   return (
-    isFields(value) &&
+    isRecord(value) &&
     isText(value['signal']) &&
     isNumber(value['graceMs']) &&
     typeof value['killTree'] === 'boolean'
   );
 }
 
-function isIdentity(value: unknown): boolean {
-  return isFields(value) && isCount(value['pid']) && isNumber(value['startTime']) && isText(value['bootId']);
-}
-
 function isEnded(value: unknown): boolean {
-  return isFields(value) && isNumber(value['at']) && isExit(value['exit']);
+  return isRecord(value) && isNumber(value['at']) && isExit(value['exit']);
 }
 
 function isExit(value: unknown): boolean {
-  if (!isFields(value)) return false;
+  if (!isRecord(value)) return false;
   switch (value['kind']) {
     case 'code':
       return isNumber(value['code']);
     case 'signal':
       return isText(value['signal']);
     case 'spawn-error':
-      return isFields(value['failure']) && isText(value['failure']['message']);
+      return isRecord(value['failure']) && isText(value['failure']['message']);
     case 'timeout':
       return isNumber(value['afterMs']);
     case 'oom':
       return isText(value['evidence']);
     case 'unhealthy':
-      return isFields(value['reason']) && isText(value['reason']['kind']);
+      return isRecord(value['reason']) && isText(value['reason']['kind']);
     case 'unknown':
       return isText(value['why']);
     default:
@@ -164,5 +156,5 @@ function isExit(value: unknown): boolean {
 }
 
 function isStopping(value: unknown): boolean {
-  return isFields(value) && isNumber(value['at']) && isFields(value['cause']) && isText(value['cause']['kind']);
+  return isRecord(value) && isNumber(value['at']) && isRecord(value['cause']) && isText(value['cause']['kind']);
 }

@@ -3,9 +3,9 @@ import { isAbsolute, join } from 'node:path';
 import { userInfo } from 'node:os';
 import type { Result } from '../core/util/result.ts';
 import { err, ok } from '../core/util/result.ts';
-import { errnoOf, explainErrno } from './store-error.ts';
+import { errnoOf, explainErrno } from '../core/util/system-error.ts';
 
-export type Env = Readonly<Record<string, string | undefined>>;
+export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** `sun_path` holds 104 bytes on macOS and 108 on Linux, the terminating NUL included; Node 20 cuts off silently. */
 const LONGEST_SOCKET_PATH_BYTES = 103;
@@ -20,7 +20,7 @@ interface RuntimeDirFailure {
  * The path of a project's socket: in `$XDG_RUNTIME_DIR/setpoint` where that is a folder of the user's and the path is
  * short enough, else in `setpoint-<uid>` under `$TMPDIR`, else under `/tmp`, which is always short enough.
  */
-export function socketPathFor(key: string, env: Env): string {
+export function socketPathFor(key: string, env: Environment): string {
   const socket = `${key}.sock`;
   const runtime = env['XDG_RUNTIME_DIR'];
   if (runtime !== undefined && isAbsolute(runtime) && isOwnFolder(runtime)) {
@@ -114,7 +114,7 @@ function fail(code: RuntimeDirFailure['code'], message: string, help: string) {
 function refused(dir: string, doing: string, error: unknown): RuntimeDirFailure {
   return {
     code: 'refused',
-    message: `cannot ${doing} ${dir}: ${explainErrno(errnoOf(error))}`,
+    message: `cannot ${doing} ${dir}: ${explainErrno(error)}`,
     help: 'set XDG_RUNTIME_DIR to a folder of yours that can be written',
   };
 }

@@ -4,6 +4,7 @@ import type { Happening, HappeningBody } from '../core/event.ts';
 import type { Result } from '../core/util/result.ts';
 import { err, ok } from '../core/util/result.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
+import { explainErrno } from '../core/util/system-error.ts';
 import type { RunRecord } from '../ports/backend.ts';
 import type { ProjectRecord, Store } from '../ports/store.ts';
 import {
@@ -16,9 +17,9 @@ import {
 } from './files.ts';
 import type { ProjectLocation } from './locate.ts';
 import { Journal } from './journal.ts';
-import type { Parsed } from './records.ts';
+import type { RecordResult } from './records.ts';
 import { parseProjectRecord, parseRunRecord } from './records.ts';
-import { StoreError, errnoOf, explainErrno } from './store-error.ts';
+import { StoreError } from './store-error.ts';
 
 interface StoreOptions {
   /** Epoch ms; the machine's clock unless a test brings its own. */
@@ -154,7 +155,7 @@ class FileStore implements OpenStore {
     try {
       removeReplaced(path);
     } catch (error) {
-      const message = `cannot remove ${path}: ${explainErrno(errnoOf(error))}`;
+      const message = `cannot remove ${path}: ${explainErrno(error)}`;
       this.append({ type: 'warning', message }, { instance });
     }
   }
@@ -210,7 +211,7 @@ function unreadable(path: string, why: string): string {
 }
 
 /** Moves a damaged record out of the way, for a person to look at, and says so. */
-function setAside(path: string, damage: Extract<Parsed<unknown>, { ok: false }>): string {
+function setAside(path: string, damage: Extract<RecordResult<unknown>, { ok: false }>): string {
   try {
     renameSync(path, `${path}.damaged`);
     return `${path} is damaged (${damage.why}); set aside as ${path}.damaged`;

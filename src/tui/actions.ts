@@ -1,18 +1,18 @@
 import type { Action } from './keymap.ts';
 import { copy, extend, inLogs, match, past } from './log-actions.ts';
 import { reindexed, scrolled, toTop, withFilter, withoutBottom, withSearch } from './log-view.ts';
-import type { Step } from './message.ts';
+import type { UpdateResult } from './message.ts';
 import { listRows, groupings, groupingText, selectable } from './rows.ts';
 import { onService } from './service-actions.ts';
 import type { MainView, State } from './state.ts';
-import { doing, noticed, only, show } from './step.ts';
+import { doing, noticed, only, show } from './update-result.ts';
 import { explaining, select } from './update.ts';
 import { documentHeight, mainSize } from './views/document.ts';
 
 const SIDEWAYS = 8;
 
 /** What an action makes of the state, however it was asked for. */
-export function perform(state: State, action: Action): Step<State> {
+export function perform(state: State, action: Action): UpdateResult<State> {
   switch (action) {
     case 'up':
     case 'down':
@@ -121,7 +121,7 @@ export function perform(state: State, action: Action): Step<State> {
 const QUESTIONS = { 'restart-all': 'Restart everything?', 'take-down': 'Stop the whole project?' } as const;
 
 /** After the question was answered with yes. */
-export function confirmed(state: State, action: Action): Step<State> {
+export function confirmed(state: State, action: Action): UpdateResult<State> {
   if (action === 'take-down') return takeDown(state);
   return doing(state, {
     type: 'act',
@@ -131,14 +131,14 @@ export function confirmed(state: State, action: Action): Step<State> {
 }
 
 /** Leaves; whoever holds the lease brings the project down, each further time with less patience. */
-function quit(state: State): Step<State> {
+function quit(state: State): UpdateResult<State> {
   const mayStop = state.holdsLease || state.quits > 0;
   if (!mayStop || state.connection === 'lost' || state.snapshot === undefined)
     return doing(state, { type: 'leave' });
   return takeDown(state);
 }
 
-function takeDown(state: State): Step<State> {
+function takeDown(state: State): UpdateResult<State> {
   const level = state.quits === 0 ? 0 : state.quits === 1 ? 1 : 2;
   const next = { ...state, quits: Math.min(3, state.quits + 1) };
   return doing(next, { type: 'down', level });
@@ -148,7 +148,10 @@ function toggled(state: State, view: MainView): MainView {
   return state.view === view ? 'logs' : view;
 }
 
-function move(state: State, action: 'up' | 'down' | 'page-up' | 'page-down' | 'top' | 'bottom'): Step<State> {
+function move(
+  state: State,
+  action: 'up' | 'down' | 'page-up' | 'page-down' | 'top' | 'bottom',
+): UpdateResult<State> {
   const { height } = mainSize(state);
   const page = Math.max(1, height - 1);
   const by = { up: -1, down: 1, 'page-up': -page, 'page-down': page, top: -Infinity, bottom: Infinity }[
@@ -168,7 +171,7 @@ function move(state: State, action: 'up' | 'down' | 'page-up' | 'page-down' | 't
   return only(scrolled(state, by, height));
 }
 
-function moveSelection(state: State, by: number): Step<State> {
+function moveSelection(state: State, by: number): UpdateResult<State> {
   if (state.snapshot === undefined) return only(state);
   const ids = selectable(listRows(state.snapshot, state.grouping));
   const index = state.selected === undefined ? 0 : ids.indexOf(state.selected);

@@ -2,16 +2,17 @@ import { readFile } from 'node:fs/promises';
 import { performance } from 'node:perf_hooks';
 import { StringDecoder } from 'node:string_decoder';
 import { setTimeout as delay } from 'node:timers/promises';
+import { errnoOf, messageOf } from '../core/util/system-error.ts';
 import type { DaemonClient, Lease } from '../client/types.ts';
 import { Attachment } from './attachment.ts';
-import { BringingDown, LAST_MOMENT_MS } from './shutdown.ts';
+import { TuiShutdown, LAST_MOMENT_MS } from './shutdown.ts';
 import { Calls } from './calls.ts';
 import { editFile } from './editor.ts';
 import { listen } from './input-listener.ts';
-import type { Effect, Message } from './message.ts';
+import type { TuiEffect, Message } from './message.ts';
 import { Screen } from './screen.ts';
 import { Session } from './session.ts';
-import { DEFAULTS, readSettings, type ReadSettings } from './settings.ts';
+import { DEFAULTS, readSettings, type SettingsResult } from './settings.ts';
 import { initialState, type State } from './state.ts';
 import { themeOf } from './theme.ts';
 import type { TuiEnd, TuiOptions } from './tui.ts';
@@ -35,7 +36,7 @@ export class App {
   readonly #stop = new AbortController();
   readonly #session: Session;
   readonly #calls: Calls;
-  readonly #down: BringingDown;
+  readonly #down: TuiShutdown;
   readonly #decoder = new StringDecoder('utf8');
   #client: DaemonClient;
   #lease: Lease | undefined;
@@ -67,7 +68,7 @@ export class App {
       signal: this.#stop.signal,
       send: (message) => this.#send(message),
     });
-    this.#down = new BringingDown({
+    this.#down = new TuiShutdown({
       ...now,
       answered: (response) => this.#send({ type: 'down', response }, true),
       end: (end) => this.#end(end),
@@ -118,11 +119,11 @@ export class App {
     }
   }
 
-  async #settings(): Promise<ReadSettings> {
+  async #settings(): Promise<SettingsResult> {
     try {
       return readSettings(await readFile(this.#options.settingsPath, 'utf8'));
     } catch (error) {
-      const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
+      const missing = errnoOf(error) === 'ENOENT';
       return { settings: DEFAULTS, problems: missing ? [] : [String(error)] };
     }
   }
@@ -192,7 +193,7 @@ export class App {
         this.#send({
           type: 'notice',
           level: 'error',
-          text: error instanceof Error ? error.message : String(error),
+          text: messageOf(error),
         });
       }
       await delay(RECONNECT_MS);
@@ -266,7 +267,7 @@ export class App {
     return (search?.index.advance(enough) ?? true) && filtered;
   }
 
-  #carryOut(effect: Effect): void {
+  #carryOut(effect: TuiEffect): void {
     switch (effect.type) {
       case 'down':
         this.#down.ask(effect.level);
@@ -312,7 +313,7 @@ export class App {
         this.#send({
           type: 'notice',
           level: 'error',
-          text: error instanceof Error ? error.message : String(error),
+          text: messageOf(error),
         });
         return;
       }

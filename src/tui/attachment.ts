@@ -1,5 +1,6 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { InstanceId } from '../core/service.ts';
+import { messageOf } from '../core/util/system-error.ts';
 import { DetachKeys } from '../terminal/detach-keys.ts';
 import { TerminalModes } from '../terminal/terminal-modes.ts';
 
@@ -34,7 +35,7 @@ export class Attachment {
     const over = new Promise<string | undefined>((resolve) => (this.#over = resolve));
     this.#copy().then(
       () => this.end(`${this.#instance} writes nothing more`),
-      (error: unknown) => this.end(error instanceof Error ? error.message : String(error)),
+      (error: unknown) => this.end(messageOf(error)),
     );
     const why = await over;
     this.#stop.abort();
@@ -55,9 +56,7 @@ export class Attachment {
   typed(data: Uint8Array): void {
     const { pass, detached } = this.#keys.take(data);
     if (pass.length > 0) {
-      this.#client
-        .input(this.#instance, pass)
-        .catch((error: unknown) => this.end(error instanceof Error ? error.message : String(error)));
+      this.#client.input(this.#instance, pass).catch((error: unknown) => this.end(messageOf(error)));
     }
     if (detached) this.end(undefined);
   }

@@ -1,11 +1,11 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { ApplyRequest, ProjectSnapshot } from '../core/api.ts';
-import { Asker } from './name-request.ts';
-import type { Effect, Message } from './message.ts';
+import { DaemonQueries } from './daemon-queries.ts';
+import type { TuiEffect, Message } from './message.ts';
 
 /** Effects that are questions to the daemon, or requests. */
 export type Call = Extract<
-  Effect,
+  TuiEffect,
   {
     type: 'act' | 'plan' | 'apply' | 'reload' | 'review' | 'explain' | 'timeline' | 'history' | 'input';
   }
@@ -25,11 +25,11 @@ export interface CallsHost {
 /** Effects become calls of the daemon, and its answers messages. */
 export class Calls {
   readonly #host: CallsHost;
-  readonly #asker: Asker;
+  readonly #asker: DaemonQueries;
 
   constructor(host: CallsHost) {
     this.#host = host;
-    this.#asker = new Asker(host.send);
+    this.#asker = new DaemonQueries(host.send);
   }
 
   make(call: Call): void {

@@ -1,4 +1,4 @@
-export interface Listener {
+export interface TerminalListener {
   /** Bytes that were typed. */
   readonly data: (piece: Buffer) => void;
   readonly resize: () => void;
@@ -19,7 +19,7 @@ export interface Terminal {
 }
 
 /** Listens to everything of the process that matters to a whole screen. The answer undoes it all, and restores. */
-export function listen({ stdin, stdout }: Terminal, to: Listener): () => void {
+export function listen({ stdin, stdout }: Terminal, to: TerminalListener): () => void {
   const { data, resize, hangUp, terminate, interrupt, goOn, restore } = to;
   stdin.on('data', data).on('end', hangUp).on('error', hangUp);
   stdout.on('resize', resize).on('error', hangUp);

@@ -6,7 +6,7 @@ export interface Rect {
   readonly height: number;
 }
 
-export interface Layout {
+export interface ScreenLayout {
   /** Undefined where there is no room for it. */
   readonly services: Rect | undefined;
   readonly reason: Rect | undefined;
@@ -28,8 +28,8 @@ const SIDE_BY_SIDE = 100;
 const REASON_ROWS = 6;
 
 /** Where the panes are; the first row of the screen is the header's, the last one the footer's. */
-export function layout({ columns, rows, listed, zoom }: LayoutInput): Layout {
-  const none: Layout = { services: undefined, reason: undefined, main: undefined };
+export function layout({ columns, rows, listed, zoom }: LayoutInput): ScreenLayout {
+  const none: ScreenLayout = { services: undefined, reason: undefined, main: undefined };
   if (columns < LEAST_COLUMNS || rows < LEAST_ROWS) return none;
   const body = { x: 0, y: 1, width: columns, height: rows - 2 };
   if (zoom === 'services') return { ...none, services: body };

@@ -1,9 +1,9 @@
 import { bottomOf, entryText, reindexed, shownLines, toMatch, withoutBottom } from './log-view.ts';
-import type { Step } from './message.ts';
+import type { UpdateResult } from './message.ts';
 import { selectedOf } from './service-actions.ts';
 import { clockTime } from '../words/text.ts';
 import { nameOf, newBuffer, shownBuffer, type State } from './state.ts';
-import { doing, noticed, only, show } from './step.ts';
+import { doing, noticed, only, show } from './update-result.ts';
 import { mainSize } from './views/document.ts';
 
 /** More than this is more than terminals take by OSC 52. */
@@ -64,7 +64,7 @@ export function inLogs(state: State, action: 'follow' | 'wrap' | 'timestamps' | 
 }
 
 /** The selected lines, or the one at the bottom where none are. */
-export function copy(state: State): Step<State> {
+export function copy(state: State): UpdateResult<State> {
   const lines = shownLines(state);
   const bottom = bottomOf(lines, state.logs);
   if (bottom < 0) return only(noticed(state, 'info', 'there is nothing to copy'));
@@ -94,7 +94,7 @@ export function copy(state: State): Step<State> {
 }
 
 /** Shows lines of before: of the run before this one, or more of the newest than were kept. */
-export function past(state: State, action: 'previous-run' | 'older'): Step<State> {
+export function past(state: State, action: 'previous-run' | 'older'): UpdateResult<State> {
   const selected = selectedOf(state);
   if (action === 'previous-run' && selected === undefined)
     return only(noticed(state, 'error', 'no service is selected'));

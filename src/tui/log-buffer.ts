@@ -1,7 +1,7 @@
 import type { InstanceId } from '../core/service.ts';
 
 /** A line of output, or (`notice`) something that happened to the instance in between. */
-export interface LogEntry {
+export interface BufferedLine {
   /** Epoch ms. */
   readonly time: number;
   readonly instance: InstanceId;
@@ -33,7 +33,7 @@ export function bounded(text: string): { readonly text: string; readonly cut: nu
 export class LogBuffer {
   readonly #maxLines: number;
   readonly #maxChars: number;
-  #entries: LogEntry[] = [];
+  #entries: BufferedLine[] = [];
   /** How many at the beginning of the array have fallen out already. */
   #gone = 0;
   #first = 0;
@@ -45,7 +45,7 @@ export class LogBuffer {
     this.#maxChars = maxChars;
   }
 
-  push(entry: LogEntry): void {
+  push(entry: BufferedLine): void {
     this.#entries.push(entry);
     this.#chars += entry.text.length;
     while (this.length > this.#maxLines || (this.#chars > this.#maxChars && this.length > 1)) this.#shift();
@@ -90,7 +90,7 @@ export class LogBuffer {
     return this.#dropped;
   }
 
-  at(number: number): LogEntry | undefined {
+  at(number: number): BufferedLine | undefined {
     return number < this.#first ? undefined : this.#entries[number - this.#first + this.#gone];
   }
 }
@@ -98,11 +98,11 @@ export class LogBuffer {
 /** The numbers of those lines of a buffer that meet a condition, found in portions. */
 export class MatchIndex {
   readonly #buffer: LogBuffer;
-  readonly #meets: (entry: LogEntry) => boolean;
+  readonly #meets: (entry: BufferedLine) => boolean;
   #numbers: number[] = [];
   #next: number;
 
-  constructor(buffer: LogBuffer, meets: (entry: LogEntry) => boolean) {
+  constructor(buffer: LogBuffer, meets: (entry: BufferedLine) => boolean) {
     this.#buffer = buffer;
     this.#meets = meets;
     this.#next = buffer.first;

@@ -1,6 +1,6 @@
 /** Moving about in the lines of the log view. */
 import { daemonNow, shownBuffer, type LogView, type State } from './state.ts';
-import { bounded, lowerBound, MatchIndex, type LogBuffer, type LogEntry } from './log-buffer.ts';
+import { bounded, lowerBound, MatchIndex, type LogBuffer, type BufferedLine } from './log-buffer.ts';
 import type { Pattern } from './pattern.ts';
 import { foreignText } from './text.ts';
 
@@ -68,7 +68,7 @@ export function withoutBottom(logs: LogView): LogView {
 }
 
 /** What is searched and marked in is what stands on screen. */
-export function entryText(entry: LogEntry): string {
+export function entryText(entry: BufferedLine): string {
   return foreignText(entry.text);
 }
 
@@ -135,7 +135,7 @@ export function pushLine(
   line: {
     readonly time: number;
     readonly instance: string;
-    readonly stream: LogEntry['stream'];
+    readonly stream: BufferedLine['stream'];
     readonly text: string;
     readonly skipped?: number;
     readonly continued?: boolean;
@@ -147,7 +147,7 @@ export function pushLine(
     for (const buffer of buffers) buffer.push({ time, instance, stream: 'notice', text, cut: 0 });
   }
   const rest = line.continued === true ? ({ continued: true } as const) : {};
-  const entry: LogEntry = { time, instance, stream, ...bounded(line.text), ...rest };
+  const entry: BufferedLine = { time, instance, stream, ...bounded(line.text), ...rest };
   for (const buffer of buffers) buffer.push(entry);
 }
 

@@ -49,7 +49,7 @@ export type Message =
   | { readonly type: 'notice'; readonly level: 'info' | 'error'; readonly text: string };
 
 /** What the world is asked for. */
-export type Effect =
+export type TuiEffect =
   /** `said`: what is shown once the daemon has agreed. */
   | { readonly type: 'act'; readonly request: ActionRequest; readonly said: string }
   | { readonly type: 'down'; readonly level: 0 | 1 | 2 }
@@ -70,7 +70,7 @@ export type Effect =
   | { readonly type: 'redraw' }
   | { readonly type: 'leave' };
 
-export interface Step<S> {
+export interface UpdateResult<S> {
   readonly state: S;
-  readonly effects: readonly Effect[];
+  readonly effects: readonly TuiEffect[];
 }

@@ -1,12 +1,12 @@
 import { confirmed, perform } from './actions.ts';
 import { ACTION_NAMES, ACTIONS, type Action } from './keymap.ts';
 import { reindexed, toMatch, toMoment, withFilter, withoutBottom, withSearch } from './log-view.ts';
-import type { Step } from './message.ts';
+import type { UpdateResult } from './message.ts';
 import { parsePattern } from './pattern.ts';
 import { scaled, selectedOf, signalled } from './service-actions.ts';
 import { clockTime } from '../words/text.ts';
 import { daemonNow, newBuffer, type Prompt, type State } from './state.ts';
-import { only, show } from './step.ts';
+import { only, show } from './update-result.ts';
 import { foreignText } from './text.ts';
 import { parseMoment } from './time-of-day.ts';
 import { mainSize } from './views/document.ts';
@@ -22,7 +22,12 @@ function closed(state: State): State {
 }
 
 /** What a key does to a line that is being typed. */
-export function promptKey(state: State, prompt: Prompt, key: string, text: string | undefined): Step<State> {
+export function promptKey(
+  state: State,
+  prompt: Prompt,
+  key: string,
+  text: string | undefined,
+): UpdateResult<State> {
   if (key === 'escape' || key === 'ctrl-c') return only(closed(state));
   if (prompt.kind === 'confirm') {
     const yes = key === 'y' || key === 'Y' || key === 'enter';
@@ -69,13 +74,13 @@ function problemOf(source: string): string | undefined {
   return pattern.ok ? undefined : pattern.error;
 }
 
-function again(state: State, prompt: Prompt, problem: string): Step<State> {
+function again(state: State, prompt: Prompt, problem: string): UpdateResult<State> {
   return prompt.kind === 'palette' || prompt.kind === 'confirm'
     ? only(state)
     : only({ ...state, prompt: { ...prompt, problem } });
 }
 
-function submitted(state: State, prompt: Exclude<Prompt, { kind: 'confirm' }>): Step<State> {
+function submitted(state: State, prompt: Exclude<Prompt, { kind: 'confirm' }>): UpdateResult<State> {
   const { text } = prompt;
   switch (prompt.kind) {
     case 'search':
@@ -120,7 +125,7 @@ function submitted(state: State, prompt: Exclude<Prompt, { kind: 'confirm' }>): 
 /** Portions of lines (16 each) that a new search looks through before the next frame. */
 const SEARCHED_AT_ONCE = 128;
 
-function jump(state: State, prompt: { readonly kind: 'time'; readonly text: string }): Step<State> {
+function jump(state: State, prompt: { readonly kind: 'time'; readonly text: string }): UpdateResult<State> {
   const at = parseMoment(prompt.text, daemonNow(state));
   if (!at.ok) return again(state, prompt, at.error);
   const { height } = mainSize(state);

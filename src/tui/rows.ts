@@ -1,14 +1,19 @@
 import type { ProjectSnapshot } from '../core/api.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
 import { instanceWord, type InstanceWord } from '../words/status.ts';
-import { shownInstances, type Shown } from '../words/instances.ts';
+import { shownInstances, type NamedInstance } from '../words/instances.ts';
 import type { Grouping } from './state.ts';
 
 /** A line of the list of services. */
 export type ListRow =
   | { readonly kind: 'heading'; readonly text: string }
   /** `repeated`: it stands further up already, with all that is below it. */
-  | { readonly kind: 'instance'; readonly shown: Shown; readonly prefix: string; readonly repeated: boolean };
+  | {
+      readonly kind: 'instance';
+      readonly shown: NamedInstance;
+      readonly prefix: string;
+      readonly repeated: boolean;
+    };
 
 /** From what needs somebody to what does not. */
 const STATE_ORDER: readonly InstanceWord[] = [
@@ -40,7 +45,7 @@ export function listRows(snapshot: ProjectSnapshot, grouping: Grouping): readonl
         ),
       );
     case 'label': {
-      const valueOf = ({ service }: Shown): string =>
+      const valueOf = ({ service }: NamedInstance): string =>
         Object.hasOwn(service.labels, grouping.key) ? (service.labels[grouping.key] ?? '') : '';
       const values = [...new Set(all.map(valueOf))].sort();
       return values.flatMap((value) =>
@@ -55,17 +60,17 @@ export function listRows(snapshot: ProjectSnapshot, grouping: Grouping): readonl
   }
 }
 
-function plainRow(shown: Shown): ListRow {
+function plainRow(shown: NamedInstance): ListRow {
   return { kind: 'instance', shown, prefix: '', repeated: false };
 }
 
-function group(text: string, members: readonly Shown[]): readonly ListRow[] {
+function group(text: string, members: readonly NamedInstance[]): readonly ListRow[] {
   return members.length === 0 ? [] : [{ kind: 'heading', text }, ...members.map(plainRow)];
 }
 
 /** Services that nobody depends on first, each above what it depends on. */
-function treeRows(snapshot: ProjectSnapshot, all: readonly Shown[]): readonly ListRow[] {
-  const byService = new Map<ServiceId, Shown[]>();
+function treeRows(snapshot: ProjectSnapshot, all: readonly NamedInstance[]): readonly ListRow[] {
+  const byService = new Map<ServiceId, NamedInstance[]>();
   for (const shown of all)
     byService.set(shown.service.id, [...(byService.get(shown.service.id) ?? []), shown]);
   const needed = new Set(

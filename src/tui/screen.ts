@@ -33,7 +33,13 @@ interface MouseReport {
   readonly y: number;
 }
 
-/** The terminal: frames go out, keys come in. It holds no more of a state than what is on the screen. */
+/**
+ * The terminal: frames go out, keys come in. It holds no more of a state than what is on the screen.
+ *
+ * Of blessed this takes the reader of keys and mouse reports alone. Its widgets keep a state of their own, scroll positions
+ * and contents, and draw when that changes; here a frame is a pure function of one state, tests compare whole frames, and
+ * nothing is left for a widget to hold.
+ */
 export class Screen {
   readonly #output: NodeJS.WriteStream;
   readonly #input = new EventEmitter();

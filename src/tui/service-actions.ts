@@ -1,8 +1,8 @@
 import type { ServiceSnapshot } from '../core/api.ts';
 import type { InstanceSnapshot } from '../core/event.ts';
-import type { Step } from './message.ts';
+import type { UpdateResult } from './message.ts';
 import { nameOf, type State } from './state.ts';
-import { doing, noticed, only } from './step.ts';
+import { doing, noticed, only } from './update-result.ts';
 
 interface Selected {
   readonly service: ServiceSnapshot;
@@ -20,7 +20,7 @@ export function selectedOf(state: State): Selected | undefined {
 export type ServiceAction = 'start' | 'stop' | 'restart' | 'kill' | 'scale-up' | 'scale-down' | 'attach';
 
 /** What an action on the selected service makes of the state. */
-export function onService(state: State, action: ServiceAction): Step<State> {
+export function onService(state: State, action: ServiceAction): UpdateResult<State> {
   const selected = selectedOf(state);
   if (selected === undefined) return only(noticed(state, 'error', 'no service is selected'));
   const { service, instance } = selected;
@@ -54,7 +54,7 @@ export function onService(state: State, action: ServiceAction): Step<State> {
   }
 }
 
-export function signalled(state: State, signal: string): Step<State> {
+export function signalled(state: State, signal: string): UpdateResult<State> {
   const selected = selectedOf(state);
   if (selected === undefined) return only(noticed(state, 'error', 'no service is selected'));
   const { id } = selected.instance;
@@ -62,7 +62,7 @@ export function signalled(state: State, signal: string): Step<State> {
   return doing(state, { type: 'act', request, said: `${nameOf(state, id)}: sent ${signal}` });
 }
 
-export function scaled(state: State, replicas: number): Step<State> {
+export function scaled(state: State, replicas: number): UpdateResult<State> {
   const selected = selectedOf(state);
   if (selected === undefined) return only(noticed(state, 'error', 'no service is selected'));
   const { id, replicas: from } = selected.service;

@@ -1,3 +1,5 @@
+import { messageOf } from '../core/util/system-error.ts';
+import { isRecord } from '../core/util/record.ts';
 import { ACTION_NAMES, DEFAULT_KEYMAP, isAction, isKeyName, type Action, type Keymap } from './keymap.ts';
 import type { ThemeChoice } from './theme.ts';
 
@@ -17,21 +19,21 @@ export const DEFAULTS: Settings = {
   timestamps: true,
 };
 
-export interface ReadSettings {
+export interface SettingsResult {
   readonly settings: Settings;
   /** What of the file is not used, and why; empty where all is well. */
   readonly problems: readonly string[];
 }
 
 /** Reads the settings file. What is wrong in it is said and left out; the rest counts. */
-export function readSettings(text: string): ReadSettings {
+export function readSettings(text: string): SettingsResult {
   let root: unknown;
   try {
     root = JSON.parse(text);
   } catch (error) {
-    return { settings: DEFAULTS, problems: [error instanceof Error ? error.message : String(error)] };
+    return { settings: DEFAULTS, problems: [messageOf(error)] };
   }
-  if (!isObject(root)) return { settings: DEFAULTS, problems: ['the settings are not an object'] };
+  if (!isRecord(root)) return { settings: DEFAULTS, problems: ['the settings are not an object'] };
   const problems: string[] = [];
   let settings = DEFAULTS;
   for (const [key, value] of Object.entries(root)) {
@@ -50,7 +52,7 @@ export function readSettings(text: string): ReadSettings {
 
 /** An action that is named has the keys given there and no others; a key goes to the last action that names it. */
 function keymapOf(value: unknown, problems: string[]): Keymap {
-  if (!isObject(value)) {
+  if (!isRecord(value)) {
     problems.push('keys is an object of actions and their keys');
     return DEFAULT_KEYMAP;
   }
@@ -82,10 +84,6 @@ function keymapOf(value: unknown, problems: string[]): Keymap {
     keymap.set('ctrl-c', 'quit');
   }
   return keymap;
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 function isTheme(value: unknown): value is ThemeChoice {

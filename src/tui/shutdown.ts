@@ -7,7 +7,7 @@ import type { TuiEnd } from './tui.ts';
 /** A daemon that has brought its project down ends at once; longer than this it is not waited for. */
 export const LAST_MOMENT_MS = 2_000;
 
-export interface BringingDownHost {
+export interface TuiShutdownHost {
   /** The daemon that there is now. */
   readonly client: () => DaemonClient;
   readonly snapshot: () => ProjectSnapshot | undefined;
@@ -17,13 +17,13 @@ export interface BringingDownHost {
 }
 
 /** Brings the project down and ends the TUI with the answer. */
-export class BringingDown {
-  readonly #host: BringingDownHost;
+export class TuiShutdown {
+  readonly #host: TuiShutdownHost;
   /** When it was first asked for, and what there was before it. */
   #first: { readonly at: number; readonly before: ProjectSnapshot | undefined } | undefined;
   #answer: Promise<DownResponse> | undefined;
 
-  constructor(host: BringingDownHost) {
+  constructor(host: TuiShutdownHost) {
     this.#host = host;
   }
 

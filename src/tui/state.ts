@@ -26,7 +26,7 @@ export type MainView =
   'logs' | 'details' | 'plan' | 'events' | 'graph' | 'timeline' | 'diagnostics' | 'help' | 'shutdown';
 
 /** Lines that do not grow: an earlier run, an earlier time. */
-export interface History {
+export interface PastLines {
   readonly title: string;
   readonly buffer: LogBuffer;
   readonly isComplete: boolean;
@@ -35,7 +35,7 @@ export interface History {
 export interface LogView {
   /** Whether the lines of all services are shown, in the order of their arrival. */
   readonly all: boolean;
-  readonly history?: History;
+  readonly history?: PastLines;
   /** Number of the line at the bottom; absent: the newest one, for ever. */
   readonly bottom?: number;
   /** Columns that lines are moved to the left by. */

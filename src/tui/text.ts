@@ -2,13 +2,13 @@
 import { displayWidth } from '../words/width.ts';
 
 /** `style` holds the parameters of an SGR sequence, such as `1;32`; '' is the terminal's own. */
-export interface Span {
+export interface StyledText {
   readonly text: string;
   readonly style: string;
 }
 
 /** One line of the screen. Its text holds nothing but characters of a known width. */
-export type Row = readonly Span[];
+export type Row = readonly StyledText[];
 
 /** Stands for what terminals disagree about how wide it is: emoji of several code points, conjoining letters. */
 const PLACEHOLDER = '\u25a1';
@@ -111,7 +111,7 @@ export function textOf(row: Row): string {
 }
 
 /** Text of our own, or known to be clean. */
-export function span(text: string, style = ''): Span {
+export function span(text: string, style = ''): StyledText {
   return { text, style };
 }
 
@@ -126,7 +126,7 @@ export function rowWidth(row: Row): number {
 /** Columns `from` to `from + width`; where something is cut off on the right, `…` stands in the last one if `marked`. */
 export function clip(row: Row, width: number, from = 0, marked = true): Row {
   if (width <= 0) return [];
-  const out: Span[] = [];
+  const out: StyledText[] = [];
   let column = 0;
   let used = 0;
   for (const { text, style } of row) {
@@ -161,7 +161,7 @@ function clusters(text: string): readonly string[] {
 }
 
 /** Puts `…` into the last of `width` columns. */
-function ended(row: readonly Span[], width: number): Row {
+function ended(row: readonly StyledText[], width: number): Row {
   const spans = [...row];
   let used = rowWidth(spans);
   while (used >= width) {
@@ -187,7 +187,7 @@ export function fit(row: Row, width: number, style = ''): Row {
 export function wrap(row: Row, width: number): readonly Row[] {
   if (rowWidth(row) <= width || width <= 1) return [row];
   const out: Row[] = [];
-  let line: Span[] = [];
+  let line: StyledText[] = [];
   let used = 0;
   for (const { text, style } of row) {
     let kept = '';
@@ -225,7 +225,7 @@ export function wrapWords(text: string, width: number, style = ''): readonly Row
 /** The row with another style for these parts of its text (UTF-16 offsets, in order, not overlapping). */
 export function restyled(row: Row, ranges: readonly (readonly [number, number])[], style: string): Row {
   if (ranges.length === 0) return row;
-  const out: Span[] = [];
+  const out: StyledText[] = [];
   let offset = 0;
   for (const { text, style: own } of row) {
     let at = 0;

@@ -8,14 +8,14 @@ import { perform } from './actions.ts';
 import { keyOf } from './keymap.ts';
 import { layout, type Rect } from './layout.ts';
 import { pushLine, reindexed, scrolled } from './log-view.ts';
-import type { Effect, Message, Step } from './message.ts';
+import type { TuiEffect, Message, UpdateResult } from './message.ts';
 import { promptKey, promptPaste } from './prompt.ts';
 import { listRows, selectable } from './rows.ts';
 import { beginDown, hearStop, seeDown } from '../words/down.ts';
 import { count } from '../words/text.ts';
 import { tellBriefly } from '../words/events.ts';
 import { bufferOf, MAX_HAPPENINGS, withSnapshot, type State, type Usage } from './state.ts';
-import { noticed, only } from './step.ts';
+import { noticed, only } from './update-result.ts';
 import { listTop } from './views/services.ts';
 
 /** Samples of a sparkline that are kept. */
@@ -23,7 +23,7 @@ const SAMPLES = 32;
 const WHEEL_LINES = 3;
 
 /** Decides what a message makes of the state, and what is to be asked of the world because of it. */
-export function update(state: State, message: Message): Step<State> {
+export function update(state: State, message: Message): UpdateResult<State> {
   switch (message.type) {
     case 'key':
       return key(state, message.key, message.text);
@@ -63,7 +63,7 @@ export function update(state: State, message: Message): Step<State> {
   }
 }
 
-function key(state: State, name: string, text: string | undefined): Step<State> {
+function key(state: State, name: string, text: string | undefined): UpdateResult<State> {
   if (name.startsWith('alt-') && (state.prompt !== undefined || !state.keymap.has(name))) {
     // To a terminal this is what an Escape and a key in quick succession are, too.
     const escaped = key(state, 'escape', undefined);
@@ -83,7 +83,7 @@ function ticked(state: State, now: number): State {
 /** What a view shows of the daemon's answers is asked for again while it is looked at. */
 const REFRESH_MS = 2_000;
 
-function refreshed(state: State): Step<State> {
+function refreshed(state: State): UpdateResult<State> {
   if (state.now - state.refreshedAt < REFRESH_MS || state.connection !== 'connected') return only(state);
   const next = { ...state, refreshedAt: state.now };
   if (state.view === 'plan') return { state: next, effects: [{ type: 'plan' }] };
@@ -91,7 +91,7 @@ function refreshed(state: State): Step<State> {
   return explaining(next);
 }
 
-function mouse(state: State, message: Extract<Message, { type: 'mouse' }>): Step<State> {
+function mouse(state: State, message: Extract<Message, { type: 'mouse' }>): UpdateResult<State> {
   if (state.prompt !== undefined || state.snapshot === undefined) return only(state);
   const rows = listRows(state.snapshot, state.grouping);
   const zoom = state.zoom ? state.focus : undefined;
@@ -119,7 +119,7 @@ function mouse(state: State, message: Extract<Message, { type: 'mouse' }>): Step
 }
 
 /** Shows another instance in whatever is shown of one. */
-export function select(state: State, instance: string): Step<State> {
+export function select(state: State, instance: string): UpdateResult<State> {
   if (instance === state.selected) return only(state);
   const { history: _history, bottom, selection: _selection, ...logs } = state.logs;
   const stays = state.logs.all && bottom !== undefined ? { bottom } : {};
@@ -128,9 +128,9 @@ export function select(state: State, instance: string): Step<State> {
 }
 
 /** Asks for what the details view shows, where it is shown. */
-export function explaining(state: State): Step<State> {
+export function explaining(state: State): UpdateResult<State> {
   const service = serviceOf(state, state.selected);
-  const effects: Effect[] =
+  const effects: TuiEffect[] =
     state.view === 'details' && service !== undefined ? [{ type: 'explain', service }] : [];
   return { state, effects };
 }
@@ -139,7 +139,7 @@ function serviceOf(state: State, instance: string | undefined): string | undefin
   return state.snapshot?.services.find(({ instances }) => instances.some(({ id }) => id === instance))?.id;
 }
 
-function snapshot(state: State, message: Extract<Message, { type: 'snapshot' }>): Step<State> {
+function snapshot(state: State, message: Extract<Message, { type: 'snapshot' }>): UpdateResult<State> {
   let next = withSnapshot(state, message.snapshot, message.at);
   next = withDown(state, next);
   for (const id of next.buffers.keys()) if (!next.names.has(id)) next.buffers.delete(id);
@@ -184,7 +184,7 @@ function sinceShutdown(happenings: readonly Happening[]): readonly Happening[] {
   return begin === -1 ? [] : happenings.slice(begin);
 }
 
-function happened(state: State, happening: Happening, dropped: number, past: boolean): Step<State> {
+function happened(state: State, happening: Happening, dropped: number, past: boolean): UpdateResult<State> {
   const last = state.happenings.at(-1);
   if (last !== undefined && happening.seq <= last.seq) return only(state);
   const all = [...state.happenings, happening];
@@ -206,7 +206,7 @@ function happened(state: State, happening: Happening, dropped: number, past: boo
       text: tellBriefly(happening),
     });
   }
-  const effects: Effect[] = [];
+  const effects: TuiEffect[] = [];
   if (PLAN_CHANGES.has(happening.type)) effects.push({ type: 'plan' });
   if (happening.service !== undefined && happening.service === serviceOf(next, next.selected))
     effects.push(...explaining(next).effects);

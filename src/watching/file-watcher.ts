@@ -2,10 +2,13 @@ import { realpathSync, type Stats, statSync } from 'node:fs';
 import { lstat, readdir } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { FSWatcher } from 'chokidar';
-import { type IgnoreRules, ignoreRules } from '../core/util/glob.ts';
+
+import { isWithin } from '../core/util/path.ts';
+import { errnoOf } from '../core/util/system-error.ts';
 import type { FileWatcher } from '../ports/file-watcher.ts';
-import { codeOf, explainWatchFailure, pathOf } from './watch-failure.ts';
-import { type PathEnd, WatchedPath } from './watched-path.ts';
+import { explainWatchFailure, pathOf } from './watch-failure.ts';
+import { type IgnoreRules, ignoreRules } from './ignore-rules.ts';
+import { type PathTarget, WatchedPath } from './watched-path.ts';
 
 /** Changes that come together are told together, unless the caller bundles them himself. */
 const BUNDLE_MS = 20;
@@ -130,7 +133,7 @@ class Root {
     this.#tree?.stop();
   }
 
-  #leadsTo(end: PathEnd, first: boolean): void {
+  #leadsTo(end: PathTarget, first: boolean): void {
     if (!first) this.#around.bundle.add(this.#path);
     this.#tree?.stop();
     this.#tree = end.kind === 'folder' ? this.#newTree(end.real, !first) : undefined;
@@ -155,6 +158,9 @@ class Root {
 /**
  * All that is in a folder, as long as the folder stays the same. Only the folders are watched, which tells of every entry
  * too; a watch for each file besides would only use memory and the system's limit up.
+ *
+ * `chokidar` walks the folders and follows links. What happened to a file is taken from its event `raw`, which passes on
+ * what the kernel says and is not documented: the documented events come with a watch for each file.
  */
 class Tree {
   readonly #root: string;
@@ -214,7 +220,7 @@ class Tree {
       if (isWatchedPath(where) && name) void this.#heard(join(where.watchedPath, name));
     });
     watcher.on('error', (error) => {
-      fail(error, codeOf(error) === 'ENOSPC' ? this.#root : (pathOf(error) ?? this.#root));
+      fail(error, errnoOf(error) === 'ENOSPC' ? this.#root : (pathOf(error) ?? this.#root));
     });
     watcher.once('ready', () => {
       this.#isReady = true;
@@ -337,8 +343,4 @@ function realPathOf(path: string): string {
   } catch {
     return path;
   }
-}
-
-function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder.endsWith('/') ? folder : `${folder}/`);
 }

@@ -1,6 +1,7 @@
+import { errnoOf, messageOf } from '../core/util/system-error.ts';
 /** What went wrong, what it means, and what can be done about it. */
 export function explainWatchFailure(error: unknown, path: string): string {
-  switch (codeOf(error) ?? '') {
+  switch (errnoOf(error) ?? '') {
     case 'ENOSPC':
       return (
         `cannot watch all of ${path}: the system's limit of watched files is reached, so some changes will go ` +
@@ -19,12 +20,8 @@ export function explainWatchFailure(error: unknown, path: string): string {
         'Let its owner allow reading it, or add it to `watch.ignore`'
       );
     default:
-      return `cannot watch ${path}: ${error instanceof Error ? error.message : String(error)}`;
+      return `cannot watch ${path}: ${messageOf(error)}`;
   }
-}
-
-export function codeOf(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }
 
 export function pathOf(error: unknown): string | undefined {

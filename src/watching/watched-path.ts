@@ -12,20 +12,20 @@ const SETTLE_MS = 20;
 const MOST_ROUNDS = 5;
 
 /** What a path leads to. `id` tells two states of it apart. */
-export type PathEnd =
+export type PathTarget =
   | { readonly kind: 'missing'; readonly id: '' }
   | { readonly kind: 'file'; readonly id: string }
   | { readonly kind: 'folder'; readonly id: string; readonly real: string };
 
 interface Location {
-  readonly end: PathEnd;
+  readonly end: PathTarget;
   /** Where an entry decides what the path leads to: the folder, which one it is, and the names in it. */
   readonly places: ReadonlyMap<string, { readonly id: string; readonly names: Set<string> }>;
 }
 
 export interface PathListener {
   /** Told what is there, first and each time it has become another; a file also when its content has changed. */
-  leadsTo(end: PathEnd, first: boolean): void;
+  leadsTo(end: PathTarget, first: boolean): void;
   /** Why changes will be noticed by `look` alone. */
   failed(error: unknown, path: string): void;
 }
@@ -46,7 +46,7 @@ export class WatchedPath {
   readonly #listener: PathListener;
   readonly #settleMs: number;
   readonly #posts = new Map<string, Post>();
-  #last: PathEnd | undefined;
+  #last: PathTarget | undefined;
   #timer: NodeJS.Timeout | undefined;
   #looking = false;
   /** Counts the looks asked for. */
@@ -90,7 +90,7 @@ export class WatchedPath {
     this.#looking = false;
   }
 
-  #compare(end: PathEnd): void {
+  #compare(end: PathTarget): void {
     const [before, heard] = [this.#last, this.#heard];
     this.#heard = 'nothing';
     this.#last = end;

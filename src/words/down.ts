@@ -96,11 +96,9 @@ export function downRows(
       const text = state.escalated
         ? 'SIGKILL sent'
         : `${signal === undefined ? 'asked to stop' : `${signal} sent`}, ${Math.max(0, Math.ceil((state.deadline - now) / 1000))} s left`;
-      const children = byId.get(id)?.instance.children ?? 0;
       const pid = state.pid === undefined ? '' : `pid ${state.pid}`;
       const unknown = byId.get(id)?.instance.unknown;
-      const known = pid !== '' && children > 0 ? `${pid} and ${count(children, 'child', 'children')}` : pid;
-      const note = unknown === undefined ? known : `unknown: ${unknown}`;
+      const note = unknown === undefined ? pid : `unknown: ${unknown}`;
       // Which signal it was is heard a moment later; until then there is no line to print.
       const key = state.escalated ? 'SIGKILL' : (signal ?? '');
       return { icon: 'busy' as const, name, text, key, ...(note === '' ? {} : { note }) };

@@ -10,23 +10,23 @@ import { describeProbe, describeRestartLimit, verdict } from './status.ts';
 import { clockTime, count, dayAndTime, oneLine } from './text.ts';
 
 /** What is said of a service below its history: a word for what it is about, and the rest of the line. */
-export type Fact = readonly [key: string, value: string];
+export type ExplainFact = readonly [key: string, value: string];
 
 /** Everything there is to know of a service besides its history; facts of the same key follow one another. */
-export function explainFacts(answer: ExplainResponse, now: number): readonly Fact[] {
+export function explainFacts(answer: ExplainResponse, now: number): readonly ExplainFact[] {
   const { service } = answer;
   const { description } = service;
   const next = nextSteps(answer);
   return [
     ...(description === undefined ? [] : [['description', oneLine(description)] as const]),
     ...ofInstances(answer, now),
-    ...answer.dependencies.map(({ service: on, condition, now: does }, index): Fact => [
+    ...answer.dependencies.map(({ service: on, condition, now: does }, index): ExplainFact => [
       'depends on',
       `${on} (${condition}; ${does.length === 0 ? 'not there' : does.join(', ')})${terms(service.dependsOn[index], on)}`,
     ]),
     ...(answer.dependents.length === 0 ? [] : [['needed by', answer.dependents.join(', ')] as const]),
     ...(service.schedule === undefined ? [] : [['schedule', scheduleText(answer, service.schedule, now)] as const]),
-    ...(service.watch ?? []).map((path): Fact => ['watches', oneLine(path)]),
+    ...(service.watch ?? []).map((path): ExplainFact => ['watches', oneLine(path)]),
     ['restart', `${service.restart}, backoff ${describeBackoff(service.backoff)}`],
     ['backend', `${service.backend}: ${oneLine(service.backendReason)}`],
     ...(service.input === undefined ? [] : [['input', inputText(service.id, service.input)] as const]),
@@ -63,11 +63,11 @@ function askedAbout({ service, asked }: ExplainResponse): readonly InstanceSnaps
 }
 
 /** What is true of each instance by itself, named where there are several. */
-function ofInstances(answer: ExplainResponse, now: number): readonly Fact[] {
+function ofInstances(answer: ExplainResponse, now: number): readonly ExplainFact[] {
   const shown = askedAbout(answer);
   const keys = ['readiness', 'ready', 'live', 'status', 'restarts', 'last run'] as const;
   return keys.flatMap((key) =>
-    shown.flatMap((instance): Fact[] => {
+    shown.flatMap((instance): ExplainFact[] => {
       const value = ofInstance(instance, key, now);
       if (value === undefined) return [];
       return [[key, shown.length > 1 ? `${instance.id}: ${value}` : value]];

@@ -6,7 +6,7 @@ import { instanceWord, STATE_ORDER, type InstanceWord } from './status.ts';
 import { count } from './text.ts';
 
 /** An instance with its service and the name it goes by on screen. */
-export interface Shown {
+export interface NamedInstance {
   readonly service: ServiceSnapshot;
   readonly instance: InstanceSnapshot;
   /** The service's id where it is its only instance, else the instance's own. */
@@ -14,7 +14,7 @@ export interface Shown {
 }
 
 /** All instances, in the order of the manifest, or those of the given services and what they depend on. */
-export function shownInstances(snapshot: ProjectSnapshot, only?: ReadonlySet<string>): Shown[] {
+export function shownInstances(snapshot: ProjectSnapshot, only?: ReadonlySet<string>): NamedInstance[] {
   return snapshot.services
     .filter(({ id }) => only?.has(id) ?? true)
     .flatMap((service) =>

@@ -55,7 +55,7 @@ describe('down', () => {
       phase: 'shutting-down',
       shutdown: { reason: 'tidy', deadline: NOW + 9000, level: 0 },
     } as const;
-    const api = service('api', [stopped, instance('api', 2, stopping, { children: 2 })], {
+    const api = service('api', [stopped, instance('api', 2, stopping)], {
       dependsOn: [on('db')],
     });
     daemon.show(project([service('db', [running()]), api], { ...phase, now: NOW + 100 }));
@@ -67,7 +67,7 @@ describe('down', () => {
 api.2: is about to be stopped
 api.1: is about to be stopped
 db: waits for api
-api.2: SIGTERM sent, 7 s left  pid 4711 and 2 children
+api.2: SIGTERM sent, 7 s left  pid 4711
 api.1: stopped (0.1 s)
 api.2: stopped (0.1 s)
 db: stopped (0.1 s)

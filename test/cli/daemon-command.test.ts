@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import type { Services } from '../../src/cli/services.ts';
+import type { CliServices } from '../../src/cli/services.ts';
 import type { ProjectSnapshot } from '../../src/core/api.ts';
 import { FakeDaemon, LOCATION, project, run, running, service, Session, until, used } from './fake.ts';
 
@@ -10,7 +10,7 @@ function successor(snapshot: ProjectSnapshot = shop): FakeDaemon {
 }
 
 /** The old daemon, and what `ensureDaemon` finds from the moment it has gone. */
-function handingOver(old: FakeDaemon, next: FakeDaemon | undefined): Partial<Services> {
+function handingOver(old: FakeDaemon, next: FakeDaemon | undefined): Partial<CliServices> {
   let gone = false;
   old.handedOver = () => {
     gone = next !== undefined;

@@ -1,8 +1,12 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { EngineClient } from '../../src/backends/docker/engine-client.ts';
+import { findEndpoint } from '../../src/host/engine-endpoint.ts';
+import { machineAvailability } from '../../src/manifest/backends/dialects.ts';
 import { engineFacts, installDocker } from '../../src/cli/doctor-engines.ts';
 import type { Fact } from '../../src/cli/doctor-facts.ts';
 
@@ -98,6 +102,47 @@ describe('the doctor says of a container engine', () => {
       'ssh://me@there (DOCKER_HOST), not asked',
     );
     expect((await fact('docker', { DOCKER_HOST: '', DOCKER_CONTEXT: 'nope' })).found).toContain('`nope`');
+  });
+
+  const contexts = (current: string, known: Readonly<Record<string, string>>): void => {
+    writeFileSync(join(dir, 'config.json'), current);
+    for (const [name, meta] of Object.entries(known)) {
+      const folder = join(dir, 'contexts/meta', createHash('sha256').update(name).digest('hex'));
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, 'meta.json'), meta);
+    }
+  };
+  const at = (host: string): string => JSON.stringify({ Endpoints: { docker: { Host: host } } });
+
+  test.each<[string, Readonly<Record<string, string>>, string?]>([
+    ['a host of an unknown kind', { DOCKER_HOST: 'ftp://there' }],
+    ['a host that is none', { DOCKER_HOST: 'tcp://' }],
+    ['a context that does not exist', { DOCKER_CONTEXT: 'nosuch' }],
+    ['a current context that does not exist', {}, '{"currentContext": "nosuch"}'],
+    ['a context that names no host', { DOCKER_CONTEXT: 'empty' }],
+    ['a context that cannot be read', { DOCKER_CONTEXT: 'broken' }],
+    ['a context with a host of an unknown kind', { DOCKER_CONTEXT: 'ftp' }],
+    ['a configuration that cannot be read', {}, '{"currentContext": '],
+    ['a socket that is not there', { DOCKER_CONTEXT: 'gone' }],
+  ])('the same as the choice of a backend: %s is no engine', async (_, env, current = '{}') => {
+    contexts(current, {
+      empty: '{"Endpoints": {}}',
+      broken: '{',
+      ftp: at('ftp://there'),
+      gone: at(`unix://${dir}/gone.sock`),
+    });
+    const around = { HOME: dir, DOCKER_CONFIG: dir, DOCKER_HOST: '', ...env };
+    const choice = machineAvailability(around, dir)('docker');
+    const told = await fact('docker', around);
+    const engine = new EngineClient({ env: around });
+    const used = await engine.info();
+    engine.close();
+    expect([choice.available, told.state, used.ok]).toEqual([false, 'weak', false]);
+    const why = findEndpoint(around);
+    if (!why.ok) {
+      expect([choice.reason, told.found]).toEqual([why.error, why.error]);
+      expect(used).toMatchObject({ error: { reason: why.error } });
+    }
   });
 
   test.each([

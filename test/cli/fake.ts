@@ -3,7 +3,8 @@ import type { DaemonClient, Lease } from '../../src/client/types.ts';
 import { ClientError } from '../../src/client/client-error.ts';
 import type { CliContext, CliSignal } from '../../src/cli/context.ts';
 import { runCli } from '../../src/cli/run.ts';
-import type { Location, Services } from '../../src/cli/services.ts';
+import type { ProjectLocation } from '../../src/store/locate.ts';
+import type { CliServices } from '../../src/cli/services.ts';
 import type {
   ActionRequest,
   ActionResponse,
@@ -30,7 +31,7 @@ import { err, ok } from '../../src/core/util/result.ts';
 /** The time at which everything here happens: 2026-03-01T14:02:11.000Z. */
 export const NOW = Date.UTC(2026, 2, 1, 14, 2, 11);
 
-export const LOCATION: Location = {
+export const LOCATION: ProjectLocation = {
   key: '0123456789abcdef',
   name: 'shop',
   files: ['/home/ada/shop/setpoint.yaml'],
@@ -361,7 +362,7 @@ export interface RunOptions {
   readonly phase?: 'up' | 'down';
   /** Whether an engine still has volumes of the project. */
   readonly keepsVolumes?: boolean;
-  readonly services?: Partial<Services>;
+  readonly services?: Partial<CliServices>;
   readonly env?: Readonly<Record<string, string>>;
   readonly terminal?: { readonly columns: number; readonly rows: number };
   readonly cwd?: string;
@@ -463,7 +464,7 @@ export function run(argv: readonly string[], options: RunOptions = {}): Promise<
   return new Session(argv, options).done;
 }
 
-function fakeServices(options: RunOptions): Services {
+function fakeServices(options: RunOptions): CliServices {
   const { daemon } = options;
   const isRunning = options.running ?? daemon !== undefined;
   return {
@@ -491,7 +492,7 @@ function fakeServices(options: RunOptions): Services {
   };
 }
 
-export const nowhere: Services['locate'] = () =>
+export const nowhere: CliServices['locate'] = () =>
   Promise.resolve(
     err({ code: 'no-manifest', message: 'no setpoint.yaml here', help: 'write one with `setpoint init`' }),
   );

@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import type { Services } from '../../src/cli/services.ts';
+import type { CliServices } from '../../src/cli/services.ts';
 import { FakeDaemon, LOCATION, project, run, running, service } from './fake.ts';
 
 const shop = project([service('web', [running()])]);
 
-function recording(): { readonly files: (readonly string[])[]; readonly services: Partial<Services> } {
+function recording(): { readonly files: (readonly string[])[]; readonly services: Partial<CliServices> } {
   const files: (readonly string[])[] = [];
   return {
     files,
@@ -123,7 +123,7 @@ describe('the grammar of the command line', () => {
   });
 
   test('a bug is told as one, and ends with 1', async () => {
-    const services: Partial<Services> = { locate: () => Promise.reject(new TypeError('x is undefined')) };
+    const services: Partial<CliServices> = { locate: () => Promise.reject(new TypeError('x is undefined')) };
     const { status, err } = await run(['status'], { services });
     expect(status).toBe(1);
     expect(err).toContain('error: this is a bug in setpoint: TypeError: x is undefined\n');

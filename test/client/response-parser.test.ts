@@ -19,12 +19,12 @@ function parse(bytes: Buffer, cuts: readonly number[] = []): Parsed {
   let start = 0;
   for (const end of edges) {
     const pieces = parser.push(bytes.subarray(start, end));
-    if (!pieces.ok) return { status: parser.head?.status, body: '', complete: false, problem: pieces.error };
+    if (!pieces.ok) return { status: parser.status, body: '', complete: false, problem: pieces.error };
     body.push(...pieces.value);
     start = end;
   }
   const complete = parser.end();
-  return { status: parser.head?.status, body: Buffer.concat(body).toString('utf8'), complete };
+  return { status: parser.status, body: Buffer.concat(body).toString('utf8'), complete };
 }
 
 const response = (head: string, body = ''): Buffer =>

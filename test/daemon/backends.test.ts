@@ -79,7 +79,6 @@ describe('loading', () => {
     await it.all.adopt([recorded('web.1', 'native')]);
     expect(await it.all.orphans?.('shop', new Set())).toEqual({ ok: true, value: [] });
     await it.all.removeProject?.('shop', { volumes: true });
-    expect((await it.all.available()).available).toBe(true);
     it.all.close?.();
     expect(it.loads).toEqual([]);
     expect(it.native.startsOf('web.1')).toBe(1);

@@ -1,9 +1,10 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { machineAvailability } from '../../src/manifest/backends/availability.ts';
+import { machineAvailability } from '../../src/manifest/backends/dialects.ts';
 import { renderResolved } from '../../src/manifest/load.ts';
 import { load, placesOf, toldBy } from './memory-io.ts';
 
@@ -543,14 +544,20 @@ describe('what is found on the machine', () => {
       reason: `no engine at ${dir}/none`,
     });
     expect(docker({ DOCKER_HOST: 'tcp://10.0.0.1:2375' }).available).toBe(true);
-    expect(docker({ DOCKER_CONTEXT: 'far' })).toEqual({
+    const context = (name: string, host: string) => {
+      const id = createHash('sha256').update(name).digest('hex');
+      mkdirSync(join(dir, 'contexts/meta', id), { recursive: true });
+      const meta = { Name: name, Endpoints: { docker: { Host: host } } };
+      writeFileSync(join(dir, 'contexts/meta', id, 'meta.json'), JSON.stringify(meta));
+    };
+    context('far', 'tcp://10.0.0.1:2375');
+    context('near', `unix://${socket}`);
+    expect(docker({ DOCKER_CONFIG: dir, DOCKER_CONTEXT: 'far' })).toEqual({
       available: true,
       reason: 'the docker context `far` names an engine',
     });
     writeFileSync(join(dir, 'config.json'), '{"currentContext": "near"}');
-    expect(docker({ DOCKER_CONFIG: dir }).reason).toBe('the docker context `near` names an engine');
-    writeFileSync(join(dir, 'config.json'), '{"currentContext": ');
-    expect(docker({ DOCKER_CONFIG: dir }).reason).toMatch(/engine at \/var\/run\/docker\.sock$/);
+    expect(docker({ DOCKER_CONFIG: dir }).reason).toBe(`there is an engine at ${socket}`);
 
     const nix = (path: string) => machineAvailability({ PATH: path }, dir)('nix');
     writeFileSync(join(dir, 'nix'), '', { mode: 0o755 });

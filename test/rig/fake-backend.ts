@@ -175,10 +175,6 @@ export class FakeBackend implements Backend {
   onStart: (proc: FakeProc) => void = () => {};
   #pids = 1_000;
 
-  available(): Promise<{ available: true; reason: string }> {
-    return Promise.resolve({ available: true, reason: 'fake' });
-  }
-
   materialise(
     launch: ConcreteLaunch,
     progress: (text: string) => void,

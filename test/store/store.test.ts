@@ -45,7 +45,6 @@ const RUN: RunRecord = {
   ports: { http: 8080 },
   stop: { signal: 'SIGTERM', graceMs: 10_000, killTree: true },
   restarts: 2,
-  launcher: { pid: 4711, startTime: 12_345, bootId: 'b' },
 };
 
 let root: string;
@@ -196,7 +195,11 @@ describe('a damaged record', () => {
     ['without a version', whole.replace('"version":1,', ''), 'its version is undefined, and only 1 is known'],
     ['an array', '[]', 'it does not hold an object'],
     ['lacking a field', whole.replace('"run":"r1",', ''), 'a field is missing or of the wrong type'],
-    ['with a text for a pid', whole.replace('4711', '"4711"'), 'a field is missing or of the wrong type'],
+    [
+      'with a text for a grace period',
+      whole.replace('"graceMs":10000', '"graceMs":"10000"'),
+      'a field is missing or of the wrong type',
+    ],
     [
       'with a negative number',
       whole.replace('"restarts":2', '"restarts":-2'),

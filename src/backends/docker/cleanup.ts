@@ -5,7 +5,7 @@ import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { RunId } from '../../core/state.ts';
 import type { Orphan } from '../../ports/backend.ts';
-import { type Engine, type EngineFailure, type EngineResult, startFailureOf } from './engine.ts';
+import { type EngineClient, type EngineFailure, type EngineResult, startFailureOf } from './engine-client.ts';
 import { LABELS, type Owner, ownerLabels } from './names.ts';
 
 const GONE = 404;
@@ -16,7 +16,7 @@ const REMOVE_MS = 60_000;
 
 /** All containers of a project, whatever their state. */
 export async function projectContainers(
-  engine: Engine,
+  engine: EngineClient,
   owner: Owner,
 ): Promise<EngineResult<readonly Orphan[]>> {
   const found = await engine.request((docker) =>
@@ -37,7 +37,10 @@ function projectContainer({ Id, Names, Labels, State }: ContainerInfo): Orphan {
 }
 
 /** Removes a container, stopping it if need be, with its anonymous volumes; one that is gone is no error. */
-export async function removeContainer(engine: Engine, id: string): Promise<Result<void, EngineFailure>> {
+export async function removeContainer(
+  engine: EngineClient,
+  id: string,
+): Promise<Result<void, EngineFailure>> {
   const removed = await engine.request(
     (docker) => docker.getContainer(id).remove({ force: true, v: true }),
     REMOVE_MS,
@@ -51,7 +54,7 @@ function isUnderWay(failure: EngineFailure): boolean {
   return failure.kind === 'refused' && /removal .*in progress/i.test(failure.reason);
 }
 
-async function untilGone(engine: Engine, id: string): Promise<Result<void, EngineFailure>> {
+async function untilGone(engine: EngineClient, id: string): Promise<Result<void, EngineFailure>> {
   const until = performance.now() + REMOVE_MS;
   for (;;) {
     const seen = await engine.request((docker) => docker.getContainer(id).inspect());
@@ -68,7 +71,11 @@ async function untilGone(engine: Engine, id: string): Promise<Result<void, Engin
 }
 
 /** Removes what a project has on the engine: containers first, for they hold on to the rest. Never rejects. */
-export async function removeProject(engine: Engine, owner: Owner, volumes: boolean): Promise<CleanupReport> {
+export async function removeProject(
+  engine: EngineClient,
+  owner: Owner,
+  volumes: boolean,
+): Promise<CleanupReport> {
   const failed: { what: string; why: string }[] = [];
   const containers = await projectContainers(engine, owner);
   if (!containers.ok) {
@@ -90,7 +97,7 @@ export async function removeProject(engine: Engine, owner: Owner, volumes: boole
 
 /** Containers whose run is not among the known ones. */
 export async function orphans(
-  engine: Engine,
+  engine: EngineClient,
   owner: Owner,
   known: ReadonlySet<RunId>,
 ): Promise<Result<readonly Orphan[], StartFailure>> {
@@ -122,7 +129,7 @@ async function removeEach(
 }
 
 async function removeNetworks(
-  engine: Engine,
+  engine: EngineClient,
   owner: Owner,
   failed: { what: string; why: string }[],
 ): Promise<readonly string[]> {
@@ -141,7 +148,7 @@ async function removeNetworks(
 }
 
 /** A container that is gone may not have left its network yet. */
-async function removeNetwork(engine: Engine, id: string): Promise<Result<void, EngineFailure>> {
+async function removeNetwork(engine: EngineClient, id: string): Promise<Result<void, EngineFailure>> {
   const until = performance.now() + LEAVING_MS;
   for (;;) {
     const removed = await engine.request((docker) => docker.getNetwork(id).remove(), REMOVE_MS);
@@ -153,7 +160,7 @@ async function removeNetwork(engine: Engine, id: string): Promise<Result<void, E
 }
 
 async function removeVolumes(
-  engine: Engine,
+  engine: EngineClient,
   owner: Owner,
   failed: { what: string; why: string }[],
 ): Promise<readonly string[]> {

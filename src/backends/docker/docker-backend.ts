@@ -10,21 +10,14 @@ import type { Redactor } from '../../core/redact.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { LaunchSpec } from '../../core/service.ts';
 import type { RunId } from '../../core/state.ts';
-import type {
-  AdoptRequest,
-  Availability,
-  Backend,
-  Orphan,
-  StartedProc,
-  StartRequest,
-} from '../../ports/backend.ts';
+import type { AdoptRequest, Backend, Orphan, StartedProc, StartRequest } from '../../ports/backend.ts';
 import { orphans, removeContainer, removeProject } from './cleanup.ts';
 import { containerDefinition, type HostFacts } from './definition.ts';
 import { DockerProc } from './docker-proc.ts';
-import { Engine, type EngineFailure, startFailureOf } from './engine.ts';
+import { EngineClient, type EngineFailure, startFailureOf } from './engine-client.ts';
 import { lookAtHost } from './facts.ts';
 import { imageName, Images } from './images.ts';
-import { newCursor } from './log-cursor.ts';
+import { newCursor } from './copy-position.ts';
 import { isOwned, LABELS, networksOf, type Owner, volumesOf } from './names.ts';
 import { ensureResources } from './resources.ts';
 import { RunFile } from './run-file.ts';
@@ -71,7 +64,7 @@ export function createDockerBackend(options: DockerBackendOptions): Required<Bac
 
 class ContainerBackend implements Required<Backend> {
   readonly name = 'docker';
-  readonly #engine: Engine;
+  readonly #engine: EngineClient;
   readonly #images: Images;
   readonly #stateDir: string | undefined;
   readonly #onWarning: (message: string) => void;
@@ -85,25 +78,10 @@ class ContainerBackend implements Required<Backend> {
   readonly #materialised = new Set<string>();
 
   constructor({ env, stateDir, onWarning = () => undefined, ...engine }: DockerBackendOptions) {
-    this.#engine = new Engine({ env, ...engine });
+    this.#engine = new EngineClient({ env, ...engine });
     this.#images = new Images(this.#engine, env);
     this.#stateDir = stateDir;
     this.#onWarning = onWarning;
-  }
-
-  async available(): Promise<Availability> {
-    const info = await this.#engine.info();
-    if (info.ok) {
-      const { version, api, os } = info.value;
-      if (os === 'linux') return { available: true, reason: `Docker ${version} (API ${api})` };
-      return {
-        available: false,
-        reason: `the engine runs ${os} containers`,
-        help: 'switch it to Linux containers',
-      };
-    }
-    const help = info.error.kind === 'refused' ? {} : { help: info.error.help };
-    return { available: false, reason: info.error.reason, ...help };
   }
 
   prepare(): Promise<void> {

@@ -12,7 +12,7 @@ import type {
 } from '../../ports/backend.ts';
 import type { CommandResult } from '../../ports/commands.ts';
 import { removeContainer } from './cleanup.ts';
-import type { Engine, EngineResult } from './engine.ts';
+import type { EngineClient, EngineResult } from './engine-client.ts';
 import { execIn } from './exec.ts';
 import { openExec } from './exec-session.ts';
 import { exitOf } from './exits.ts';
@@ -27,7 +27,7 @@ import { parseStats, parseTop } from './stats.ts';
 
 export interface DockerProcOptions {
   readonly run: string;
-  readonly engine: Engine;
+  readonly engine: EngineClient;
   /** Undefined where an earlier daemon's was lost: then nothing is known of the output. */
   readonly file: RunFile | undefined;
   readonly instanceDir: string;
@@ -62,7 +62,7 @@ export class DockerProc implements Proc {
   readonly knowledge: ObservedKnowledge;
   readonly input?: ContainerInput;
   readonly #options: DockerProcOptions;
-  readonly #engine: Engine;
+  readonly #engine: EngineClient;
   readonly #sent: Set<string>;
   readonly #closed = new AbortController();
   readonly #unwatch: () => void;

@@ -4,7 +4,7 @@ import { PacedQueue } from '../../core/util/paced-queue.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { ExecOutput, ExecRequest, ExecSession } from '../../ports/backend.ts';
 import type { Docker } from './dockerode.ts';
-import { type Engine, startFailureOf } from './engine.ts';
+import { type EngineClient, startFailureOf } from './engine-client.ts';
 import { killMarked, newMark } from './exec.ts';
 import { FrameReader } from './frames.ts';
 
@@ -20,7 +20,7 @@ const SIZING_PAUSE_MS = 50;
 
 /** Starts a command beside the main process of a container, with somebody in front of it. Never rejects. */
 export async function openExec(
-  engine: Engine,
+  engine: EngineClient,
   container: string,
   request: ExecRequest,
 ): Promise<Result<ExecSession, StartFailure>> {
@@ -53,7 +53,7 @@ export async function openExec(
 class ContainerSession implements ExecSession {
   readonly output: AsyncIterable<ExecOutput>;
   readonly exited: Promise<Exit>;
-  readonly #engine: Engine;
+  readonly #engine: EngineClient;
   readonly #exec: Exec;
   readonly #stream: Duplex;
   readonly #tty: boolean;
@@ -65,7 +65,7 @@ class ContainerSession implements ExecSession {
   #hasExited = false;
   #settle: (exit: Exit) => void = () => {};
 
-  constructor(engine: Engine, exec: Exec, stream: Duplex, tty: boolean, kill: () => void) {
+  constructor(engine: EngineClient, exec: Exec, stream: Duplex, tty: boolean, kill: () => void) {
     this.#engine = engine;
     this.#exec = exec;
     this.#stream = stream;

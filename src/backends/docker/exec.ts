@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { ExecOptions } from '../../ports/backend.ts';
 import type { CommandResult } from '../../ports/commands.ts';
-import type { Engine } from './engine.ts';
+import type { EngineClient } from './engine-client.ts';
 import { FrameReader } from './frames.ts';
 
 const OUTPUT_LIMIT = 4096;
@@ -27,7 +27,7 @@ export function newMark(): string {
 
 /** Runs a command beside the main process of a container. Never rejects. */
 export async function execIn(
-  engine: Engine,
+  engine: EngineClient,
   container: string,
   argv: readonly string[],
   options: ExecOptions,
@@ -121,7 +121,7 @@ export class FrameTail {
 }
 
 /** Ends what was started with a mark in its environment. Resolves with whether that could be done. Never rejects. */
-export async function killMarked(engine: Engine, container: string, mark: string): Promise<boolean> {
+export async function killMarked(engine: EngineClient, container: string, mark: string): Promise<boolean> {
   const made = await engine.request((docker) =>
     docker.getContainer(container).exec({
       Cmd: ['/bin/sh', '-c', KILL_MARKED, 'sh', mark],

@@ -2,7 +2,7 @@ import { constants } from 'node:os';
 import type { Exit } from '../../core/exit.ts';
 
 /** What the engine says of a container that has ended. */
-export interface EndFacts {
+export interface ContainerExitFacts {
   readonly code: number;
   readonly oomKilled: boolean;
   /** Whether the engine was there when it ended. */
@@ -19,7 +19,7 @@ const UNSEEN_STATUS = 255;
  * How the run ended. The engine reports a death by signal n as the status 128 + n, which a program may return by itself:
  * it counts as a death by signal where that very signal was sent by us, and as that exit code otherwise.
  */
-export function exitOf({ code, oomKilled, witnessed, sent }: EndFacts): Exit {
+export function exitOf({ code, oomKilled, witnessed, sent }: ContainerExitFacts): Exit {
   const signal = code > 128 ? signalName(code - 128) : undefined;
   if (signal !== undefined && sent.has(signal)) return { kind: 'signal', signal };
   if (oomKilled && code === SIGKILL_STATUS) return { kind: 'oom', evidence: 'the engine says so' };

@@ -9,6 +9,10 @@ interface Rule {
  * The patterns of a .dockerignore file, as the docker documentation describes them: one a line, `#` begins a comment,
  * `*` and `?` stay within a path component, `**` stands for any number of them, `!` takes back what was left out, and the
  * last pattern that matches counts. A pattern that matches a folder matches all that is in it.
+ *
+ * Written here, for no package does it: `@balena/dockerignore` (last released in 2020) takes `(`, `+` and `$` of a name for
+ * a regular expression's and throws for some texts; the packages for gitignore and for globs read `[!a]` and a `**`
+ * within a name otherwise than Docker does, and so would build other images.
  */
 export class IgnoreList {
   readonly #rules: readonly Rule[];

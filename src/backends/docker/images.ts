@@ -3,14 +3,14 @@ import type { StartFailure } from '../../core/exit.ts';
 import type { ConcreteLaunch } from '../../core/launch.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { BuildSpec } from '../../core/service.ts';
+import { SharedWork, type Waiter } from '../../core/util/shared-work.ts';
 import { type BuildContext, ContextError, openContext } from './build-context.ts';
-import { type Engine, type EngineResult, startFailureOf } from './engine.ts';
+import { type EngineClient, type EngineResult, startFailureOf } from './engine-client.ts';
 import { FileDigests } from './file-digests.ts';
 import { destroy, jsonLines } from './json-lines.ts';
 import { builtImageName, LABELS } from './names.ts';
 import { buildLines, PullProgress, reportedError } from './progress.ts';
 import { findAuth, type RegistryAuth, registryOf } from './registry.ts';
-import { SharedWork, type Wait } from './shared-work.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -24,39 +24,29 @@ const GIVEN_UP = 'it was given up';
 const PROGRESS_EVERY_MS = 250;
 /** Last lines of a build that are told when it failed. */
 const TOLD_LINES = 8;
-const UNNOTICED: Wait = { progress: () => undefined, signal: new AbortController().signal };
+const UNNOTICED: Waiter = { progress: () => undefined, signal: new AbortController().signal };
 
 /** Brings images to the engine. What several want at once is done once. */
 export class Images {
-  readonly #engine: Engine;
+  readonly #engine: EngineClient;
   readonly #env: Env;
   readonly #digests = new FileDigests();
-  readonly #underWay = new Map<string, SharedWork<Result<string, StartFailure>>>();
+  readonly #underWay = new SharedWork<Result<string, StartFailure>>();
 
-  constructor(engine: Engine, env: Env) {
+  constructor(engine: EngineClient, env: Env) {
     this.#engine = engine;
     this.#env = env;
   }
 
   /** Pulls by the launch's policy, or builds what has changed; the value is the image's id. */
-  async bring(launch: ConcreteLaunch, wait: Wait = UNNOTICED): Promise<Result<string, StartFailure>> {
+  async bring(launch: ConcreteLaunch, wait: Waiter = UNNOTICED): Promise<Result<string, StartFailure>> {
     const image = imageName(launch);
     const build = launch.docker?.build;
     const key = JSON.stringify([image, build ?? null, launch.docker?.pull, launch.docker?.platform ?? '']);
-    const present = this.#underWay.get(key);
-    if (present?.isGivenUp === false) return present.join(wait);
-    const givenUp = build === undefined ? pullFailed : buildFailed;
-    const shared = new SharedWork<Result<string, StartFailure>>(
-      (all) =>
-        build === undefined ? this.#pulled(launch, image, all) : this.#built(launch, image, build, all),
-      () => err(givenUp(image, GIVEN_UP)),
+    const brought = await this.#underWay.join(key, wait, (all) =>
+      build === undefined ? this.#pulled(launch, image, all) : this.#built(launch, image, build, all),
     );
-    this.#underWay.set(key, shared);
-    try {
-      return await shared.join(wait);
-    } finally {
-      if (this.#underWay.get(key) === shared && shared.isGivenUp) this.#underWay.delete(key);
-    }
+    return brought ?? err((build === undefined ? pullFailed : buildFailed)(image, GIVEN_UP));
   }
 
   /** Digest of what a build is made from; undefined where nothing is built, or its context cannot be read. */
@@ -78,7 +68,7 @@ export class Images {
     return found.value === undefined ? this.bring(launch) : ok(found.value.id);
   }
 
-  async #pulled(launch: ConcreteLaunch, image: string, wait: Wait): Promise<Result<string, StartFailure>> {
+  async #pulled(launch: ConcreteLaunch, image: string, wait: Waiter): Promise<Result<string, StartFailure>> {
     const { pull = 'missing', platform } = launch.docker ?? {};
     const found = await this.#find(image);
     if (!found.ok) return err(startFailureOf(found.error, `the image ${image} could not be looked at`));
@@ -101,7 +91,7 @@ export class Images {
     return err({ code: 'image-missing', message: `the image ${image} is not there, though it was pulled` });
   }
 
-  async #pull(image: string, platform: string | undefined, wait: Wait): Promise<StartFailure | undefined> {
+  async #pull(image: string, platform: string | undefined, wait: Waiter): Promise<StartFailure | undefined> {
     const { progress, signal } = wait;
     progress(`pulling ${image}`);
     const auth = await findAuth(registryOf(image), this.#env);
@@ -127,7 +117,7 @@ export class Images {
     launch: ConcreteLaunch,
     image: string,
     build: BuildSpec,
-    wait: Wait,
+    wait: Waiter,
   ): Promise<Result<string, StartFailure>> {
     try {
       const context = await openContext(build.context, build.dockerfile);
@@ -155,7 +145,7 @@ export class Images {
     build: BuildSpec,
     context: BuildContext,
     digest: string,
-    { progress, signal }: Wait,
+    { progress, signal }: Waiter,
   ): Promise<StartFailure | undefined> {
     progress(`building ${image}`);
     const platform = build.platform ?? launch.docker?.platform;

@@ -1,9 +1,9 @@
 import type { Duplex } from 'node:stream';
 import type { ProcInput } from '../../ports/backend.ts';
-import type { Engine } from './engine.ts';
+import type { EngineClient } from './engine-client.ts';
 
 interface InputOptions {
-  readonly engine: Engine;
+  readonly engine: EngineClient;
   /** Undefined while it is not known, or once nobody reads any more. */
   readonly container: () => string | undefined;
   readonly tty: boolean;

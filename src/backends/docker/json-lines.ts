@@ -1,26 +1,20 @@
-/** A message longer than this is passed over: nothing the engine reports about progress is. */
-const LONGEST_MESSAGE_BYTES = 4 * 1024 * 1024;
+import { byteLines } from '../../core/util/byte-lines.ts';
 
-/** The JSON objects of a stream, one a line; what is none is passed over. */
+const LIMITS = {
+  /** Nothing the engine reports about progress is as long. */
+  longestBytes: 4 * 1024 * 1024,
+  tooLong: (): void => undefined,
+  unfinished: 'keep',
+} as const;
+
+/** The JSON objects of a stream, one a line; what is none is passed over, and what is too long for a message. */
 export async function* jsonLines(stream: AsyncIterable<unknown>): AsyncGenerator {
-  let rest = '';
-  const decoder = new TextDecoder();
-  for await (const chunk of stream) {
-    rest += decoder.decode(chunk as Buffer, { stream: true });
-    const lines = rest.split('\n');
-    rest = lines.pop() ?? '';
-    if (rest.length > LONGEST_MESSAGE_BYTES) rest = '';
-    for (const line of lines) yield* parsed(line);
-  }
-  yield* parsed(rest);
-}
-
-function* parsed(line: string): Generator {
-  if (line.trim() === '') return;
-  try {
-    yield JSON.parse(line);
-  } catch {
-    // Half a message, of an engine that broke off.
+  for await (const line of byteLines(stream as AsyncIterable<Buffer>, LIMITS)) {
+    try {
+      yield JSON.parse(line);
+    } catch {
+      // Half a message, of an engine that broke off.
+    }
   }
 }
 

@@ -1,5 +1,5 @@
 /** One entry of an engine's log: a line, or a piece of one that was too long, without a line end then. */
-export interface LogEntry {
+export interface EngineLogEntry {
   readonly source: 'stdout' | 'stderr';
   /** Of fixed width, so that the order of texts is the order of times: `2026-01-02T03:04:05.000000006Z`. */
   readonly time: string;
@@ -11,9 +11,9 @@ type Complaint = (text: string) => void;
 
 /** Takes the chunks of a log stream with timestamps apart into entries. */
 export interface EntryParser {
-  push(chunk: Buffer): readonly LogEntry[];
+  push(chunk: Buffer): readonly EngineLogEntry[];
   /** What is left when the stream has ended whole. */
-  end(): readonly LogEntry[];
+  end(): readonly EngineLogEntry[];
 }
 
 const HEADER_BYTES = 8;
@@ -34,9 +34,9 @@ export class FrameParser implements EntryParser {
     this.#complain = complain;
   }
 
-  push(chunk: Buffer): readonly LogEntry[] {
+  push(chunk: Buffer): readonly EngineLogEntry[] {
     const bytes = this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]);
-    const entries: LogEntry[] = [];
+    const entries: EngineLogEntry[] = [];
     let at = 0;
     while (bytes.length - at >= HEADER_BYTES) {
       const length = bytes.readUInt32BE(at + 4);
@@ -51,11 +51,11 @@ export class FrameParser implements EntryParser {
   }
 
   /** A frame that was cut off is sent again by the next stream. */
-  end(): readonly LogEntry[] {
+  end(): readonly EngineLogEntry[] {
     return [];
   }
 
-  #take(stream: number | undefined, frame: Buffer, entries: LogEntry[]): void {
+  #take(stream: number | undefined, frame: Buffer, entries: EngineLogEntry[]): void {
     const entry =
       stream === STDOUT || stream === STDERR
         ? splitTime(frame, stream === STDOUT ? 'stdout' : 'stderr')
@@ -84,16 +84,16 @@ export class RawParser implements EntryParser {
     this.#complain = complain;
   }
 
-  push(chunk: Buffer): readonly LogEntry[] {
+  push(chunk: Buffer): readonly EngineLogEntry[] {
     return this.#parse(this.#rest.length === 0 ? chunk : Buffer.concat([this.#rest, chunk]), false);
   }
 
-  end(): readonly LogEntry[] {
+  end(): readonly EngineLogEntry[] {
     return this.#parse(this.#rest, true);
   }
 
-  #parse(bytes: Buffer, isLast: boolean): readonly LogEntry[] {
-    const entries: LogEntry[] = [];
+  #parse(bytes: Buffer, isLast: boolean): readonly EngineLogEntry[] {
+    const entries: EngineLogEntry[] = [];
     let at = 0;
     while (at < bytes.length) {
       const end = this.#endOf(bytes, at, isLast);
@@ -122,7 +122,7 @@ export class RawParser implements EntryParser {
   }
 }
 
-function splitTime(frame: Buffer, source: LogEntry['source']): LogEntry | undefined {
+function splitTime(frame: Buffer, source: EngineLogEntry['source']): EngineLogEntry | undefined {
   const space = frame.indexOf(SPACE);
   if (space < 20 || space > LONGEST_TIME_CHARS) return undefined;
   const text = frame.toString('latin1', 0, space);

@@ -1,19 +1,26 @@
 import { constants } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Engine } from './engine.ts';
+import { messageOf } from '../../core/util/system-error.ts';
+import type { EngineClient } from './engine-client.ts';
 import { destroy } from './json-lines.ts';
-import { LaneReader, type LogCursor, OVERLAP_MS, resumeTime } from './log-cursor.ts';
-import { type EntryParser, FrameParser, type LogEntry, RawParser, sinceParameter } from './log-entries.ts';
+import { LaneReader, type CopyPosition, OVERLAP_MS, resumeTime } from './copy-position.ts';
+import {
+  type EntryParser,
+  FrameParser,
+  type EngineLogEntry,
+  RawParser,
+  sinceParameter,
+} from './log-entries.ts';
 
 interface PumpOptions {
-  readonly engine: Engine;
+  readonly engine: EngineClient;
   readonly container: string;
   readonly tty: boolean;
   /** Where an earlier pump stopped, or the beginning. */
-  readonly cursor: LogCursor;
+  readonly cursor: CopyPosition;
   /** Keeps a cursor for a later pump. May throw: what was kept before still does. */
-  readonly keep: (cursor: LogCursor) => void;
+  readonly keep: (cursor: CopyPosition) => void;
   readonly onWarning: (message: string) => void;
 }
 
@@ -41,7 +48,7 @@ export class LogPump {
   readonly #options: PumpOptions;
   readonly #stopped = new AbortController();
   readonly #done: Promise<boolean>;
-  #cursor: LogCursor;
+  #cursor: CopyPosition;
   #containerEnded = false;
   /** Monotonic ms since which the engine had been asked for the end that it has told, where it told it. */
   #askedSince = Infinity;
@@ -99,9 +106,7 @@ export class LogPump {
       const isLast = this.#containerEnded;
       const before = this.#bytes;
       const reading = await this.#read().catch((error: unknown): Reading => {
-        this.#options.onWarning(
-          `copying a log broke off: ${error instanceof Error ? error.message : String(error)}`,
-        );
+        this.#options.onWarning(`copying a log broke off: ${messageOf(error)}`);
         return 'broken';
       });
       this.#keepNow();
@@ -186,7 +191,7 @@ export class LogPump {
     return 'ended';
   }
 
-  async #append(entries: readonly LogEntry[], lanes: Lanes): Promise<void> {
+  async #append(entries: readonly EngineLogEntry[], lanes: Lanes): Promise<void> {
     if (entries.length === 0) return;
     const pieces = lanes.take(entries);
     for (const { file, bytes } of pieces) {
@@ -242,7 +247,7 @@ interface Lane {
 class Lanes {
   readonly #lanes: readonly Lane[];
 
-  static async open(cursor: LogCursor): Promise<Lanes> {
+  static async open(cursor: CopyPosition): Promise<Lanes> {
     const files: FileHandle[] = [];
     const lanes: Lane[] = [];
     try {
@@ -262,12 +267,12 @@ class Lanes {
     this.#lanes = lanes;
   }
 
-  get cursor(): LogCursor {
+  get cursor(): CopyPosition {
     return { lanes: this.#lanes.map(({ reader }) => reader.cursor) };
   }
 
   /** What of the entries has to be appended to which file. */
-  take(entries: readonly LogEntry[]): readonly { readonly file: FileHandle; readonly bytes: Buffer }[] {
+  take(entries: readonly EngineLogEntry[]): readonly { readonly file: FileHandle; readonly bytes: Buffer }[] {
     const pieces = this.#lanes.map(() => [] as Buffer[]);
     for (const entry of entries) {
       const at = this.#lanes.findIndex(({ reader }) => reader.sources.has(entry.source));

@@ -1,4 +1,4 @@
-import { asRecord } from './connection.ts';
+import { asRecord } from '../../core/util/record.ts';
 
 /** Follows the messages of a pull and says in one line how far it is. */
 export class PullProgress {

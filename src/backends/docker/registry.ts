@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { asRecord, configFolder } from './connection.ts';
+import { asRecord } from '../../core/util/record.ts';
+import { configFolder } from '../../host/engine-endpoint.ts';
 
 /** What the engine is to say to a registry. */
 export interface RegistryAuth {

@@ -1,7 +1,7 @@
 import type { StartFailure } from '../../core/exit.ts';
 import type { ConcreteLaunch } from '../../core/launch.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
-import { type Engine, startFailureOf } from './engine.ts';
+import { type EngineClient, startFailureOf } from './engine-client.ts';
 import { isOwned, LABELS, networksOf, type Owner, ownerLabels, type Resource, volumesOf } from './names.ts';
 
 const CONFLICT = 409;
@@ -11,7 +11,7 @@ const CONFLICT = 409;
  * used only where the manifest says that it is `external`.
  */
 export async function ensureResources(
-  engine: Engine,
+  engine: EngineClient,
   launch: ConcreteLaunch,
   owner: Owner,
 ): Promise<Result<void, StartFailure>> {
@@ -27,7 +27,7 @@ export async function ensureResources(
 }
 
 async function ensureNetwork(
-  engine: Engine,
+  engine: EngineClient,
   { name, spec }: Resource,
   owner: Owner,
 ): Promise<Result<void, StartFailure>> {
@@ -59,7 +59,7 @@ async function ensureNetwork(
 }
 
 async function ensureVolume(
-  engine: Engine,
+  engine: EngineClient,
   { name, spec }: Resource,
   owner: Owner,
 ): Promise<Result<void, StartFailure>> {

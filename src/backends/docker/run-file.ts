@@ -1,15 +1,15 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Exit } from '../../core/exit.ts';
-import { asRecord } from './connection.ts';
-import { type LogCursor, parseCursor } from './log-cursor.ts';
+import { asRecord } from '../../core/util/record.ts';
+import { type CopyPosition, parseCopyPosition } from './copy-position.ts';
 
 /** What is kept of a run besides what the engine keeps. */
 export interface RunFacts {
   readonly run: string;
   readonly tty: boolean;
   /** How far its output was copied. */
-  readonly log: LogCursor;
+  readonly log: CopyPosition;
   /** Set once it has ended and its output was copied: the container may be gone from then on. */
   readonly exit?: Exit;
 }
@@ -57,7 +57,7 @@ function read(path: string): RunFacts | undefined {
   try {
     const value = asRecord(JSON.parse(readFileSync(path, 'utf8')));
     const { run, tty, log, exit } = value ?? {};
-    const cursor = parseCursor(log);
+    const cursor = parseCopyPosition(log);
     if (typeof run !== 'string' || typeof tty !== 'boolean' || cursor === undefined) return undefined;
     const end = asRecord(exit);
     const isExit = typeof end?.['kind'] === 'string';

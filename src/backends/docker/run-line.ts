@@ -1,5 +1,6 @@
 import type { ContainerCreateOptions, HostConfig, MountSettings } from './dockerode.ts';
 import { escapeControl, type Redactor } from '../../core/redact.ts';
+import { quote } from '../../core/util/quote.ts';
 
 /**
  * The `docker run` command that makes the same container, for people: quoted for a shell, control characters escaped,
@@ -7,7 +8,7 @@ import { escapeControl, type Redactor } from '../../core/redact.ts';
  */
 export function dockerRunLine(definition: ContainerCreateOptions, redactor?: Pick<Redactor, 'args'>): string {
   const args = runArguments(definition);
-  return (redactor?.args(args) ?? args).map(quote).join(' ');
+  return (redactor?.args(args) ?? args).map(shown).join(' ');
 }
 
 /** Its arguments, in a fixed order, nothing masked. */
@@ -97,7 +98,7 @@ function healthArguments(check: ContainerCreateOptions['Healthcheck']): string[]
   if (check === undefined) return [];
   const [kind, ...words] = check.Test ?? [];
   if (kind === 'NONE') return ['--no-healthcheck'];
-  const command = kind === 'CMD-SHELL' ? words.join(' ') : words.map(quote).join(' ');
+  const command = kind === 'CMD-SHELL' ? words.join(' ') : words.map(shown).join(' ');
   const ms = (ns: number | undefined): string | undefined =>
     ns === undefined ? undefined : `${ns / 1_000_000}ms`;
   return [
@@ -131,7 +132,6 @@ function flag(name: string, on: boolean | undefined): string[] {
   return on === true ? [`--${name}`] : [];
 }
 
-function quote(argument: string): string {
-  const shown = escapeControl(argument, Infinity);
-  return /^[\w@%+=:,./-]+$/.test(shown) ? shown : `'${shown.replaceAll("'", String.raw`'\''`)}'`;
+function shown(argument: string): string {
+  return quote(escapeControl(argument, Infinity));
 }

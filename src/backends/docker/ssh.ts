@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { Agent } from 'node:http';
 import { Duplex } from 'node:stream';
-import type { Endpoint } from './connection.ts';
+import type { Endpoint } from '../../host/engine-endpoint.ts';
 
 type SshEndpoint = Extract<Endpoint, { kind: 'ssh' }>;
 

@@ -1,7 +1,7 @@
 import type { ContainerCreateOptions } from './dockerode.ts';
 import type { StartFailure } from '../../core/exit.ts';
-import type { EngineFailure } from './engine.ts';
-import { startFailureOf } from './engine.ts';
+import type { EngineFailure } from './engine-client.ts';
+import { startFailureOf } from './engine-client.ts';
 
 /**
  * What the engine says when it refuses to make or start a container, told apart. It has one status for most of it, so the

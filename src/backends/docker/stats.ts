@@ -1,5 +1,5 @@
+import { asRecord } from '../../core/util/record.ts';
 import type { UnitMember, UnitStats } from '../../ports/backend.ts';
-import { asRecord } from './connection.ts';
 
 const NS_PER_MS = 1_000_000;
 

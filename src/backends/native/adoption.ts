@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunId } from '../../core/state.ts';
 import type { AdoptRequest, ProcessIdentity, RunRecord } from '../../ports/backend.ts';
-import { type Begun, parseRecord } from './exit-record.ts';
+import { type LauncherStart, parseRecord } from './exit-record.ts';
 import { bootId, isAlive } from '../../host/identity.ts';
 import { FILES } from './launcher.ts';
 import type { LauncherEnd } from './native-proc.ts';
-import { ownPidOf } from './own-pids.ts';
+import { pidInOwnNamespace } from './pid-namespace.ts';
 import { readText } from '../../host/proc-fs.ts';
 import type { ProcessTable } from '../../host/unit-scan.ts';
 
@@ -21,16 +21,13 @@ type Finding =
   /** Its daemon ended between noting the run and making its launcher: there never was a process. */
   | { readonly kind: 'unbegun' };
 
-/** Finds the launcher of a run: by the run's record, by what it wrote itself, or by the cookie it carries. */
+/** Finds the launcher of a run: by what it wrote itself, or by the cookie it carries. */
 export function findRun({ record, instanceDir }: AdoptRequest, table: ProcessTable): Finding {
   const { begun } = parseRecord(readText(join(instanceDir, FILES.exit)), record.run);
-  const boot = record.launcher?.bootId ?? begun?.bootId;
-  if (boot !== undefined && boot !== bootId()) {
+  if (begun !== undefined && begun.bootId !== bootId()) {
     return { kind: 'other-boot', otherwise: 'the machine was restarted' };
   }
-  const launcher =
-    record.launcher ??
-    (begun === undefined ? carrierOf(record, table) : proveLauncher(begun, record.run, table));
+  const launcher = begun === undefined ? carrierOf(record, table) : proveLauncher(begun, record.run, table);
   if (launcher === undefined) {
     // Something of it lives, so there was a launcher, whatever the disk took of it.
     const was = begun !== undefined || table.carriers(record.run).some((entry) => !entry.zombie);
@@ -46,10 +43,10 @@ const LEFT_NOTHING = 'its launcher is gone and left no exit status';
  * A pid alone may be anybody's by now: only with the run's cookie is it the launcher's. One of a namespace that is no
  * more names nobody.
  */
-function proveLauncher(begun: Begun, run: RunId, table: ProcessTable): ProcessIdentity | undefined {
+function proveLauncher(begun: LauncherStart, run: RunId, table: ProcessTable): ProcessIdentity | undefined {
   const pid = begun.launcherPid;
   if (begun.ownPids) {
-    const entry = table.carriers(run).find((carrier) => ownPidOf(carrier.pid) === pid);
+    const entry = table.carriers(run).find((carrier) => pidInOwnNamespace(carrier.pid) === pid);
     return entry === undefined
       ? undefined
       : { pid: entry.pid, startTime: entry.startTime, bootId: begun.bootId };

@@ -4,9 +4,11 @@ import type { Exit, StartFailure } from '../../core/exit.ts';
 import { PacedQueue } from '../../core/util/paced-queue.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { ExecOutput, ExecRequest, ExecSession } from '../../ports/backend.ts';
-import { COOKIE } from '../../host/unit-scan.ts';
+import { environmentOf, withoutRunVariables } from '../../host/process-environment.ts';
+import { signalGroup } from '../../host/process-group.ts';
 import { DEFAULT_PATH, ProgramFinder } from '../../host/programs.ts';
 import { quote } from '../../core/util/quote.ts';
+import { messageOf } from '../../core/util/system-error.ts';
 import { DEFAULT_TERM } from './terminal.ts';
 
 /** Bytes that are taken before anybody has read them. */
@@ -14,9 +16,6 @@ const MOST_WAITING_BYTES = 256 * 1024;
 /** What a command that is to end gets between SIGHUP and SIGKILL. */
 const GRACE_MS = 1_000;
 const STTY_MS = 5_000;
-
-/** Of the run itself: a command that had them would be taken for the service, or speak for it. */
-const OF_THE_RUN = [COOKIE, 'NOTIFY_SOCKET', 'WATCHDOG_USEC', 'WATCHDOG_PID'];
 
 export interface MachineExec extends Omit<ExecRequest, 'user'> {
   /** The service's main process: the command gets its environment and its user. */
@@ -35,9 +34,7 @@ export function openExecBeside(request: MachineExec): Result<ExecSession, StartF
   const own = environmentOf(request.pid);
   if (own === undefined)
     return err({ code: 'other', message: 'the environment of its process cannot be read' });
-  const found = new Map(Object.entries({ ...own, ...request.env }));
-  for (const name of OF_THE_RUN) found.delete(name);
-  const env = Object.fromEntries(found);
+  const env = withoutRunVariables({ ...own, ...request.env });
   const programs = new ProgramFinder();
   const tool = (name: string): string | undefined => {
     const search = programs.find(name, request.toolPath, '/');
@@ -57,7 +54,7 @@ export function openExecBeside(request: MachineExec): Result<ExecSession, StartF
     });
     return ok(new MachineSession(child, request.tty, tool('stty'), programName(request.argv)));
   } catch (cause) {
-    return err({ code: 'other', message: cause instanceof Error ? cause.message : String(cause) });
+    return err({ code: 'other', message: messageOf(cause) });
   }
 }
 
@@ -96,20 +93,6 @@ function inTerminal(
   const args =
     process.platform === 'darwin' ? ['-q', '/dev/null', '/bin/sh', '-c', text] : ['-qefc', text, '/dev/null'];
   return ok({ argv: [script, ...args], env: { TERM: DEFAULT_TERM, ...env, SHELL: '/bin/sh' } });
-}
-
-function environmentOf(pid: number): Readonly<Record<string, string>> | undefined {
-  try {
-    const entries = readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
-    return Object.fromEntries(
-      entries.flatMap((entry) => {
-        const at = entry.indexOf('=');
-        return at < 1 ? [] : [[entry.slice(0, at), entry.slice(at + 1)]];
-      }),
-    );
-  } catch {
-    return undefined;
-  }
 }
 
 /** Only where it is another one than this process's. */
@@ -196,11 +179,7 @@ class MachineSession implements ExecSession {
   }
 
   #signal(signal: NodeJS.Signals): void {
-    try {
-      if (this.#child.pid !== undefined) process.kill(-this.#child.pid, signal);
-    } catch {
-      // It has ended in between.
-    }
+    signalGroup(this.#child.pid, signal);
   }
 
   #flow(how: 'pause' | 'resume'): void {

@@ -6,14 +6,14 @@ import { LIMIT_REFUSED, OWN_PIDS } from './launcher.ts';
 /** What the launcher has written of a run. */
 export interface LauncherRecord {
   /** Absent until right before the service begins. */
-  readonly begun?: Begun;
+  readonly begun?: LauncherStart;
   /** The service's status as a shell has it; absent while it runs. */
   readonly status?: number;
   /** What the shell had to say: once the service was begun, that is how it was killed. */
   readonly noise: string;
 }
 
-export interface Begun {
+export interface LauncherStart {
   readonly bootId: string;
   /** The pids are those of a namespace that the launcher, or what it runs under, begins: not the machine's. */
   readonly ownPids: boolean;
@@ -37,7 +37,7 @@ export function parseRecord(text: string, run: RunId): LauncherRecord {
   };
 }
 
-function parseBegun(text: string): Begun | undefined {
+function parseBegun(text: string): LauncherStart | undefined {
   const match = /^(\S+) (\d+) (\d+)$/.exec(text);
   if (match === null) return undefined;
   const [, boot = '', launcher, service] = match;

@@ -4,12 +4,13 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RunId } from '../../core/state.ts';
 import type { AdoptRequest, ProcessIdentity } from '../../ports/backend.ts';
-import { type Begun, parseRecord } from './exit-record.ts';
+import { type LauncherStart, parseRecord } from './exit-record.ts';
 import { isAlive, readIdentity, readProcess } from '../../host/identity.ts';
 import { FILES } from './launcher.ts';
 import type { LauncherEnd } from './native-proc.ts';
-import { findLauncher } from './own-pids.ts';
+import { findLauncher } from './pid-namespace.ts';
 import { readProcFile, readText } from '../../host/proc-fs.ts';
+import { signalGroup } from '../../host/process-group.ts';
 
 /*
  * Launchers that are no children of this process: those within a terminal or an enclosure, whose program is made first
@@ -53,7 +54,7 @@ export async function followInner(child: ChildProcess, instanceDir: string, run:
   }
 }
 
-function identify(begun: Begun, outer: number | undefined): Pick<InnerStart, 'launcher' | 'parent'> {
+function identify(begun: LauncherStart, outer: number | undefined): Pick<InnerStart, 'launcher' | 'parent'> {
   const pid = outer === undefined ? undefined : findLauncher(begun, outer);
   const entry = pid === undefined ? undefined : readProcess(pid);
   if (entry === undefined || entry.zombie) return {};
@@ -64,7 +65,7 @@ function identify(begun: Begun, outer: number | undefined): Pick<InnerStart, 'la
   };
 }
 
-function begunOf(instanceDir: string, run: RunId): Begun | undefined {
+function begunOf(instanceDir: string, run: RunId): LauncherStart | undefined {
   return parseRecord(readText(join(instanceDir, FILES.exit)), run).begun;
 }
 
@@ -81,20 +82,12 @@ export async function innerEnd(
 ): Promise<LauncherEnd> {
   const end = await ended;
   if (launcher !== undefined && isAlive(launcher)) {
-    if (tty && (parent === undefined || !isAlive(parent))) hangUp(launcher.pid);
+    if (tty && (parent === undefined || !isAlive(parent))) signalGroup(launcher.pid, 'SIGHUP');
     return untilGone(launcher);
   }
   if (!begun) return end;
   const code = end.status?.code;
   return typeof code === 'number' && code <= 128 ? end : { otherwise: 'its launcher was killed' };
-}
-
-function hangUp(pgid: number): void {
-  try {
-    process.kill(-pgid, 'SIGHUP');
-  } catch {
-    // It ended just now.
-  }
 }
 
 const ADOPT_MS = 5000;
@@ -105,7 +98,7 @@ const ADOPT_POLL_MS = 5;
  * work: until then no process carries the run's cookie. At once where there is no such program.
  */
 export async function untilBegun({ record, instanceDir }: AdoptRequest): Promise<void> {
-  if (record.launcher !== undefined || process.platform !== 'linux') return;
+  if (process.platform !== 'linux') return;
   const deadline = performance.now() + ADOPT_MS;
   while (begunOf(instanceDir, record.run) === undefined && performance.now() < deadline) {
     if (!isComing(record.run)) return;

@@ -1,6 +1,7 @@
 import { close, constants, lstatSync, open, write } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { errnoOf } from '../../core/util/system-error.ts';
 import type { ProcInput } from '../../ports/backend.ts';
 
 /** How much may wait to be taken by a service that does not read. */
@@ -121,5 +122,5 @@ async function writeSome(fd: number, data: Buffer): Promise<number> {
 }
 
 function hasCode(cause: unknown, code: string): boolean {
-  return cause instanceof Error && 'code' in cause && cause.code === code;
+  return errnoOf(cause) === code;
 }

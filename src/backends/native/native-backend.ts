@@ -7,7 +7,6 @@ import { err, ok, type Result } from '../../core/util/result.ts';
 import type { RunId } from '../../core/state.ts';
 import type {
   AdoptRequest,
-  Availability,
   Backend,
   Failpoint,
   NotifyFeed,
@@ -21,7 +20,7 @@ import type { Encloser, Enclosure } from '../../ports/encloser.ts';
 import { findRun, LauncherWatch } from './adoption.ts';
 import { BatchSpawner } from './batch-spawner.ts';
 import { type Cgroup, type Cgroups, createCgroups } from '../../host/cgroup/cgroup.ts';
-import { enclosedInvocation, type Invocation } from './enclosed.ts';
+import { enclosedInvocation, type Invocation } from './enclosed-invocation.ts';
 import { bootId, readIdentity } from '../../host/identity.ts';
 import { followInner, innerEnd, untilBegun } from './inner-launcher.ts';
 import { createFifoInput } from './input.ts';
@@ -30,7 +29,7 @@ import { FILES, launcherArgs } from './launcher.ts';
 import { type LauncherEnd, NativeProc } from './native-proc.ts';
 import { FileNotifyFeed } from './notify.ts';
 import { startReceiver } from './notify-receiver.ts';
-import { type Cleared, preflight } from './preflight.ts';
+import { type CheckedLaunch, preflight } from './preflight.ts';
 import type { OomCounter } from '../../host/oom.ts';
 import { findSetsid, ProgramFinder } from '../../host/programs.ts';
 import { OpenFiles } from './run-files.ts';
@@ -102,10 +101,6 @@ class NativeBackend implements Backend {
       wanted: () => this.#starting,
     });
     this.#umask = umask === undefined ? '' : umask.toString(8).padStart(4, '0');
-  }
-
-  available(): Promise<Availability> {
-    return Promise.resolve({ available: true, reason: 'processes of this machine' });
   }
 
   async prepare(requests: readonly { readonly instanceDir: string }[]): Promise<void> {
@@ -210,7 +205,7 @@ class NativeBackend implements Backend {
 
   async #spawn(
     request: StartRequest,
-    cleared: Cleared,
+    cleared: CheckedLaunch,
     cgroup: Cgroup | undefined,
     secrets: string | undefined,
   ): Promise<Result<Spawned, StartFailure>> {
@@ -251,7 +246,7 @@ class NativeBackend implements Backend {
 
   async #make(
     request: StartRequest,
-    cleared: Cleared,
+    cleared: CheckedLaunch,
     cgroup: Cgroup | undefined,
     secrets: string | undefined,
   ): Promise<Result<Spawned, StartFailure>> {
@@ -263,7 +258,7 @@ class NativeBackend implements Backend {
   /** A launcher that needs nothing but plain output. Undefined where it is to be made here after all. */
   async #spawnInBatch(
     request: StartRequest,
-    cleared: Cleared,
+    cleared: CheckedLaunch,
     cgroup: Cgroup | undefined,
     secrets: string | undefined,
   ): Promise<ProcessIdentity | undefined> {
@@ -284,7 +279,7 @@ class NativeBackend implements Backend {
 
   #command(
     { run, instanceDir, launch }: StartRequest,
-    { argv, env, limits, terminal, uid, nice }: Cleared,
+    { argv, env, limits, terminal, uid, nice }: CheckedLaunch,
     cgroup: Cgroup | undefined,
     enclosure: Enclosure | undefined,
     announces = false,
@@ -325,8 +320,8 @@ class NativeBackend implements Backend {
   /** The service's environment, with the socket of a receiver that was started for it where the launch asks for one. */
   async #notifyEnv(
     { run, instanceDir, launch: { notify } }: StartRequest,
-    { env, receivers, uid }: Cleared,
-  ): Promise<Result<Cleared['env'], StartFailure>> {
+    { env, receivers, uid }: CheckedLaunch,
+  ): Promise<Result<CheckedLaunch['env'], StartFailure>> {
     if (notify === undefined || receivers === undefined) return ok(env);
     const socket = await startReceiver({
       run,
@@ -413,7 +408,7 @@ class NativeBackend implements Backend {
 /** Writes the secrets that the launch has; answers with their folder. */
 function placeFor(
   { instanceDir, launch: { secrets = [] } }: StartRequest,
-  { owner }: Cleared,
+  { owner }: CheckedLaunch,
 ): Result<string | undefined, StartFailure> {
   if (secrets.length > 0) {
     return placeSecrets({ instanceDir, secrets, ...(owner === undefined ? {} : { owner }) });
@@ -425,7 +420,7 @@ function placeFor(
 /** What the run has made for itself by now is seen within. */
 function enclose(
   { instanceDir, launch }: StartRequest,
-  { enclosing, env }: Cleared,
+  { enclosing, env }: CheckedLaunch,
   cgroup: Cgroup | undefined,
   secrets: string | undefined,
 ): Result<Enclosure | undefined, StartFailure> {

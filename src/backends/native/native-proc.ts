@@ -11,11 +11,17 @@ import type {
   UnitStats,
 } from '../../ports/backend.ts';
 import type { Cgroup } from '../../host/cgroup/cgroup.ts';
-import { type Begun, decideExit, type LauncherRecord, parseRecord, signalNumber } from './exit-record.ts';
+import {
+  type LauncherStart,
+  decideExit,
+  type LauncherRecord,
+  parseRecord,
+  signalNumber,
+} from './exit-record.ts';
 import { isAlive, type ProcessEntry, readProcess } from '../../host/identity.ts';
 import { FILES } from './launcher.ts';
 import { type OomCounter, OomJudge } from '../../host/oom.ts';
-import { findService } from './own-pids.ts';
+import { findService } from './pid-namespace.ts';
 import { readProcFile, readText } from '../../host/proc-fs.ts';
 import { removeSecrets } from './secrets.ts';
 import { removeStaleSocket } from './socket-file.ts';
@@ -166,7 +172,7 @@ export class NativeProc implements Proc {
   }
 
   /** While the launcher lives, its children tell. */
-  #seekService(begun: Begun): number | undefined {
+  #seekService(begun: LauncherStart): number | undefined {
     const launcher = this.#launcher;
     return launcher === undefined || !isAlive(launcher) ? undefined : findService(begun, launcher.pid);
   }

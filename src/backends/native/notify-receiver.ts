@@ -5,12 +5,13 @@ import { basename, dirname, join } from 'node:path';
 import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { RunId } from '../../core/state.ts';
+import { errnoOf, messageOf } from '../../core/util/system-error.ts';
 import { FILES } from './launcher.ts';
 import { parseNotifyFile } from './notify.ts';
 import { PERL_RECEIVER, PYTHON_RECEIVER } from './notify-programs.ts';
 import { readText } from '../../host/proc-fs.ts';
 import { DEFAULT_PATH, type ProgramFinder } from '../../host/programs.ts';
-import { isOpenToAll } from '../../host/reachable.ts';
+import { isOpenToAll } from '../../host/path-access.ts';
 
 /** An interpreter that can run a receiver. */
 export interface ReceiverProgram {
@@ -106,7 +107,7 @@ async function tryReceiver(
     return err(`${basename(program.path)}: ${said.replace(/^failed /, '')}`);
   } catch (cause) {
     removeFolder(folder, undefined);
-    return err(codeOf(cause));
+    return err(errnoOf(cause) ?? messageOf(cause));
   }
 }
 
@@ -124,7 +125,7 @@ function firstWords(child: ChildProcess, script: string): Promise<string> {
       child.unref();
       resolve(words);
     };
-    child.on('error', (error) => done(codeOf(error)));
+    child.on('error', (error) => done(errnoOf(error) ?? messageOf(error)));
     child.on('exit', () => setImmediate(() => done(firstLine(said) ?? firstLine(complaint) ?? 'it ended')));
     child.stdin?.on('error', () => undefined);
     child.stderr?.on(
@@ -143,11 +144,6 @@ function firstWords(child: ChildProcess, script: string): Promise<string> {
 function firstLine(text: string): string | undefined {
   const at = text.indexOf('\n');
   return at < 0 ? undefined : text.slice(0, at);
-}
-
-function codeOf(cause: unknown): string {
-  if (!(cause instanceof Error)) return 'unknown error';
-  return 'code' in cause ? String(cause.code) : cause.message;
 }
 
 interface Place {

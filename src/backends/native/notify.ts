@@ -55,8 +55,6 @@ function stateOf(fields: ReadonlyMap<string, string>): NotifyState {
   const status = fields.get('STATUS');
   const optional = {
     status: status === undefined || status === '' ? undefined : printable(status),
-    errno: number('ERRNO'),
-    mainPid: number('MAINPID'),
     watchdogMs: milliseconds(number('WATCHDOG_USEC')),
     extendMs: milliseconds(number('EXTEND_TIMEOUT_USEC')),
   };

@@ -3,20 +3,21 @@ import type { ConcreteLaunch } from '../../core/launch.ts';
 import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { RunId } from '../../core/state.ts';
-import type { Encloser, Enclosing } from '../../ports/encloser.ts';
+import { errnoOf } from '../../core/util/system-error.ts';
+import type { Encloser, PreparedEnclosure } from '../../ports/encloser.ts';
 import { COOKIE } from '../../host/unit-scan.ts';
 import { planLimits } from './limits.ts';
 import { planNice } from './niceness.ts';
 import { findReceivers, type ReceiverProgram } from './notify-receiver.ts';
 import { findPortHolder, isPortTaken } from '../../host/ports.ts';
-import { findProgram, type Outside, programFailure, type ProgramFinder } from '../../host/programs.ts';
+import { findProgram, type ToHostPath, programFailure, type ProgramFinder } from '../../host/programs.ts';
 import { clearSocket } from './socket-file.ts';
 import { SHELL } from './start-failures.ts';
 import { DEFAULT_TERM, findTerminalTools, type TerminalTools } from './terminal.ts';
 import { planUser } from './users.ts';
 
 /** What is handed to the launcher once all checks are passed. */
-export interface Cleared {
+export interface CheckedLaunch {
   readonly argv: readonly string[];
   readonly env: Readonly<Record<string, string>>;
   /** For the launcher's `ulimit`. */
@@ -29,7 +30,7 @@ export interface Cleared {
   readonly uid?: number;
   readonly owner?: Owner;
   /** Where the launch asks for mounts or a sandbox. */
-  readonly enclosing?: Enclosing;
+  readonly enclosing?: PreparedEnclosure;
   /** A command to put before all else. */
   readonly nice: readonly string[];
 }
@@ -60,7 +61,7 @@ interface Means {
 export async function preflight(
   request: PreflightRequest,
   { programs, env: daemonEnv, encloser }: Means,
-): Promise<Result<Cleared, StartFailure>> {
+): Promise<Result<CheckedLaunch, StartFailure>> {
   const toolPath = daemonEnv['PATH'];
   const odd = checkText(request.launch);
   if (odd !== undefined) return err(odd);
@@ -69,8 +70,8 @@ export async function preflight(
   const launch = { ...request.launch, env: { ...request.launch.env, ...user.value.env } };
   const enclosing = await prepareEnclosure(launch, request.instanceDir, encloser);
   if (!enclosing.ok) return enclosing;
-  const outside = enclosing.value?.outside;
-  const failure = checkCwd(launch.cwd, outside) ?? checkPrograms({ ...request, launch }, programs, outside);
+  const hostPath = enclosing.value?.hostPath;
+  const failure = checkCwd(launch.cwd, hostPath) ?? checkPrograms({ ...request, launch }, programs, hostPath);
   if (failure !== undefined) return err(failure);
   const limits = planLimits(launch.limits, toolPath);
   if (!limits.ok) return limits;
@@ -84,10 +85,10 @@ export async function preflight(
   if (blocked !== undefined) return err(blocked);
   const term = launch.tty === true && launch.env['TERM'] === undefined ? { TERM: DEFAULT_TERM } : {};
   const env = { ...launch.env, ...term, [COOKIE]: request.run };
-  const command = withOddNames(shellSafe(launch, programs, outside), env, toolPath);
+  const command = withOddNames(shellSafe(launch, programs, hostPath), env, toolPath);
   if (!command.ok) return command;
   const { prefix, owner } = user.value;
-  const cleared: Cleared = {
+  const cleared: CheckedLaunch = {
     argv: [...limits.value.prefix, ...prefix, ...command.value],
     env,
     limits: limits.value.words,
@@ -96,7 +97,7 @@ export async function preflight(
     ...(owner === undefined ? {} : { owner }),
     ...(enclosing.value === undefined ? {} : { enclosing: enclosing.value }),
   };
-  const unseen = checkTools(cleared, outside);
+  const unseen = checkTools(cleared, hostPath);
   return unseen === undefined ? ok(cleared) : err(unseen);
 }
 
@@ -105,17 +106,20 @@ async function prepareEnclosure(
   launch: ConcreteLaunch,
   instanceDir: string,
   encloser: Encloser | undefined,
-): Promise<Result<Enclosing | undefined, StartFailure>> {
+): Promise<Result<PreparedEnclosure | undefined, StartFailure>> {
   if (launch.mounts.length === 0 && launch.sandbox === undefined) return ok(undefined);
   if (encloser !== undefined) return encloser.prepare(launch, { read: [instanceDir], write: [] });
   return err({ code: 'sandbox-unavailable', message: 'mounts and sandboxes cannot be had here' });
 }
 
 /** Programs of the machine that are put before the service's have to be there in the enclosure, too. */
-function checkTools({ argv, terminal }: Cleared, outside: Outside | undefined): StartFailure | undefined {
-  if (outside === undefined) return undefined;
+function checkTools(
+  { argv, terminal }: CheckedLaunch,
+  hostPath: ToHostPath | undefined,
+): StartFailure | undefined {
+  if (hostPath === undefined) return undefined;
   const tools = [SHELL, argv[0] ?? '', terminal?.script, terminal?.stty, terminal?.chown];
-  const unseen = tools.find((path) => path?.startsWith('/') === true && outside(path) === undefined);
+  const unseen = tools.find((path) => path?.startsWith('/') === true && hostPath(path) === undefined);
   if (unseen === undefined) return undefined;
   return {
     code: 'sandbox-unavailable',
@@ -130,7 +134,7 @@ function findHelpers(
   programs: ProgramFinder,
   toolPath: string | undefined,
   uid: number | undefined,
-): Result<Pick<Cleared, 'terminal' | 'receivers' | 'uid'>, StartFailure> {
+): Result<Pick<CheckedLaunch, 'terminal' | 'receivers' | 'uid'>, StartFailure> {
   const terminal =
     launch.tty === true ? findTerminalTools(programs, toolPath, uid !== undefined) : ok(undefined);
   if (!terminal.ok) return terminal;
@@ -143,8 +147,8 @@ function findHelpers(
   });
 }
 
-function checkCwd(cwd: string, outside: Outside | undefined): StartFailure | undefined {
-  const place = outside === undefined ? cwd : outside(cwd);
+function checkCwd(cwd: string, hostPath: ToHostPath | undefined): StartFailure | undefined {
+  const place = hostPath === undefined ? cwd : hostPath(cwd);
   // A folder in memory, which is there once the service is.
   if (place === undefined) return undefined;
   try {
@@ -153,7 +157,7 @@ function checkCwd(cwd: string, outside: Outside | undefined): StartFailure | und
     accessSync(place, constants.X_OK);
     return undefined;
   } catch (cause) {
-    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : 'unknown error';
+    const code = errnoOf(cause) ?? 'unknown error';
     if (code === 'ENOENT' || code === 'ENOTDIR') {
       return {
         code: 'missing-cwd',
@@ -182,11 +186,11 @@ function checkText(launch: ConcreteLaunch): StartFailure | undefined {
 function checkPrograms(
   request: PreflightRequest,
   programs: ProgramFinder,
-  outside: Outside | undefined,
+  hostPath: ToHostPath | undefined,
 ): StartFailure | undefined {
   const { launch, requires } = request;
   const path = launch.env['PATH'];
-  const missing = requires.filter((name) => programs.find(name, path, launch.cwd, outside).kind !== 'found');
+  const missing = requires.filter((name) => programs.find(name, path, launch.cwd, hostPath).kind !== 'found');
   if (missing.length > 0) {
     return {
       code: 'missing-requirement',
@@ -195,7 +199,7 @@ function checkPrograms(
     };
   }
   const program = launch.argv[0] ?? '';
-  return programFailure(program, programs.find(program, path, launch.cwd, outside), path);
+  return programFailure(program, programs.find(program, path, launch.cwd, hostPath), path);
 }
 
 interface UserPart {
@@ -244,12 +248,12 @@ async function checkPorts(ports: Readonly<Record<string, number>>): Promise<Star
 function shellSafe(
   launch: ConcreteLaunch,
   programs: ProgramFinder,
-  outside: Outside | undefined,
+  hostPath: ToHostPath | undefined,
 ): readonly string[] {
   const [program = '', ...args] = launch.argv;
   const path = launch.env['PATH'];
   if (path !== undefined && !program.startsWith('-')) return launch.argv;
-  const found = programs.find(program, path, launch.cwd, outside);
+  const found = programs.find(program, path, launch.cwd, hostPath);
   return found.kind === 'found' ? [found.path, ...args] : launch.argv;
 }
 

@@ -13,7 +13,7 @@ import { basename, join } from 'node:path';
 import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { SecretFile } from '../../core/service.ts';
-import { isOpenToAll } from '../../host/reachable.ts';
+import { isOpenToAll } from '../../host/path-access.ts';
 
 /** Tells a service in which folder its secrets are. */
 export const SECRETS_DIR = 'SETPOINT_SECRETS_DIR';

@@ -1,6 +1,7 @@
 import { lstatSync, unlinkSync } from 'node:fs';
 import { connect } from 'node:net';
 import type { StartFailure } from '../../core/exit.ts';
+import { errnoOf } from '../../core/util/system-error.ts';
 import { findUnixSocketHolder } from '../../host/ports.ts';
 
 /** Longest path of a Unix socket, in bytes: sun_path less its final NUL (unix(7)); macOS has 104. */
@@ -28,8 +29,8 @@ export async function clearSocket(path: string): Promise<StartFailure | undefine
   try {
     unlinkSync(path);
   } catch (cause) {
-    if (codeOf(cause) !== 'ENOENT')
-      return blocked(`stale socket ${path} cannot be removed (${codeOf(cause)})`);
+    if (errnoOf(cause) !== 'ENOENT')
+      return blocked(`stale socket ${path} cannot be removed (${errnoOf(cause) ?? String(cause)})`);
   }
   return undefined;
 }
@@ -69,10 +70,6 @@ function accepts(path: string): Promise<boolean> {
     };
     socket.setTimeout(PROBE_MS, () => answer(true));
     socket.once('connect', () => answer(true));
-    socket.once('error', (error) => answer(!['ECONNREFUSED', 'ENOENT'].includes(codeOf(error))));
+    socket.once('error', (error) => answer(!['ECONNREFUSED', 'ENOENT'].includes(errnoOf(error) ?? '')));
   });
-}
-
-function codeOf(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : String(cause);
 }

@@ -1,5 +1,6 @@
 import { readdirSync, statSync } from 'node:fs';
 import { endianness } from 'node:os';
+import { errnoOf } from '../../core/util/system-error.ts';
 import type { UnitStats } from '../../ports/backend.ts';
 import type { Cgroup } from '../../host/cgroup/cgroup.ts';
 import { readProcFile } from '../../host/proc-fs.ts';
@@ -111,5 +112,5 @@ function countOpenFiles(pids: readonly number[]): number | undefined {
 }
 
 function hasEnded(cause: unknown): boolean {
-  return cause instanceof Error && 'code' in cause && (cause.code === 'ENOENT' || cause.code === 'ESRCH');
+  return ['ENOENT', 'ESRCH'].includes(errnoOf(cause) ?? '');
 }

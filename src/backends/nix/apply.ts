@@ -1,3 +1,5 @@
+import { DEFAULT_PATH } from '../../host/programs.ts';
+
 /** How a service gets the environment of its flake's shell. */
 export type NixEnvironment =
   | {
@@ -33,9 +35,6 @@ interface NixLaunch {
   /** What was inherited from. */
   readonly hostEnv: Readonly<Record<string, string>>;
 }
-
-/** Taken where there is no PATH; as in core/launch-env.ts. */
-const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
 /** Lists that the shell's folders are put before, as `nix develop` does; any other variable is replaced. */
 const LISTS = ['PATH', 'XDG_DATA_DIRS'];

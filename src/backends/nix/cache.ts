@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { isObject } from './dev-env.ts';
+import { isRecord } from '../../core/util/record.ts';
 
 /** An environment as it is kept. */
 export interface CacheEntry {
@@ -94,11 +94,11 @@ function readEntry(path: string): CacheEntry | undefined {
 }
 
 function isEntry(value: unknown): value is CacheEntry {
-  if (!isObject(value) || value['version'] !== 1 || typeof value['nix'] !== 'string') return false;
+  if (!isRecord(value) || value['version'] !== 1 || typeof value['nix'] !== 'string') return false;
   const { variables, notes, before } = value;
   return (
     (before === undefined || isText(before)) &&
-    isObject(variables) &&
+    isRecord(variables) &&
     Object.values(variables).every(isText) &&
     Array.isArray(notes) &&
     notes.every(isText)

@@ -1,4 +1,5 @@
 import { err, ok, type Result } from '../../core/util/result.ts';
+import { isRecord } from '../../core/util/record.ts';
 
 /** What `nix print-dev-env --json` says of a shell, as far as a process can be given it. */
 export interface DevEnv {
@@ -37,13 +38,13 @@ const OF_THE_BUILD = new Set([
  */
 export function parseDevEnv(text: string): Result<DevEnv, string> {
   const json = parseJson(text);
-  if (!isObject(json) || !isObject(json['variables'])) {
+  if (!isRecord(json) || !isRecord(json['variables'])) {
     return err('this version of nix prints the environment in a form that is not known');
   }
   if ('structuredAttrs' in json) return err('the shell has structured attributes, which are no variables');
   const variables: [string, string][] = [];
   for (const [name, variable] of Object.entries(json['variables'])) {
-    if (!isObject(variable) || variable['type'] !== 'exported' || OF_THE_BUILD.has(name)) continue;
+    if (!isRecord(variable) || variable['type'] !== 'exported' || OF_THE_BUILD.has(name)) continue;
     const { value } = variable;
     if (typeof value !== 'string') return err(`the shell exports ${name}, which is not a text`);
     variables.push([name, value]);
@@ -51,7 +52,7 @@ export function parseDevEnv(text: string): Result<DevEnv, string> {
   const hook = json['variables']['shellHook'];
   return ok({
     variables: Object.fromEntries(variables),
-    hook: isObject(hook) && typeof hook['value'] === 'string' && hook['value'].trim() !== '',
+    hook: isRecord(hook) && typeof hook['value'] === 'string' && hook['value'].trim() !== '',
   });
 }
 
@@ -61,8 +62,4 @@ function parseJson(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-export function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }

@@ -1,6 +1,7 @@
 import { execFile } from 'node:child_process';
-import { accessSync, constants, readFileSync, realpathSync, statSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { readFileSync, realpathSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { findOnPath } from '../../host/programs.ts';
 
 /** What nix there is on this machine. */
 export type NixFacts =
@@ -70,21 +71,7 @@ const INSTALL_COMMANDS = [
 export function findNix(env: Readonly<Record<string, string | undefined>>): string | undefined {
   const home = env['HOME'];
   const own = home === undefined ? [] : [join(home, '.nix-profile/bin')];
-  return findOnPath('nix', [...(env['PATH'] ?? '').split(':'), ...own, ...PROFILES]);
-}
-
-export function findOnPath(name: string, folders: readonly string[]): string | undefined {
-  for (const folder of folders) {
-    const candidate = join(folder, name);
-    if (!isAbsolute(folder)) continue;
-    try {
-      accessSync(candidate, constants.X_OK);
-      if (statSync(candidate).isFile()) return candidate;
-    } catch {
-      // Another folder may have it.
-    }
-  }
-  return undefined;
+  return findOnPath('nix', [env['PATH'], ...own, ...PROFILES].join(':'));
 }
 
 /** Tells one installed nix from another without running it. */

@@ -3,7 +3,8 @@ import { createHash, type Hash } from 'node:crypto';
 import { lstatSync, readdirSync, readFileSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import type { FlakePlace } from './flake-ref.ts';
+import { isWithin } from '../../core/util/path.ts';
+import type { FlakeLocation } from './flake-ref.ts';
 import { lockedPaths, referencesOf } from './nix-text.ts';
 
 /** What a flake's evaluation can depend upon, in one value. */
@@ -34,7 +35,7 @@ class TooMany extends Error {}
  * refers to provably refer to nothing else (see nix-text.ts), those alone count; in any doubt all do. Folders that the
  * lock names as inputs count as a whole. Never calls nix; rejects where files cannot be read.
  */
-export async function flakeState(place: FlakePlace, gitPath: string | undefined): Promise<FlakeState> {
+export async function flakeState(place: FlakeLocation, gitPath: string | undefined): Promise<FlakeState> {
   if (place.kind === 'locked') {
     return { kind: 'known', hash: '', hashWithoutLock: '', scope: 'its reference is locked' };
   }
@@ -207,8 +208,4 @@ function repositoryOf(dir: string): string | undefined {
     if (lstatSync(join(at, '.git'), { throwIfNoEntry: false }) !== undefined) return at;
     if (dirname(at) === at) return undefined;
   }
-}
-
-function isWithin(path: string, folder: string): boolean {
-  return path === folder || path.startsWith(folder === '/' ? '/' : `${folder}/`);
 }

@@ -2,7 +2,7 @@ import { err, ok, type Result } from '../../core/util/result.ts';
 import type { NixSpec } from '../../core/service.ts';
 
 /** Where a flake's files are, as far as that can be told without nix. */
-export type FlakePlace =
+export type FlakeLocation =
   /** `asPath`: nix takes the folder as it is, be it in a git repository or not. */
   | { readonly kind: 'local'; readonly dir: string; readonly asPath: boolean }
   /** The reference names one state for good. */
@@ -11,7 +11,7 @@ export type FlakePlace =
   | { readonly kind: 'moving' };
 
 /** Reads a flake reference (nix3-flake(1)). The error is a sentence without a final period. */
-export function flakePlace(flake: string): Result<FlakePlace, string> {
+export function locateFlake(flake: string): Result<FlakeLocation, string> {
   if (flake.startsWith('-') || flake.includes('\0')) {
     return err(`${JSON.stringify(flake)} is not a flake reference`);
   }

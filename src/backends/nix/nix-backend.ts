@@ -2,19 +2,12 @@ import type { StartFailure } from '../../core/exit.ts';
 import type { ConcreteLaunch } from '../../core/launch.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { LaunchSpec, NixSpec } from '../../core/service.ts';
-import type {
-  AdoptRequest,
-  Availability,
-  Backend,
-  Proc,
-  StartedProc,
-  StartRequest,
-} from '../../ports/backend.ts';
+import type { AdoptRequest, Backend, Proc, StartedProc, StartRequest } from '../../ports/backend.ts';
 import type { CommandRunner } from '../../ports/commands.ts';
 import { applyNix, type NixEnvironment } from './apply.ts';
-import { createNix, type Nix } from './nix.ts';
+import { createNix, type NixShells } from './nix.ts';
 import type { NixRunner } from './nix-command.ts';
-import { type KnownOfProc, NixProc } from './nix-proc.ts';
+import { type StartedWith, NixProc } from './nix-proc.ts';
 
 interface NixBackendOptions {
   /** Runs the processes once they have their environment. */
@@ -48,7 +41,7 @@ class NixBackend implements Backend {
   readonly name = 'nix';
   readonly #native: Backend;
   readonly #commands: CommandRunner;
-  readonly #nix: Nix;
+  readonly #nix: NixShells;
   /** What was last brought about, by flake and shell. */
   readonly #found = new Map<string, Found>();
   readonly #onWarning: (message: string) => void;
@@ -59,10 +52,6 @@ class NixBackend implements Backend {
     this.#commands = commands;
     this.#onWarning = onWarning;
     this.#nix = createNix(options);
-  }
-
-  available(): Promise<Availability> {
-    return this.#nix.available();
   }
 
   async materialise(
@@ -124,7 +113,7 @@ class NixBackend implements Backend {
     this.#found.clear();
   }
 
-  #proc(proc: Proc, known: KnownOfProc): Proc {
+  #proc(proc: Proc, known: StartedWith): Proc {
     return new NixProc(proc, this.#commands, known);
   }
 

@@ -2,6 +2,8 @@ import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { Readable } from 'node:stream';
+import { messageOf } from '../../core/util/system-error.ts';
+import { signalGroup } from '../../host/process-group.ts';
 
 export interface NixRequest {
   readonly argv: readonly string[];
@@ -35,7 +37,7 @@ export const runNix: NixRunner = async (request) => {
   try {
     output = openSync(stdoutPath, 'w', 0o600);
   } catch (cause) {
-    return { kind: 'not-started', why: cause instanceof Error ? cause.message : String(cause) };
+    return { kind: 'not-started', why: messageOf(cause) };
   }
   const lines: string[] = [];
   // A group of its own, so that what it starts ends with it.
@@ -79,13 +81,4 @@ function stopOnAbort(pid: number | undefined, signal: AbortSignal): { readonly e
       if (signal.aborted) signalGroup(pid, 'SIGKILL');
     },
   };
-}
-
-function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
-  if (pid === undefined) return;
-  try {
-    process.kill(-pid, signal);
-  } catch {
-    // It has ended.
-  }
 }

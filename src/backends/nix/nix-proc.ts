@@ -1,18 +1,16 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
 import type { Exit } from '../../core/exit.ts';
 import type { ExecOptions, NotifyFeed, Proc, ProcInput, UnitMember, UnitStats } from '../../ports/backend.ts';
 import type { CommandResult, CommandRunner } from '../../ports/commands.ts';
+import { environmentOf, withoutRunVariables } from '../../host/process-environment.ts';
 
 /** What is known of a unit that was started here; of one of an earlier daemon its process is asked. */
-export interface KnownOfProc {
+export interface StartedWith {
   /** The service's working directory. */
   readonly cwd?: string;
   /** The whole environment that it was given. */
   readonly env?: Readonly<Record<string, string>>;
 }
-
-/** Of the run itself: a command that had them would be taken for the service, or speak for it. */
-const OF_THE_RUN = ['SETPOINT_RUN', 'NOTIFY_SOCKET', 'WATCHDOG_USEC'];
 
 /** A unit whose commands run on the machine, but in the environment that its main process was started with: the shell's. */
 export class NixProc implements Proc {
@@ -22,9 +20,9 @@ export class NixProc implements Proc {
   readonly input?: ProcInput;
   readonly #proc: Proc;
   readonly #commands: CommandRunner;
-  readonly #known: KnownOfProc;
+  readonly #known: StartedWith;
 
-  constructor(proc: Proc, commands: CommandRunner, known: KnownOfProc) {
+  constructor(proc: Proc, commands: CommandRunner, known: StartedWith) {
     this.#proc = proc;
     this.#commands = commands;
     this.#known = known;
@@ -60,7 +58,7 @@ export class NixProc implements Proc {
 
   exec(argv: readonly string[], { env, cwd, timeoutMs, signal }: ExecOptions): Promise<CommandResult> {
     const pid = this.pid();
-    const own = this.#known.env ?? (pid === undefined ? undefined : environmentOf(pid));
+    const own = this.#known.env ?? startedWith(pid);
     const folder = cwd ?? this.#known.cwd ?? (pid === undefined ? undefined : folderOf(pid));
     if (own === undefined || folder === undefined) {
       return Promise.resolve({
@@ -78,18 +76,10 @@ export class NixProc implements Proc {
   }
 }
 
-/** What a process was started with (proc_pid_environ(5)). */
-function environmentOf(pid: number): Readonly<Record<string, string>> | undefined {
-  try {
-    const entries = readFileSync(`/proc/${pid}/environ`, 'utf8')
-      .split('\0')
-      .map((entry) => /^([^=]+)=(.*)$/s.exec(entry))
-      .flatMap((match) => (match === null ? [] : [[match[1] ?? '', match[2] ?? ''] as const]))
-      .filter(([name]) => !OF_THE_RUN.includes(name));
-    return entries.length === 0 ? undefined : Object.fromEntries(entries);
-  } catch {
-    return undefined;
-  }
+/** The environment that a command beside a process gets of it; one that has ended has none any more. */
+function startedWith(pid: number | undefined): Readonly<Record<string, string>> | undefined {
+  const env = pid === undefined ? {} : withoutRunVariables(environmentOf(pid) ?? {});
+  return Object.keys(env).length === 0 ? undefined : env;
 }
 
 function folderOf(pid: number): string | undefined {

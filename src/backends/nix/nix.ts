@@ -2,18 +2,19 @@ import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, readlinkSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { err, ok, type Result } from '../../core/util/result.ts';
-import type { Availability } from '../../ports/backend.ts';
 import type { NixEnvironment } from './apply.ts';
 import { type CacheEntry, EnvironmentCache } from './cache.ts';
 import type { StartFailure } from '../../core/exit.ts';
 import type { NixSpec } from '../../core/service.ts';
+import { messageOf } from '../../core/util/system-error.ts';
+import { findOnPath } from '../../host/programs.ts';
 import { type DevEnv, parseDevEnv } from './dev-env.ts';
-import { findNix, findOnPath, identityOf, nixFacts, nixSystem } from './facts.ts';
+import { findNix, identityOf, nixFacts, nixSystem } from './facts.ts';
 import { nixFailure, plainLine } from './failure.ts';
 import { type FlakeState, flakeState } from './flake-files.ts';
-import { type FlakePlace, flakePlace, installable } from './flake-ref.ts';
+import { type FlakeLocation, locateFlake, installable } from './flake-ref.ts';
 import { type NixRunner, runNix } from './nix-command.ts';
-import { type Progress, SharedJobs } from './shared-job.ts';
+import { SharedWork, type Waiter } from '../../core/util/shared-work.ts';
 
 interface NixOptions {
   /** What nix is run with, and on whose PATH it is looked for. */
@@ -23,9 +24,7 @@ interface NixOptions {
   readonly run?: NixRunner;
 }
 
-export interface Nix {
-  /** Never rejects. */
-  available(): Promise<Availability>;
+export interface NixShells {
   /**
    * The environment of a flake's shell. One that is there already, of a flake that has not changed since, is given
    * without calling nix, even where nix has gone. Otherwise nix evaluates the flake and builds what the shell needs;
@@ -34,7 +33,7 @@ export interface Nix {
    */
   materialise(
     spec: NixSpec,
-    progress: Progress,
+    progress: Waiter['progress'],
     signal: AbortSignal,
   ): Promise<Result<NixEnvironment, StartFailure>>;
   /**
@@ -44,7 +43,7 @@ export interface Nix {
   inputs(spec: NixSpec): Promise<string | undefined>;
 }
 
-export function createNix(options: NixOptions): Nix {
+export function createNix(options: NixOptions): NixShells {
   return new NixTool(options);
 }
 
@@ -59,7 +58,7 @@ const HOOK_NOTE =
 /** A wanted environment, and what is known of where it comes from. */
 interface Wanted {
   readonly spec: NixSpec;
-  readonly place: FlakePlace;
+  readonly place: FlakeLocation;
   readonly state: FlakeState;
   readonly cache: EnvironmentCache;
   /** Name of all environments of this shell, and of the one of this state. */
@@ -73,11 +72,11 @@ interface Wanted {
 
 type Outcome = Result<NixEnvironment, StartFailure>;
 
-class NixTool implements Nix {
+class NixTool implements NixShells {
   readonly #env: NixOptions['env'];
   readonly #cacheRoot: string;
   readonly #run: NixRunner;
-  readonly #jobs = new SharedJobs<Outcome>();
+  readonly #jobs = new SharedWork<Outcome>();
   readonly #asked = new Map<string, Promise<string | undefined>>();
 
   constructor({ env, cacheRoot, run = runNix }: NixOptions) {
@@ -86,13 +85,7 @@ class NixTool implements Nix {
     this.#run = run;
   }
 
-  async available(): Promise<Availability> {
-    const facts = await nixFacts({ env: this.#env });
-    if (facts.kind === 'usable') return { available: true, reason: `nix ${facts.version} (${facts.path})` };
-    return { available: false, reason: facts.reason, help: facts.help };
-  }
-
-  async materialise(spec: NixSpec, progress: Progress, signal: AbortSignal): Promise<Outcome> {
+  async materialise(spec: NixSpec, progress: Waiter['progress'], signal: AbortSignal): Promise<Outcome> {
     try {
       const wanted = await this.#want(spec);
       if (!wanted.ok) return wanted;
@@ -103,8 +96,8 @@ class NixTool implements Nix {
       if (entry !== undefined) return ok(kept(wanted.value, entry));
       if (nix === undefined) return err(await this.#missing());
       const name = [slot, key, identity].join(' ');
-      const outcome = await this.#jobs.join(name, progress, signal, (tell, given) =>
-        this.#evaluate(wanted.value, nix, tell, given).catch(unexpected),
+      const outcome = await this.#jobs.join(name, { progress, signal }, (all) =>
+        this.#evaluate(wanted.value, nix, all).catch(unexpected),
       );
       return outcome ?? err(GIVEN_UP);
     } catch (cause) {
@@ -132,16 +125,18 @@ class NixTool implements Nix {
   }
 
   async #missing(): Promise<StartFailure> {
-    const { reason, help } = await this.available();
-    return { code: 'nix-failed', message: reason, ...(help === undefined ? {} : { help }) };
+    const facts = await nixFacts({ env: this.#env });
+    // It may have come back meanwhile.
+    if (facts.kind === 'usable') return { code: 'nix-failed', message: `nix is there again (${facts.path})` };
+    return { code: 'nix-failed', message: facts.reason, help: facts.help };
   }
 
   async #want(spec: NixSpec): Promise<Result<Wanted, StartFailure>> {
-    const place = flakePlace(spec.flake);
+    const place = locateFlake(spec.flake);
     if (!place.ok) return err({ code: 'nix-failed', message: place.error, help: 'correct `nix.flake`' });
     const missing = place.value.kind === 'local' ? lackOf(place.value.dir) : undefined;
     if (missing !== undefined) return err(missing);
-    const state = await flakeState(place.value, findOnPath('git', (this.#env['PATH'] ?? '').split(':')));
+    const state = await flakeState(place.value, findOnPath('git', this.#env['PATH']));
     const always =
       state.kind === 'unknown'
         ? state.reason
@@ -161,9 +156,9 @@ class NixTool implements Nix {
   }
 
   /** Nix writes a lock file where there is none; then the flake is another one, but this once only. */
-  async #evaluate(wanted: Wanted, nix: string, progress: Progress, signal: AbortSignal): Promise<Outcome> {
-    progress(`nix evaluates ${installable(wanted.spec)}`);
-    const first = await this.#print(wanted, nix, progress, signal);
+  async #evaluate(wanted: Wanted, nix: string, all: Waiter): Promise<Outcome> {
+    all.progress(`nix evaluates ${installable(wanted.spec)}`);
+    const first = await this.#print(wanted, nix, all);
     if (!first.ok || wanted.always !== undefined) return first;
     const after = await this.#want(wanted.spec);
     if (!after.ok || after.value.key === wanted.key) return first;
@@ -171,7 +166,7 @@ class NixTool implements Nix {
     const onlyLocked =
       before.kind === 'known' && now.kind === 'known' && before.hashWithoutLock === now.hashWithoutLock;
     wanted.cache.forget(wanted.slot, wanted.key);
-    if (onlyLocked) return this.#print({ ...after.value, before: wanted.key }, nix, progress, signal);
+    if (onlyLocked) return this.#print({ ...after.value, before: wanted.key }, nix, all);
     return err({
       code: 'nix-failed',
       message: `${wanted.spec.flake} was changed while nix was evaluating it`,
@@ -179,7 +174,7 @@ class NixTool implements Nix {
     });
   }
 
-  async #print(wanted: Wanted, nix: string, progress: Progress, signal: AbortSignal): Promise<Outcome> {
+  async #print(wanted: Wanted, nix: string, { progress, signal }: Waiter): Promise<Outcome> {
     const { spec, place, cache, slot, key } = wanted;
     const directory = cache.directory(slot, key);
     const stdoutPath = join(directory, `printed.${process.pid}.json`);
@@ -241,7 +236,7 @@ class NixTool implements Nix {
 const GIVEN_UP: StartFailure = { code: 'nix-failed', message: 'the evaluation of the flake was given up' };
 
 function unexpected(cause: unknown): { readonly ok: false; readonly error: StartFailure } {
-  const why = cause instanceof Error ? cause.message : String(cause);
+  const why = messageOf(cause);
   return err({ code: 'nix-failed', message: `the environment of the flake could not be kept: ${why}` });
 }
 

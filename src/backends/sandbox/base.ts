@@ -1,12 +1,12 @@
 import type { SandboxSpec } from '../../core/service.ts';
+import { isWithin } from '../../core/util/path.ts';
 import {
-  isWithin,
-  type LaunchPlace,
+  type SandboxedLaunch,
   type MachineFacts,
   normalPath,
-  type Place,
+  type FilesystemEntry,
   type RootEntry,
-} from './place.ts';
+} from './filesystem.ts';
 
 /** Folders for passing things: what other programs have there is not the service's business. */
 export const SHARED = ['/tmp', '/var/tmp', '/run'];
@@ -47,29 +47,33 @@ const SYSTEM_FILES = [
   'timezone',
 ].map((name) => `/etc/${name}`);
 
-export interface Base {
+export interface BaseLayout {
   readonly built: boolean;
-  readonly places: readonly Place[];
+  readonly entries: readonly FilesystemEntry[];
   /** Areas in which only what is put there can be seen. */
   readonly blank: readonly string[];
 }
 
-export const NO_BASE: Base = { built: false, places: [], blank: [] };
+export const NO_BASE: BaseLayout = { built: false, entries: [], blank: [] };
 
-export function baseOf(sandbox: SandboxSpec, launch: LaunchPlace, facts: MachineFacts): Base {
+export function baseOf(sandbox: SandboxSpec, launch: SandboxedLaunch, facts: MachineFacts): BaseLayout {
   const strict = sandbox.profile === 'strict';
-  const temporary = SHARED.flatMap((path): readonly Place[] => {
+  const temporary = SHARED.flatMap((path): readonly FilesystemEntry[] => {
     const target = strict ? path : facts.look(path)?.real;
     return target === undefined ? [] : [{ kind: 'tmpfs', target, mode: path === '/run' ? 0o755 : 0o1777 }];
   });
   const places = [...temporary, ...runPlaces(facts)];
-  if (!strict) return { built: false, places, blank: temporary.map(({ target }) => target) };
-  const home = homeOf(launch, facts).map((target): Place => ({ kind: 'tmpfs', target, mode: 0o700 }));
-  return { built: true, places: [...systemPlaces(facts), ...places, ...home], blank: ['/'] };
+  if (!strict) return { built: false, entries: places, blank: temporary.map(({ target }) => target) };
+  const home = homeOf(launch, facts).map((target): FilesystemEntry => ({
+    kind: 'tmpfs',
+    target,
+    mode: 0o700,
+  }));
+  return { built: true, entries: [...systemPlaces(facts), ...places, ...home], blank: ['/'] };
 }
 
 /** An empty one takes the place of the user's, for programs that must have one. */
-function homeOf(launch: LaunchPlace, facts: MachineFacts): readonly string[] {
+function homeOf(launch: SandboxedLaunch, facts: MachineFacts): readonly string[] {
   const home = launch.env['HOME'];
   if (home?.startsWith('/') !== true) return [];
   const path = normalPath(home);
@@ -78,7 +82,7 @@ function homeOf(launch: LaunchPlace, facts: MachineFacts): readonly string[] {
   return taken || facts.look(path)?.real !== path ? [] : [path];
 }
 
-function systemPlaces(facts: MachineFacts): readonly Place[] {
+function systemPlaces(facts: MachineFacts): readonly FilesystemEntry[] {
   const top = facts
     .rootEntries()
     .filter(({ name }) => SYSTEM_ENTRIES.has(name))
@@ -88,25 +92,25 @@ function systemPlaces(facts: MachineFacts): readonly Place[] {
 }
 
 /** /run holds the sockets of the system's services; programs and the names of name servers are let through. */
-function runPlaces(facts: MachineFacts): readonly Place[] {
+function runPlaces(facts: MachineFacts): readonly FilesystemEntry[] {
   const names = facts.look('/etc/resolv.conf')?.real;
   const paths = names !== undefined && isWithin(names, '/run') ? [...RUN_PROGRAMS, names] : RUN_PROGRAMS;
   return paths.flatMap((path) => seen(path, facts));
 }
 
-function seen(path: string, { look }: MachineFacts): readonly Place[] {
+function seen(path: string, { look }: MachineFacts): readonly FilesystemEntry[] {
   const fact = look(path);
   return fact === undefined ? [] : [{ kind: 'bind', source: fact.real, target: path, access: 'read' }];
 }
 
-export function rootPlaces(facts: MachineFacts, readOnly: boolean): readonly Place[] {
+export function rootEntries(facts: MachineFacts, readOnly: boolean): readonly FilesystemEntry[] {
   return facts
     .rootEntries()
     .filter(({ name }) => !readOnly || (name !== 'proc' && name !== 'dev'))
     .map((entry) => entryPlace(entry, readOnly ? 'read' : 'device'));
 }
 
-function entryPlace({ name, link }: RootEntry, access: 'read' | 'device'): Place {
+function entryPlace({ name, link }: RootEntry, access: 'read' | 'device'): FilesystemEntry {
   const target = `/${name}`;
   return link === undefined
     ? { kind: 'bind', source: target, target, access }

@@ -1,8 +1,13 @@
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { StartFailure } from '../../core/exit.ts';
-import type { OwnPlaces } from '../../ports/encloser.ts';
+import type { RunPaths } from '../../ports/encloser.ts';
 import { layOut } from './layout.ts';
-import { type LaunchPlace, type Layout, type MachineFacts, type Place } from './place.ts';
+import {
+  type SandboxedLaunch,
+  type SandboxLayout,
+  type MachineFacts,
+  type FilesystemEntry,
+} from './filesystem.ts';
 
 /**
  * What root keeps of its capabilities(7) in the default profile: what a service does to files and users of its own.
@@ -43,10 +48,10 @@ const TEMPORARY = ['TMPDIR', 'TMP', 'TEMP', 'TEMPDIR'];
  *   parent, and the kernel ends the rest with it. A reaper of bwrap's own would hold on to the status.
  */
 export function bwrapArgs(
-  launch: LaunchPlace,
-  own: OwnPlaces,
+  launch: SandboxedLaunch,
+  own: RunPaths,
   facts: MachineFacts,
-): Result<{ readonly args: readonly string[]; readonly layout: Layout }, StartFailure> {
+): Result<{ readonly args: readonly string[]; readonly layout: SandboxLayout }, StartFailure> {
   const layout = layOut(launch, own, facts);
   if (!layout.ok) return layout;
   const failure =
@@ -56,7 +61,7 @@ export function bwrapArgs(
     '--new-session',
     ...isolationArgs(launch, facts),
     ...rootArgs(launch, layout.value),
-    ...layout.value.places.flatMap((place) => placeArgs(place, facts)),
+    ...layout.value.entries.flatMap((place) => placeArgs(place, facts)),
     ...(launch.sandbox !== undefined && facts.root ? KERNEL_FILES.flatMap(readOnly) : []),
     ...temporaryArgs(launch, layout.value),
     '--chdir',
@@ -65,7 +70,7 @@ export function bwrapArgs(
   return ok({ args, layout: layout.value });
 }
 
-function isolationArgs({ sandbox, user, tty }: LaunchPlace, facts: MachineFacts): readonly string[] {
+function isolationArgs({ sandbox, user, tty }: SandboxedLaunch, facts: MachineFacts): readonly string[] {
   if (sandbox === undefined) return [];
   const strict = sandbox.profile === 'strict';
   return [
@@ -87,13 +92,13 @@ function capabilityArgs(strict: boolean, changesUser: boolean, tty: boolean): re
   return ['--cap-drop', 'ALL', ...kept.flatMap((name) => ['--cap-add', name])];
 }
 
-function rootArgs({ sandbox }: LaunchPlace, { root }: Layout): readonly string[] {
+function rootArgs({ sandbox }: SandboxedLaunch, { root }: SandboxLayout): readonly string[] {
   if (sandbox === undefined) return root === 'whole' ? ['--dev-bind', '/', '/'] : [];
   const whole = root === 'whole' ? ['--ro-bind', '/', '/'] : [];
   return [...whole, '--proc', '/proc', '--dev', '/dev'];
 }
 
-function placeArgs(place: Place, { options }: MachineFacts): readonly string[] {
+function placeArgs(place: FilesystemEntry, { options }: MachineFacts): readonly string[] {
   switch (place.kind) {
     case 'link':
       return ['--symlink', place.text, place.target];
@@ -118,7 +123,7 @@ function octal(mode: number): string {
 }
 
 /** A folder for temporary files that cannot be written to in there gives way to the private one. */
-function temporaryArgs({ sandbox, env }: LaunchPlace, layout: Layout): readonly string[] {
+function temporaryArgs({ sandbox, env }: SandboxedLaunch, layout: SandboxLayout): readonly string[] {
   if (sandbox === undefined) return [];
   return TEMPORARY.filter((name) => {
     const folder = env[name];
@@ -126,8 +131,8 @@ function temporaryArgs({ sandbox, env }: LaunchPlace, layout: Layout): readonly 
   }).flatMap((name) => ['--setenv', name, '/tmp']);
 }
 
-function checkOptions(layout: Layout, { options }: MachineFacts): StartFailure | undefined {
-  const lacking = layout.places.some(
+function checkOptions(layout: SandboxLayout, { options }: MachineFacts): StartFailure | undefined {
+  const lacking = layout.entries.some(
     (place) => place.kind === 'tmpfs' && place.size !== undefined && !options.has('--size'),
   );
   if (!lacking) return undefined;
@@ -141,7 +146,7 @@ function checkOptions(layout: Layout, { options }: MachineFacts): StartFailure |
 export function checkNetwork({
   sandbox,
   ports,
-}: Pick<LaunchPlace, 'sandbox' | 'ports'>): StartFailure | undefined {
+}: Pick<SandboxedLaunch, 'sandbox' | 'ports'>): StartFailure | undefined {
   const [name] = Object.keys(ports);
   if (sandbox === undefined || sandbox.network || name === undefined) return undefined;
   return {
@@ -152,7 +157,7 @@ export function checkNetwork({
 }
 
 /** Told here, for a shell within would end with 127 and no word that anybody reads. */
-function checkWhere({ argv, cwd, env }: LaunchPlace, layout: Layout): StartFailure | undefined {
+function checkWhere({ argv, cwd, env }: SandboxedLaunch, layout: SandboxLayout): StartFailure | undefined {
   if (!layout.sees(cwd)) {
     return {
       code: 'sandbox-unavailable',
@@ -173,6 +178,6 @@ function checkWhere({ argv, cwd, env }: LaunchPlace, layout: Layout): StartFailu
 }
 
 /** Whether a launch needs bwrap(1) at all. */
-export function needsBwrap({ mounts, sandbox }: Pick<LaunchPlace, 'mounts' | 'sandbox'>): boolean {
+export function needsBwrap({ mounts, sandbox }: Pick<SandboxedLaunch, 'mounts' | 'sandbox'>): boolean {
   return mounts.length > 0 || sandbox !== undefined;
 }

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
-import { accessSync, constants, readFileSync, statSync } from 'node:fs';
-import { isAbsolute, join } from 'node:path';
+import { readFileSync } from 'node:fs';
+import { findOnPath } from '../../host/programs.ts';
 
 /** What bwrap(1) can do on this machine. */
 export type BwrapFacts =
@@ -129,20 +129,6 @@ function tryRun(program: string, args: readonly string[]): Promise<Attempt> {
       resolve({ ok: error === null, output: `${stdout}${stderr}` || (error?.message ?? '') }),
     );
   });
-}
-
-export function findOnPath(name: string, path: string | undefined): string | undefined {
-  for (const folder of (path ?? '').split(':')) {
-    const candidate = join(folder, name);
-    if (!isAbsolute(candidate)) continue;
-    try {
-      accessSync(candidate, constants.X_OK);
-      if (statSync(candidate).isFile()) return candidate;
-    } catch {
-      // Another folder may have it.
-    }
-  }
-  return undefined;
 }
 
 function readFileText(path: string): string | undefined {

@@ -5,7 +5,7 @@ import type { Encloser } from '../../ports/encloser.ts';
 import { bwrapArgs, needsBwrap } from './bwrap-args.ts';
 import { type BwrapFacts, bwrapFacts } from './bwrap-facts.ts';
 import { createExecEncloser } from './exec-enclosure.ts';
-import type { LaunchPlace, MachineFacts, PathFact, RootEntry } from './place.ts';
+import type { SandboxedLaunch, MachineFacts, PathFact, RootEntry } from './filesystem.ts';
 
 interface EncloserOptions {
   /** Where bwrap is looked for is its PATH. */
@@ -41,7 +41,7 @@ function createBwrapEncloser(env: EncloserOptions['env'], hidden: readonly strin
       const trial = bwrapArgs(launch, own, machine);
       if (!trial.ok) return trial;
       return ok({
-        outside: trial.value.layout.outside,
+        hostPath: trial.value.layout.hostPath,
         enclose(places) {
           const made = bwrapArgs(launch, places, machine);
           if (!made.ok) return made;
@@ -57,7 +57,7 @@ function createBwrapEncloser(env: EncloserOptions['env'], hidden: readonly strin
 }
 
 function unavailable(
-  { sandbox }: LaunchPlace,
+  { sandbox }: SandboxedLaunch,
   { reason, help }: Exclude<BwrapFacts, { kind: 'usable' }>,
 ): StartFailure {
   const what = sandbox === undefined ? 'the mounts' : 'the sandbox';

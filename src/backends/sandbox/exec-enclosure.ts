@@ -4,10 +4,10 @@ import { dirname } from 'node:path';
 import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { SandboxSpec } from '../../core/service.ts';
-import type { Encloser, Enclosing, OwnPlaces } from '../../ports/encloser.ts';
+import type { Encloser, PreparedEnclosure, RunPaths } from '../../ports/encloser.ts';
 import { checkNetwork } from './bwrap-args.ts';
 import { sandboxExecProfile } from './exec-profile.ts';
-import type { LaunchPlace } from './place.ts';
+import type { SandboxedLaunch } from './filesystem.ts';
 
 const PROGRAM = '/usr/bin/sandbox-exec';
 
@@ -42,15 +42,15 @@ const NO_MOUNTS: StartFailure = {
 };
 
 function prepareSandbox(
-  launch: Omit<LaunchPlace, 'mounts' | 'sandbox'>,
+  launch: Omit<SandboxedLaunch, 'mounts' | 'sandbox'>,
   sandbox: SandboxSpec,
   hidden: readonly string[],
   resolve: (path: string) => string | undefined,
-): Result<Enclosing, StartFailure> {
+): Result<PreparedEnclosure, StartFailure> {
   const failure = checkNetwork({ ...launch, sandbox }) ?? missingIn(sandbox, resolve);
   if (failure !== undefined) return err(failure);
   const real = (path: string): string => resolve(path) ?? path;
-  const profile = ({ read, write }: OwnPlaces): string =>
+  const profile = ({ read, write }: RunPaths): string =>
     sandboxExecProfile({
       sandbox: { ...sandbox, read: sandbox.read.map(real), write: sandbox.write.map(real) },
       cwd: real(launch.cwd),
@@ -60,7 +60,7 @@ function prepareSandbox(
       hidden: hidden.map(real),
     });
   return ok({
-    outside: (path) => path,
+    hostPath: (path) => path,
     enclose: (own) => ok({ prefix: [PROGRAM, '-p', profile(own)], launcher: 'same', ownPids: false }),
   });
 }

@@ -1,7 +1,7 @@
 import type { SandboxSpec } from '../../core/service.ts';
 
 /** Where a service runs on macOS, and what it may do besides its sandbox's lists; all paths absolute, links resolved. */
-export interface ExecProfilePlace {
+export interface ExecProfileRequest {
   readonly sandbox: SandboxSpec;
   readonly cwd: string;
   readonly home: string;
@@ -36,7 +36,7 @@ const DEVICES = ['/dev/null', '/dev/zero', '/dev/dtracehelper', '/dev/tty', '/de
  * read and nothing written but what is named; in the strict one only the system and what is named may be read. Names and
  * attributes of folders on the way stay readable, for no path could be resolved without.
  */
-export function sandboxExecProfile(place: ExecProfilePlace): string {
+export function sandboxExecProfile(place: ExecProfileRequest): string {
   const { sandbox, cwd, home, read, write, hidden } = place;
   const strict = sandbox.profile === 'strict';
   const readable = [cwd, ...read, ...sandbox.read];

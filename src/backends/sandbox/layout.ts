@@ -1,53 +1,53 @@
 import { err, ok, type Result } from '../../core/util/result.ts';
-import { baseOf, NO_BASE, rootPlaces } from './base.ts';
+import { baseOf, NO_BASE, rootEntries } from './base.ts';
 import type { StartFailure } from '../../core/exit.ts';
-import type { OwnPlaces } from '../../ports/encloser.ts';
+import { isWithin } from '../../core/util/path.ts';
+import type { RunPaths } from '../../ports/encloser.ts';
 import {
-  isWithin,
-  type LaunchPlace,
-  type Layout,
+  type SandboxedLaunch,
+  type SandboxLayout,
   type MachineFacts,
   normalPath,
-  type Place,
+  type FilesystemEntry,
   realPath,
-} from './place.ts';
-import { requestedPlaces } from './requested.ts';
+} from './filesystem.ts';
+import { mountEntries } from './mount-entries.ts';
 
 /** Lays out what a launch with mounts or a sandbox sees. Refuses what cannot be had as it was asked for. */
 export function layOut(
-  launch: LaunchPlace,
-  own: OwnPlaces,
+  launch: SandboxedLaunch,
+  own: RunPaths,
   facts: MachineFacts,
-): Result<Layout, StartFailure> {
+): Result<SandboxLayout, StartFailure> {
   const { sandbox } = launch;
-  const asked = requestedPlaces(launch, own, facts);
+  const asked = mountEntries(launch, own, facts);
   if (!asked.ok) return asked;
   const base = sandbox === undefined ? NO_BASE : baseOf(sandbox, launch, facts);
   const chosen = asked.value.flatMap((place) => atBothNames(place, base.blank, facts));
   const built = base.built || chosen.some(({ target }) => lacksTop(target, base.blank, facts));
-  const whole = built && !base.built ? rootPlaces(facts, sandbox !== undefined) : [];
+  const whole = built && !base.built ? rootEntries(facts, sandbox !== undefined) : [];
   const places = inOrder([
     ...whole,
-    ...base.places.filter((place) => isNeeded(place, chosen, facts)),
+    ...base.entries.filter((place) => isNeeded(place, chosen, facts)),
     ...chosen,
   ]);
   const failure = firstOf(chosen, (place) => checkTarget(place, places, built, facts));
   if (failure !== undefined) return err(failure);
-  const covering = (path: string): Place | undefined => lastCovering(places, realPath(path, facts));
+  const covering = (path: string): FilesystemEntry | undefined => lastCovering(places, realPath(path, facts));
   const sees = (path: string): boolean => {
     if (normalPath(path) === '/') return true;
     const cover = covering(path);
     const name = lastCovering(places, normalPath(path));
-    const isThere = (place: Place | undefined): boolean =>
+    const isThere = (place: FilesystemEntry | undefined): boolean =>
       place?.kind !== 'tmpfs' || place.target === realPath(path, facts);
     if (!isThere(cover) || !isThere(name)) return false;
     return !built || (cover !== undefined && name !== undefined);
   };
   return ok({
     root: built ? 'built' : 'whole',
-    places,
+    entries: places,
     sees,
-    outside(path) {
+    hostPath(path) {
       const cover = covering(path);
       if (!sees(path) || cover?.kind === 'tmpfs') return undefined;
       const real = realPath(path, facts);
@@ -62,7 +62,11 @@ export function layOut(
 }
 
 /** Where a link on the way would not be there inside, the place is needed under its written name, too. */
-function atBothNames(place: Place, blank: readonly string[], facts: MachineFacts): readonly Place[] {
+function atBothNames(
+  place: FilesystemEntry,
+  blank: readonly string[],
+  facts: MachineFacts,
+): readonly FilesystemEntry[] {
   const real = realPath(place.target, facts);
   if (real === place.target) return [place];
   const hasLink = !blank.some((area) => isWithin(place.target, area));
@@ -70,13 +74,13 @@ function atBothNames(place: Place, blank: readonly string[], facts: MachineFacts
 }
 
 /** Outer ones first, so that they do not cover what is within them; of equal targets the last one alone. */
-function inOrder(places: readonly Place[]): readonly Place[] {
-  const byTarget = new Map<string, Place>();
+function inOrder(places: readonly FilesystemEntry[]): readonly FilesystemEntry[] {
+  const byTarget = new Map<string, FilesystemEntry>();
   for (const place of places) {
     byTarget.delete(place.target);
     byTarget.set(place.target, place);
   }
-  const depth = (place: Place): number => place.target.split('/').length;
+  const depth = (place: FilesystemEntry): number => place.target.split('/').length;
   return [...byTarget.values()].sort((a, b) => depth(a) - depth(b));
 }
 
@@ -86,7 +90,7 @@ function lacksTop(target: string, blank: readonly string[], facts: MachineFacts)
 }
 
 /** What is chosen covers the base where it is wider; folders in memory stay, if they have a place there. */
-function isNeeded(place: Place, chosen: readonly Place[], facts: MachineFacts): boolean {
+function isNeeded(place: FilesystemEntry, chosen: readonly FilesystemEntry[], facts: MachineFacts): boolean {
   const wider = chosen.some(({ kind, target }) => kind === 'bind' && isWithin(place.target, target));
   if (!wider) return true;
   return place.kind === 'tmpfs' && facts.look(place.target)?.kind === 'directory';
@@ -94,8 +98,8 @@ function isNeeded(place: Place, chosen: readonly Place[], facts: MachineFacts): 
 
 /** Places that can be made are those in memory; nothing is ever made on the machine's own file systems. */
 function checkTarget(
-  place: Place,
-  places: readonly Place[],
+  place: FilesystemEntry,
+  places: readonly FilesystemEntry[],
   built: boolean,
   facts: MachineFacts,
 ): StartFailure | undefined {
@@ -121,12 +125,12 @@ function checkTarget(
   };
 }
 
-function kindOf(place: Place, facts: MachineFacts): 'directory' | 'file' {
+function kindOf(place: FilesystemEntry, facts: MachineFacts): 'directory' | 'file' {
   if (place.kind !== 'bind') return 'directory';
   return facts.look(place.source)?.kind === 'directory' ? 'directory' : 'file';
 }
 
-function lastCovering(places: readonly Place[], path: string): Place | undefined {
+function lastCovering(places: readonly FilesystemEntry[], path: string): FilesystemEntry | undefined {
   return places.findLast((place) => isWithin(path, place.target));
 }
 

@@ -136,8 +136,10 @@ const containerPorts: Row<DockerSpec['ports']> = (ports, at) =>
 function describeMount(mount: Mount): string {
   switch (mount.type) {
     case 'bind':
-    case 'volume':
-      return `${mount.type} ${mount.source}${mount.readOnly ? ', read-only' : ''}`;
+    case 'volume': {
+      const optional = mount.type === 'bind' && mount.optional ? ', optional' : '';
+      return `${mount.type} ${mount.source}${mount.readOnly ? ', read-only' : ''}${optional}`;
+    }
     case 'tmpfs': {
       const mode = mount.mode === undefined ? '' : `, mode ${mount.mode.toString(8)}`;
       return `tmpfs${mount.size === undefined ? '' : `, ${mount.size} bytes`}${mode}`;

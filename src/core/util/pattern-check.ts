@@ -1,3 +1,4 @@
+import { messageOf } from './system-error.ts';
 import { err, ok, type Result } from './result.ts';
 
 /** How long a match may take at worst. */
@@ -48,7 +49,7 @@ export function checkPattern(source: string): Result<CheckedPattern, string> {
   try {
     regexp = new RegExp(source, 'u');
   } catch (cause) {
-    return err(cause instanceof Error ? cause.message : String(cause));
+    return err(messageOf(cause));
   }
   const part = judge(source);
   if (!part.ok) return part;

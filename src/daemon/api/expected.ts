@@ -4,7 +4,7 @@ import type { Expectation } from './generated/requests.js';
 export function expected(schema: Expectation): string {
   if (schema.enum !== undefined) return `one of ${schema.enum.join(', ')}`;
   if (schema.title !== undefined) return `of the form ${schema.title}`;
-  switch (schema.type) {
+  switch (schema.type ?? 'object') {
     case 'string':
       return schema.maxLength === undefined
         ? 'a string'

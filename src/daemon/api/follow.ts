@@ -1,4 +1,4 @@
-import type { LogQuery, WatchItem } from '../../core/api.ts';
+import type { LogQuery, Operations, WatchItem } from '../../core/api.ts';
 import type { Happening } from '../../core/event.ts';
 import type { ServiceId } from '../../core/service.ts';
 import type { Control } from '../../ports/control.ts';
@@ -13,17 +13,11 @@ const LATEST = 16;
 /** Log lines are handed to the connection in pieces of about this size. */
 const BATCH_CHARS = 64 * 1024;
 
-interface EventsQuery {
-  readonly limit: number;
-  readonly follow: boolean;
-  readonly service?: ServiceId;
-}
-
 /** The newest happenings, oldest first; following, those that come, each once and in order. */
 export async function sendEvents(
   control: Control,
   hub: WatchHub,
-  query: EventsQuery,
+  query: Operations['listEvents']['call']['query'],
   stream: LineStream,
 ): Promise<void> {
   const wake = new Wake(stream.signal);

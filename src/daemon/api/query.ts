@@ -41,19 +41,13 @@ function readParameter(values: readonly string[], schema: Expectation): Result<u
 }
 
 /** Undefined where the text is none of what is expected. */
-function valueOf(
-  given: string,
-  { type, enum: values, pattern, minimum = 0, maximum = Infinity }: Expectation,
-) {
-  switch (type) {
-    case 'boolean':
-      return given === 'true' ? true : given === 'false' ? false : undefined;
-    case 'integer': {
-      const value = Number(given);
-      return /^[0-9]{1,16}$/.test(given) && value >= minimum && value <= maximum ? value : undefined;
-    }
-    default:
-      if (values?.includes(given) === false) return undefined;
-      return pattern === undefined || new RegExp(pattern).test(given) ? given : undefined;
+function valueOf(given: string, schema: Expectation): string | number | boolean | undefined {
+  if (schema.type === 'boolean') return given === 'true' ? true : given === 'false' ? false : undefined;
+  if (schema.type === 'integer') {
+    const value = Number(given);
+    const { minimum = 0, maximum = Number.MAX_SAFE_INTEGER } = schema;
+    return /^[0-9]{1,16}$/.test(given) && value >= minimum && value <= maximum ? value : undefined;
   }
+  if (schema.enum?.includes(given) === false) return undefined;
+  return schema.pattern === undefined || new RegExp(schema.pattern).test(given) ? given : undefined;
 }

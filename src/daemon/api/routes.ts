@@ -40,8 +40,8 @@ const handlers: { readonly [K in OperationId]: Handler<K> } = {
   getInfo: ({ control }) => json(ok(control.info())),
   getStatus: ({ control }) => json(ok(control.snapshot())),
   getOpenApi: async () => {
-    const contract = await import('../../../schema/api.json', { with: { type: 'json' } });
-    return json(ok(contract.default));
+    const { document } = await import('./document.ts');
+    return json(ok(document));
   },
   explainService: ({ control }, { params }) => json(control.explain(params.id)),
   listEvents: ({ control, hub }, { query }) => {

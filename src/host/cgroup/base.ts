@@ -1,6 +1,7 @@
 import { err, ok, type Result } from '../../core/util/result.ts';
-import { errorCode, type GroupFiles, wordsIn } from './files.ts';
-import { type Controller, type Hierarchy, upTo } from './places.ts';
+import { errnoOf } from '../../core/util/system-error.ts';
+import { type GroupFiles, wordsIn } from './files.ts';
+import { type Controller, type Hierarchy, upTo } from './hierarchies.ts';
 import { readProcess } from '../identity.ts';
 
 /** A group of version 2 that holds processes cannot hand controllers on, so this process moves in here. */
@@ -55,7 +56,7 @@ export function enableControllers(
     files.write(path, missing.map((name) => `+${name}`).join(' '));
     return ok(undefined);
   } catch (cause) {
-    return err(errorCode(cause));
+    return err(errnoOf(cause) ?? '');
   }
 }
 
@@ -80,7 +81,7 @@ export function makeUnlessThere(files: GroupFiles, group: string): void {
   try {
     files.make(group);
   } catch (cause) {
-    if (errorCode(cause) !== 'EEXIST') throw cause;
+    if (errnoOf(cause) !== 'EEXIST') throw cause;
   }
 }
 
@@ -89,7 +90,7 @@ function moveTo(files: GroupFiles, group: string, pid: number): void {
     files.write(`${group}/cgroup.procs`, String(pid));
   } catch (cause) {
     // It has ended in between.
-    if (errorCode(cause) !== 'ESRCH') throw cause;
+    if (errnoOf(cause) !== 'ESRCH') throw cause;
   }
 }
 

@@ -3,10 +3,11 @@ import type { StartFailure } from '../../core/exit.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { Limits } from '../../core/service.ts';
 import type { RunId } from '../../core/state.ts';
+import { errnoOf } from '../../core/util/system-error.ts';
 import { enableControllers, findBase, makeUnlessThere } from './base.ts';
-import { errorCode, type GroupFiles, kernelFiles } from './files.ts';
-import { type Controller, type Hierarchy, parseHierarchies, upTo } from './places.ts';
-import { type Part, RunGroup } from './run-group.ts';
+import { type GroupFiles, kernelFiles } from './files.ts';
+import { type Controller, type Hierarchy, parseHierarchies, upTo } from './hierarchies.ts';
+import { type GroupFolder, RunGroup } from './run-group.ts';
 
 /**
  * The control group of one run. With version 1 of control groups it is made of several folders, one in each hierarchy
@@ -84,16 +85,16 @@ function makeGroup(
   }
   const found = findBases(files, needed);
   if (!found.ok) return found;
-  const parts: Part[] = [];
+  const parts: GroupFolder[] = [];
   for (const { hierarchy, base, controllers } of found.value) {
-    const part: Part = { version: hierarchy.version, dir: `${base}/${name}` };
+    const part: GroupFolder = { version: hierarchy.version, dir: `${base}/${name}` };
     try {
       makePart(files, part, controllers);
       parts.push(part);
       setLimits(files, part, controllers, limits);
     } catch (cause) {
       if (parts.length > 0) new RunGroup(files, parts).remove();
-      return err(refusal(part, controllers, errorCode(cause) || String(cause)));
+      return err(refusal(part, controllers, errnoOf(cause) ?? String(cause)));
     }
   }
   return ok(new RunGroup(files, parts));
@@ -149,7 +150,7 @@ function noPlace(hierarchy: Hierarchy, controllers: readonly Controller[], why: 
   };
 }
 
-function refusal(part: Part, controllers: readonly Controller[], code: string): StartFailure {
+function refusal(part: GroupFolder, controllers: readonly Controller[], code: string): StartFailure {
   const names = controllers.map((controller) => LIMIT_OF[controller]).join(' and ');
   return {
     code: 'limit-refused',
@@ -161,7 +162,7 @@ function refusal(part: Part, controllers: readonly Controller[], code: string): 
   };
 }
 
-function makePart(files: GroupFiles, part: Part, controllers: readonly Controller[]): void {
+function makePart(files: GroupFiles, part: GroupFolder, controllers: readonly Controller[]): void {
   const parent = dirname(part.dir);
   for (let attempt = 1; ; attempt += 1) {
     try {
@@ -172,14 +173,14 @@ function makePart(files: GroupFiles, part: Part, controllers: readonly Controlle
       files.make(part.dir);
       return;
     } catch (cause) {
-      if (errorCode(cause) !== 'ENOENT' || attempt === MAKE_ATTEMPTS) throw cause;
+      if (errnoOf(cause) !== 'ENOENT' || attempt === MAKE_ATTEMPTS) throw cause;
     }
   }
 }
 
 function setLimits(
   files: GroupFiles,
-  { version, dir }: Part,
+  { version, dir }: GroupFolder,
   controllers: readonly Controller[],
   limits: Limits,
 ): void {
@@ -249,7 +250,7 @@ function partIn(
   { version }: Hierarchy,
   places: readonly string[],
   suffix: string,
-): readonly Part[] {
+): readonly GroupFolder[] {
   const dirs = places.map((place) => place + suffix);
   const dir = dirs.find((folder) => files.read(`${folder}/cgroup.procs`) !== undefined);
   return dir === undefined ? [] : [{ version, dir }];

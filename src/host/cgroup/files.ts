@@ -68,11 +68,6 @@ export const kernelFiles: GroupFiles = {
 
 type Reading = Pick<GroupFiles, 'read'>;
 
-/** `EBUSY` and its like; '' for what did not come from the system. */
-export function errorCode(cause: unknown): string {
-  return cause instanceof Error && 'code' in cause ? String(cause.code) : '';
-}
-
 /** The words of a file such as cgroup.controllers; none where it cannot be read. */
 export function wordsIn(files: Reading, path: string): readonly string[] {
   return (files.read(path) ?? '').split(/\s+/).filter((word) => word !== '');

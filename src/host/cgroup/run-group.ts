@@ -1,9 +1,10 @@
 import { dirname } from 'node:path';
+import { errnoOf } from '../../core/util/system-error.ts';
 import type { Cgroup } from './cgroup.ts';
-import { counterIn, errorCode, type GroupFiles, wordsIn } from './files.ts';
+import { counterIn, type GroupFiles, wordsIn } from './files.ts';
 
 /** A folder of a group. */
-export interface Part {
+export interface GroupFolder {
   readonly version: 1 | 2;
   readonly dir: string;
 }
@@ -17,11 +18,11 @@ export class RunGroup implements Cgroup {
   readonly path: string;
   readonly joins: readonly string[];
   readonly #files: GroupFiles;
-  readonly #parts: readonly Part[];
+  readonly #parts: readonly GroupFolder[];
   #retry: NodeJS.Timeout | undefined;
 
   /** `path` is that of the first part, be it there or not. */
-  constructor(files: GroupFiles, parts: readonly Part[], path = parts[0]?.dir ?? '') {
+  constructor(files: GroupFiles, parts: readonly GroupFolder[], path = parts[0]?.dir ?? '') {
     this.#files = files;
     this.#parts = parts;
     this.path = path;
@@ -115,7 +116,7 @@ export class RunGroup implements Cgroup {
     try {
       for (const dir of groupsFrom(this.#files, top).toReversed()) this.#files.remove(dir);
     } catch (cause) {
-      const code = errorCode(cause);
+      const code = errnoOf(cause);
       if (code === 'EBUSY' || code === 'ENOTEMPTY') return false;
     }
     try {

@@ -1,7 +1,7 @@
 import type { BackendName } from '../../core/service.ts';
 import type * as Manifest from '../manifest-types.ts';
-import type { Node } from '../read/node.ts';
-import { flakeOf, isLocal } from './nix.ts';
+import type { BackendDialect } from './dialect.ts';
+import { dialects, findDialect } from './dialects.ts';
 import type { OtherFiles } from '../read/other-files.ts';
 import { child } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';
@@ -16,95 +16,65 @@ export interface BackendChoice {
   readonly backend: BackendName;
   /** In words, for `plan`. */
   readonly reason: string;
-  /** Among several by preference: what belongs to another backend is an alternative then, no mistake. */
-  readonly ordered: boolean;
+  /**
+   * `order`: among several by preference; what belongs to another backend is an alternative then, no mistake. `claim`:
+   * by what the service has. `default`: for want of anything else.
+   */
+  readonly by: 'statement' | 'order' | 'claim' | 'default';
   /** Why none of the preferred ones is possible; then `backend` is only the first of them. */
   readonly impossible?: readonly string[];
 }
 
 /** What a choice may depend on besides the manifest. */
-export interface Machine {
+export interface ChoiceScope {
   readonly io: ManifestIo;
   readonly files: OtherFiles;
 }
 
-const BACKENDS: readonly BackendName[] = ['native', 'docker', 'nix'];
-
 /**
  * By `backend`, else the first of `backend_order` that the service is written for and that is available here, else by
- * what the service has: an `image` or a `build`, `nix`, or a command alone. Reports nothing.
+ * what the service has: the backend that claims it, or the one that runs a command alone. Reports nothing.
  */
-export function chooseBackend(service: RawService, reader: Reader, machine: Machine): BackendChoice {
+export function chooseBackend(service: RawService, reader: Reader, scope: ChoiceScope): BackendChoice {
   const { node } = service;
-  const stated = reader.string(child<Service>(node, 'backend'));
-  const named = BACKENDS.find((name) => name === stated);
-  if (named !== undefined) return { backend: named, reason: 'the manifest says so', ordered: false };
-  const order = orderOf(service, reader);
-  if (order.length > 0) return byOrder(order, service, reader, machine);
-  const image = imageKey(node);
-  if (image !== undefined) return { backend: 'docker', reason: `\`${image}\` is given`, ordered: false };
-  if (has(node, 'nix')) return { backend: 'nix', reason: '`nix` is given', ordered: false };
-  return { backend: 'native', reason: 'nothing asks for another backend', ordered: false };
+  const stated = findDialect(reader.string(child<Service>(node, 'backend')));
+  if (stated !== undefined) return { backend: stated.name, reason: 'the manifest says so', by: 'statement' };
+  const [first, ...others] = orderOf(service, reader);
+  if (first !== undefined) return byOrder([first, ...others], service, reader, scope);
+  for (const dialect of dialects) {
+    const key = dialect.claim(node);
+    if (key !== undefined) return { backend: dialect.name, reason: `\`${key}\` is given`, by: 'claim' };
+  }
+  return { backend: dialects[0].name, reason: 'nothing asks for another backend', by: 'default' };
 }
 
-function orderOf({ node }: RawService, reader: Reader): readonly BackendName[] {
+function orderOf({ node }: RawService, reader: Reader): readonly BackendDialect[] {
   const value = child<Service>(node, 'backend_order');
   const words = value?.kind === 'list' ? reader.strings(value) : [];
-  return words.flatMap((word) => BACKENDS.find((name) => name === word) ?? []);
+  return words.flatMap((word) => findDialect(word) ?? []);
 }
 
 function byOrder(
-  order: readonly BackendName[],
+  order: readonly [BackendDialect, ...BackendDialect[]],
   service: RawService,
   reader: Reader,
-  machine: Machine,
+  { io, files }: ChoiceScope,
 ): BackendChoice {
   const passed: string[] = [];
-  for (const backend of order) {
-    const lack = lacks(backend, service, reader, machine);
-    const available = machine.io.backendAvailable?.(backend) ?? { available: true, reason: 'it is there' };
+  for (const dialect of order) {
+    const { name } = dialect;
+    const lack = dialect.lack(service, reader, files);
+    const available = io.backendAvailable?.(name) ?? { available: true, reason: 'it is there' };
     if (lack === undefined && available.available) {
       const reason =
         passed.length > 0
-          ? `backend_order: ${passed.join(', ')}, so ${backend}`
-          : `backend_order: ${backend} comes first, and ${available.reason}`;
-      return { backend, reason, ordered: true };
+          ? `backend_order: ${passed.join(', ')}, so ${name}`
+          : `backend_order: ${name} comes first, and ${available.reason}`;
+      return { backend: name, reason, by: 'order' };
     }
-    passed.push(lack ?? `${backend} is not available (${available.reason})`);
+    passed.push(lack ?? `${name} is not available (${available.reason})`);
   }
-  const [first = 'native'] = order;
-  return { backend: first, reason: 'backend_order', ordered: true, impossible: passed };
-}
-
-/** Why the service as it is written cannot run on a backend. */
-function lacks(
-  backend: BackendName,
-  service: RawService,
-  reader: Reader,
-  { files }: Machine,
-): string | undefined {
-  const { node } = service;
-  if (backend === 'docker') {
-    return imageKey(node) === undefined ? 'docker has no `image` and no `build`' : undefined;
-  }
-  if (!has(node, 'command')) return `${backend} has no \`command\``;
-  if (backend === 'native' || has(node, 'nix')) return undefined;
-  const flake = flakeOf(service, reader);
-  const isThere = isLocal(flake) && files.read(`${flake}/flake.nix`).ok;
-  return isThere ? undefined : 'nix has no `nix` and no flake.nix';
-}
-
-/** Which of the keys that make a container is there. */
-export function imageKey(node: Node): string | undefined {
-  const docker = child<Service>(node, 'docker');
-  if (has(node, 'image')) return 'image';
-  if (has(node, 'build')) return 'build';
-  if (docker !== undefined && has(docker, 'image')) return 'docker.image';
-  return docker !== undefined && has(docker, 'build') ? 'docker.build' : undefined;
-}
-
-function has(node: Node, key: string): boolean {
-  return node.kind === 'map' && node.entries.has(key);
+  return { backend: order[0].name, reason: 'backend_order', by: 'order', impossible: passed };
 }
 
 /** What is wrong with the choice of a service that takes part. */
@@ -123,7 +93,7 @@ export function checkChoice(service: RawService, choice: BackendChoice, reader: 
     );
   }
   const both = statedAt(service, 'backend') !== undefined && statedAt(service, 'backend_order') !== undefined;
-  if (order !== undefined && both && !choice.ordered) {
+  if (order !== undefined && both && choice.by !== 'order') {
     reader.report.warning(
       'unused-key',
       order.keyPlace,

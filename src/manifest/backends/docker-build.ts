@@ -2,7 +2,9 @@ import { resolve } from 'node:path';
 import type { BuildSpec } from '../../core/service.ts';
 import type { BuildEntry } from '../manifest-types.ts';
 import type { Node } from '../read/node.ts';
-import { labelsOf, pairsOf } from '../keys/pairs.ts';
+import { pairsOf } from '../keys/pairs.ts';
+import { readMembers } from '../keys/table/row.ts';
+import { buildKeys } from './docker-keys.ts';
 import { child } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';
 import type { RawService } from '../keys/services.ts';
@@ -23,19 +25,12 @@ export function buildOf(node: Node, scope: BuildScope): BuildSpec {
   const { service, reader } = scope;
   const stated = node.kind === 'map' ? child<BuildEntry>(node, 'context') : node;
   const context = reader.path(stated) ?? service.dir;
-  const dockerfile = reader.string(child<BuildEntry>(node, 'dockerfile'));
-  const target = reader.string(child<BuildEntry>(node, 'target'));
-  const platform = reader.string(child<BuildEntry>(node, 'platform'));
-  checkContext(stated ?? node, context, dockerfile, scope);
+  const settings = readMembers(buildKeys, node, reader);
+  checkContext(stated ?? node, context, settings.dockerfile, scope);
   return {
+    ...settings,
     context,
-    ...(dockerfile === undefined ? {} : { dockerfile }),
     args: argsOf(child<BuildEntry>(node, 'args'), scope),
-    ...(target === undefined ? {} : { target }),
-    labels: labelsOf(child<BuildEntry>(node, 'labels'), reader),
-    tags: reader.strings(child<BuildEntry>(node, 'tags')),
-    ...(platform === undefined ? {} : { platform }),
-    noCache: reader.boolean(child<BuildEntry>(node, 'no_cache')) ?? false,
   };
 }
 

@@ -4,6 +4,8 @@ import type { Node } from '../read/node.ts';
 import { child } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';
 import type { RawService } from '../keys/services.ts';
+import { readMembers } from '../keys/table/row.ts';
+import { healthcheckKeys } from './docker-keys.ts';
 
 /** Undefined where the image's own counts. */
 export function healthcheckOf(
@@ -29,18 +31,8 @@ export function healthcheckOf(
     }
     return { test: ['NONE'] };
   }
-  const intervalMs = reader.durationMs(child<Healthcheck>(node, 'interval'), '1ms');
-  const timeoutMs = reader.durationMs(child<Healthcheck>(node, 'timeout'), '1ms');
-  const startPeriodMs = reader.durationMs(child<Healthcheck>(node, 'start_period'));
-  const retries = reader.number(child<Healthcheck>(node, 'retries'));
   if (node.entries.size === 0) return undefined;
-  return {
-    test: testOf(test, what, reader),
-    ...(intervalMs === undefined ? {} : { intervalMs }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-    ...(startPeriodMs === undefined ? {} : { startPeriodMs }),
-    ...(retries === undefined ? {} : { retries }),
-  };
+  return { test: testOf(test, what, reader), ...readMembers(healthcheckKeys, node, reader) };
 }
 
 /** Empty: the image's. */

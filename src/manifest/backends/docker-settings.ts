@@ -1,77 +1,46 @@
 import { join } from 'node:path';
 import type { ContainerPort, DockerSpec, Text } from '../../core/service.ts';
+import type { SettingsScope } from './dialect.ts';
 import { buildOf } from './docker-build.ts';
-import { capability, extraHost, imageProblem, parseExtraHost } from './docker-forms.ts';
+import { extraHost, imageProblem, parseExtraHost } from './docker-forms.ts';
 import { healthcheckOf } from './docker-healthcheck.ts';
 import type { Facts } from '../keys/facts.ts';
 import type { Docker, Service } from '../manifest-types.ts';
 import type { Node } from '../read/node.ts';
-import { labelsOf } from '../keys/pairs.ts';
+import { readMembers } from '../keys/table/row.ts';
+import { dockerKeys } from './docker-keys.ts';
 import { child, itemsOf } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';
-import type { ProjectResources } from '../keys/resources.ts';
 import { statedAt } from '../keys/services.ts';
-import type { RawService } from '../keys/services.ts';
 import { kindAt } from '../read/source.ts';
-import type { ManifestIo } from '../read/source.ts';
 import { didYouMean } from '../../core/util/closest.ts';
 
 /** The network that a container joins where it names none. */
 export const DEFAULT_NETWORK = 'default';
 
-/** What the container of one service is read with. */
-export interface DockerScope {
-  readonly service: RawService;
-  readonly facts: Facts;
-  readonly shell: readonly string[];
-  readonly resources: ProjectResources;
-  readonly io: ManifestIo;
-  /** Told the values of build arguments, to be masked where their names say so. */
-  readonly onValue: (name: string, value: string) => void;
-  readonly reader: Reader;
-}
-
 /** The container of a service. What is wrong with it is reported. */
-export function dockerOf(scope: DockerScope): DockerSpec {
+export function dockerOf(scope: SettingsScope): DockerSpec {
   const { service, facts, shell, reader } = scope;
   const { node } = service;
   const docker = child<Service>(node, 'docker');
   const image = reader.string(either('image', scope));
   const build = either('build', scope);
   const entrypoint = reader.command(either('entrypoint', scope), shell);
-  const pull = reader.string(child<Docker>(docker, 'pull'));
   const workdir = workdirOf(scope);
-  const platform = reader.string(child<Docker>(docker, 'platform'));
-  const shmSize = reader.bytes(child<Docker>(docker, 'shm_size'), '1kb');
   const healthcheck = healthcheckOf(child<Docker>(docker, 'healthcheck'), service, reader);
-  const maxContainers = reader.number(child<Docker>(docker, 'max_containers'));
   const networkMode = facts.container?.networkMode;
-  const pid = reader.string(child<Docker>(docker, 'pid'));
-  const flag = (key: 'privileged' | 'init' | 'read_only' | 'hide_git') =>
-    reader.boolean(child<Docker>(docker, key)) ?? false;
   const spec: DockerSpec = {
+    ...readMembers(dockerKeys, docker, reader),
     ...(image === undefined ? {} : { image }),
     ...(build === undefined ? {} : { build: buildOf(build, scope) }),
     ...(entrypoint === undefined ? {} : { entrypoint: argvOf(entrypoint) }),
-    pull: pull === 'always' || pull === 'never' ? pull : 'missing',
     ...(workdir === undefined ? {} : { workdir }),
-    capAdd: capabilities(child<Docker>(docker, 'cap_add'), reader),
-    capDrop: capabilities(child<Docker>(docker, 'cap_drop'), reader),
     ports: containerPorts(facts),
     networks: networksOf(scope),
     ...(networkMode === undefined ? {} : { networkMode }),
     extraHosts: extraHostsOf(child<Docker>(docker, 'extra_hosts'), scope),
-    privileged: flag('privileged'),
-    ...(platform === undefined ? {} : { platform }),
-    init: flag('init'),
-    readOnly: flag('read_only'),
-    ...(shmSize === undefined ? {} : { shmSize }),
     ...(healthcheck === undefined ? {} : { healthcheck }),
-    labels: labelsOf(child<Docker>(docker, 'labels'), reader),
-    hideGit: flag('hide_git'),
     ...hostFiles(docker, scope),
-    ...(maxContainers === undefined ? {} : { maxContainers }),
-    ...(pid === 'host' ? { pid } : {}),
   };
   checkImages(spec, scope);
   warnOfWideOpen(docker, scope);
@@ -79,7 +48,7 @@ export function dockerOf(scope: DockerScope): DockerSpec {
 }
 
 /** What stands in the service itself or in its `docker`; both at once leave it open which counts. */
-function either(key: 'image' | 'build' | 'entrypoint', { service, reader }: DockerScope): Node | undefined {
+function either(key: 'image' | 'build' | 'entrypoint', { service, reader }: SettingsScope): Node | undefined {
   const outer = child<Service>(service.node, key);
   const inner = child<Docker>(child<Service>(service.node, 'docker'), key);
   if (outer !== undefined && inner !== undefined) {
@@ -96,7 +65,7 @@ export function argvOf(command: NonNullable<ReturnType<Reader['command']>>): rea
   return command.kind === 'exec' ? command.argv : [...command.shell, command.script];
 }
 
-function checkImages({ image, build }: DockerSpec, scope: DockerScope): void {
+function checkImages({ image, build }: DockerSpec, scope: SettingsScope): void {
   const { service, reader } = scope;
   const docker = child<Service>(service.node, 'docker');
   const check = (text: string | undefined, what: string, place: Node['place'] | undefined): void => {
@@ -114,7 +83,7 @@ function checkImages({ image, build }: DockerSpec, scope: DockerScope): void {
 }
 
 /** Of a container `cwd` is a folder inside. */
-function workdirOf({ service, reader }: DockerScope): string | undefined {
+function workdirOf({ service, reader }: SettingsScope): string | undefined {
   const node = child<Service>(service.node, 'cwd');
   const path = reader.string(node);
   if (node === undefined || path === undefined || path === '') return undefined;
@@ -129,10 +98,6 @@ function workdirOf({ service, reader }: DockerScope): string | undefined {
     same: '',
   });
   return undefined;
-}
-
-function capabilities(node: Node | undefined, reader: Reader): readonly string[] {
-  return node === undefined ? [] : [...new Set(reader.strings(node).map(capability))];
 }
 
 function containerPorts({ ports }: Facts): readonly ContainerPort[] {
@@ -151,7 +116,7 @@ function containerPorts({ ports }: Facts): readonly ContainerPort[] {
   );
 }
 
-function networksOf({ service, facts, resources, reader }: DockerScope): readonly string[] {
+function networksOf({ service, facts, resources, reader }: SettingsScope): readonly string[] {
   const docker = child<Service>(service.node, 'docker');
   const list = child<Docker>(docker, 'networks');
   const mode = child<Docker>(docker, 'network_mode');
@@ -185,7 +150,7 @@ function networksOf({ service, facts, resources, reader }: DockerScope): readonl
 
 function extraHostsOf(
   node: Node | undefined,
-  { service: { id }, facts, reader }: DockerScope,
+  { service: { id }, facts, reader }: SettingsScope,
 ): readonly string[] {
   const hosts: string[] = [];
   const mode = facts.container?.networkMode;
@@ -229,7 +194,7 @@ function extraHostsOf(
 /** Folders and files of the machine that have their places in the container. */
 function hostFiles(
   docker: Node | undefined,
-  scope: DockerScope,
+  scope: SettingsScope,
 ): Pick<DockerSpec, 'workspace' | 'netrc' | 'gitconfig'> {
   const { service, io, reader } = scope;
   const given = (['workspace', 'netrc', 'gitconfig'] as const).flatMap((key) => {
@@ -251,7 +216,7 @@ function hostFiles(
   return Object.fromEntries(given);
 }
 
-function warnOfWideOpen(docker: Node | undefined, { service: { id }, reader }: DockerScope): void {
+function warnOfWideOpen(docker: Node | undefined, { service: { id }, reader }: SettingsScope): void {
   const warn = (key: 'privileged' | 'pid', message: string, note: string): void => {
     const node = child<Docker>(docker, key);
     const asked = key === 'pid' ? reader.string(node) === 'host' : reader.boolean(node) === true;

@@ -1,74 +1,64 @@
-import { isAbsolute } from 'node:path';
-import type { NixSpec } from '../../core/service.ts';
-import type { Nix, Service } from '../manifest-types.ts';
-import type { OtherFiles } from '../read/other-files.ts';
-import { child } from '../keys/reader.ts';
-import type { Reader } from '../keys/reader.ts';
-import type { RawService } from '../keys/services.ts';
+import { accessSync, constants, statSync } from 'node:fs';
+import { isAbsolute, join } from 'node:path';
+import { meant } from '../check/hints.ts';
+import type { BackendAvailable, BackendDialect, Surroundings } from './dialect.ts';
+import { flakeOf, isLocal, nixOf } from './nix-settings.ts';
+import { honourMachinePort, lackOfCommand, refuseHealthcheck, sandboxPart } from './on-machine.ts';
+import { hasKey } from './refuse.ts';
 
-/** The flake: an absolute folder, or a reference as it stands. */
-export function flakeOf({ node, dir }: RawService, reader: Reader): string {
-  const stated = child<Nix>(child<Service>(node, 'nix'), 'flake');
-  const text = reader.string(stated);
-  if (text === undefined || text === '') return dir;
-  return isReference(text) ? text : (reader.path(stated) ?? dir);
+const name = 'nix';
+
+/** Where installers put nix, for a PATH that a login shell would have completed. */
+const PROFILES = ['/nix/var/nix/profiles/default/bin', '/run/current-system/sw/bin'];
+
+/** A process of the machine in the development environment of a flake. */
+export const nix: BackendDialect = {
+  name,
+  ownKeys: ['nix'],
+  commandPaths: [],
+  hints: {
+    nix: meant({
+      path: 'flake',
+      url: 'flake',
+      devShell: 'shell',
+      attribute: 'shell',
+      cache: 'cache_dir',
+    }),
+  },
+  claim: (node) => (hasKey(node, 'nix') ? 'nix' : undefined),
+  claimHelp: () => undefined,
+  lack(service, reader, files) {
+    const lack = lackOfCommand(name, service);
+    if (lack !== undefined || hasKey(service.node, 'nix')) return lack;
+    const flake = flakeOf(service, reader);
+    const isThere = isLocal(flake) && files.read(`${flake}/flake.nix`).ok;
+    return isThere ? undefined : 'nix has no `nix` and no flake.nix';
+  },
+  available,
+  honourPort: (form) => honourMachinePort(form, name),
+  checkHonoured: refuseHealthcheck,
+  settings(scope) {
+    const settings = nixOf(scope.service, scope.files, scope.reader);
+    return { ...sandboxPart(scope), ...(settings === undefined ? {} : { nix: settings }) };
+  },
+};
+
+function available({ env, homeDir }: Surroundings): BackendAvailable {
+  const folders = [...(env['PATH'] ?? '').split(':'), join(homeDir, '.nix-profile/bin'), ...PROFILES];
+  const path = folders
+    .filter((folder) => isAbsolute(folder))
+    .map((folder) => join(folder, 'nix'))
+    .find(isProgram);
+  return path === undefined
+    ? { available: false, reason: 'there is no nix on the PATH' }
+    : { available: true, reason: `nix is ${path}` };
 }
 
-/** A reference names its kind, as in `github:acme/tools`; anything else is a path. */
-function isReference(text: string): boolean {
-  return /^[a-z][a-z0-9+.-]*:/.test(text);
-}
-
-export function isLocal(flake: string): boolean {
-  return isAbsolute(flake);
-}
-
-/** Undefined where what is wrong with it has been reported. An edit of a local flake and of its lock reloads. */
-export function nixOf(service: RawService, files: OtherFiles, reader: Reader): NixSpec | undefined {
-  const { id, node, place } = service;
-  const nix = child<Service>(node, 'nix');
-  const stated = child<Nix>(nix, 'flake');
-  const flake = flakeOf(service, reader);
-  const at = stated?.place ?? nix?.place ?? place;
-  const problem = flakeProblem(flake);
-  if (problem !== undefined) {
-    const [message, note] = problem;
-    reader.report.error('bad-flake', at, `\`nix.flake\` of service \`${id}\` ${message}`, { note, same: '' });
-    return undefined;
+function isProgram(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
   }
-  if (isLocal(flake)) {
-    const main = files.read(`${flake}/flake.nix`);
-    files.read(`${flake}/flake.lock`);
-    if (!main.ok) {
-      reader.report.error(
-        'missing-flake',
-        at,
-        `there is no flake for service \`${id}\`: ${main.error.message}`,
-        {
-          help: stated === undefined ? 'name the flake by `nix: {flake: ...}`' : main.error.help,
-        },
-      );
-      return undefined;
-    }
-  }
-  const cacheDir = reader.path(child<Nix>(nix, 'cache_dir'));
-  return {
-    flake,
-    shell: reader.string(child<Nix>(nix, 'shell')) ?? 'default',
-    ...(cacheDir === undefined ? {} : { cacheDir }),
-    impure: reader.boolean(child<Nix>(nix, 'impure')) ?? false,
-  };
-}
-
-function flakeProblem(flake: string): readonly [message: string, note: string] | undefined {
-  if (flake.includes('#')) return ['holds a `#`', 'name the shell by `nix: {shell: ...}`'];
-  if (/[\0\s]/.test(flake) && !isLocal(flake))
-    return ['is no flake reference', 'expected one such as github:acme/tools'];
-  if (isLocal(flake) && flake.includes('?')) {
-    return ['is in a folder whose name holds a `?`, which nix cannot read', 'rename the folder'];
-  }
-  if (/^(?:path|git\+file):(?!\/)/.test(flake)) {
-    return ['is a reference to a relative path', 'write the path alone: it is relative to this file'];
-  }
-  return undefined;
 }

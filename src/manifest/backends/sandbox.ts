@@ -5,6 +5,8 @@ import type { Node } from '../read/node.ts';
 import { child, itemsOf } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';
 import type { RawService } from '../keys/services.ts';
+import { sandboxKeys } from '../keys/table/blocks.ts';
+import { readMembers } from '../keys/table/row.ts';
 import { kindAt } from '../read/source.ts';
 import type { ManifestIo } from '../read/source.ts';
 
@@ -18,9 +20,9 @@ export function sandboxOf(
   const value = child<Service>(node, 'sandbox');
   if (value === undefined || (value.kind !== 'map' && reader.boolean(value) !== true)) return undefined;
   const network = child<SandboxEntry>(value, 'network');
-  const reached = reader.boolean(network) ?? true;
+  const settings = readMembers(sandboxKeys, value, reader);
   const [port] = ports.entries();
-  if (network !== undefined && !reached && port !== undefined) {
+  if (network !== undefined && !settings.network && port !== undefined) {
     const [name, { place }] = port;
     const message = `port \`${name}\` of service \`${id}\` could not be reached by anybody: its sandbox has no network`;
     reader.report.error('conflicting-keys', network.place, message, {
@@ -32,10 +34,9 @@ export function sandboxOf(
   const paths = (key: 'read' | 'write') =>
     itemsOf(child<SandboxEntry>(value, key)).flatMap((item) => listed(key, item, id, io, reader));
   return {
-    network: reached,
+    ...settings,
     read: paths('read'),
     write: paths('write'),
-    profile: reader.string(child<SandboxEntry>(value, 'profile')) === 'strict' ? 'strict' : 'default',
   };
 }
 

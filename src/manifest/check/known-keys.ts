@@ -1,63 +1,22 @@
-/** What to say about words that are none here, but that somebody writes with good reason. */
-type Hints = Readonly<Record<string, string>>;
-
-function meant(words: Hints): Hints {
-  return Object.fromEntries(Object.entries(words).map(([word, here]) => [word, `did you mean \`${here}\`?`]));
-}
-
-function called(words: Hints): Hints {
-  return Object.fromEntries(
-    Object.entries(words).map(([word, here]) => [word, `Setpoint calls this \`${here}\``]),
-  );
-}
-
-function unsupported(words: Hints): Hints {
-  return Object.fromEntries(
-    Object.entries(words).map(([word, instead]) => [word, `this is not supported: ${instead}`]),
-  );
-}
+import { dialects } from '../backends/dialects.ts';
+import { called, meant, unsupported, type Hints } from './hints.ts';
 
 const SERVICE: Hints = {
-  ...Object.fromEntries(
-    [
-      'cap_add',
-      'cap_drop',
-      'privileged',
-      'network_mode',
-      'networks',
-      'extra_hosts',
-      'read_only',
-      'init',
-      'platform',
-      'shm_size',
-      'pid',
-      'workspace',
-      'hide_git',
-      'netrc',
-      'gitconfig',
-      'max_containers',
-    ].map((key) => [key, `did you mean \`docker: {${key}: ...}\`?`]),
-  ),
   ...unsupported({
     container_name: 'containers are called PROJECT-SERVICE-NUMBER',
     hostname: 'a container is found under the id of its service',
     domainname: 'a container is found under the id of its service',
-    dns: 'set it for the engine, or use `docker: {extra_hosts: ...}`',
     dns_search: 'set it for the engine',
-    devices: 'only `docker: {privileged: true}` gives devices',
     sysctls: 'set them for the engine or the machine',
-    security_opt: 'use `docker: {cap_drop, read_only}`',
     ipc: 'containers have their own',
     userns_mode: 'set it for the engine',
     group_add: 'name the group in `user: USER:GROUP`',
     links: 'services of one network find each other by their ids',
-    external_links: 'use `docker: {network_mode: "container:NAME"}` or an external network',
     volumes_from: 'list the mounts of each service',
     configs: 'mount the file under `mounts`',
     credential_spec: 'it is for another system',
     extends: 'use `defaults`, an anchor, or `include`',
   }),
-  pull_policy: 'did you mean `docker: {pull: ...}`?',
   volumes: 'did you mean `mounts`?',
   tmpfs: 'did you mean `mounts: [{type: tmpfs, target: ...}]`?',
   expose:
@@ -91,54 +50,12 @@ const SERVICE: Hints = {
     shutdown: 'stop',
     log_configuration: 'log',
   }),
-  healthcheck:
-    'Setpoint calls this `ready` (others wait for it) and `live` (it is restarted when it fails); what the engine itself shall check stands in `docker: {healthcheck: ...}`',
 };
 
 const TOP: Hints = {
   ...unsupported({ configs: 'mount the file under `mounts` of a service' }),
   version: 'a manifest has no version; remove it',
   ...meant({ environment: 'env', processes: 'services' }),
-};
-
-const DOCKER: Hints = {
-  ...meant({
-    pull_policy: 'pull',
-    'cap-add': 'cap_add',
-    'cap-drop': 'cap_drop',
-    network: 'networks',
-    net: 'network_mode',
-    readonly: 'read_only',
-    hosts: 'extra_hosts',
-  }),
-  ...Object.fromEntries(
-    ['ports', 'mounts', 'command', 'env', 'secrets', 'limits', 'tty', 'restart'].map((key) => [
-      key,
-      `\`${key}\` stands in the service itself`,
-    ]),
-  ),
-  volumes: 'did you mean `mounts` of the service?',
-  workdir: 'did you mean `cwd` of the service?',
-  working_dir: 'did you mean `cwd` of the service?',
-};
-
-const BUILD: Hints = {
-  ...unsupported({
-    dockerfile_inline: 'put it into a file',
-    additional_contexts: 'build from one folder',
-    cache_from: 'the engine keeps its own cache',
-    cache_to: 'the engine keeps its own cache',
-    ssh: 'copy what the build needs into its folder',
-    secrets: 'use `args`, which stay in the image',
-    network: 'builds use the network of the engine',
-  }),
-  ...meant({
-    path: 'context',
-    file: 'dockerfile',
-    build_args: 'args',
-    platforms: 'platform',
-    nocache: 'no_cache',
-  }),
 };
 
 const MOUNT: Hints = {
@@ -153,11 +70,6 @@ const PORT: Hints = {
   ...meant({ container: 'target', host: 'published', ip: 'host_ip', port: 'target' }),
   mode: 'leave it out: a port is published on this machine',
   app_protocol: 'leave it out',
-};
-
-const HEALTHCHECK: Hints = {
-  ...unsupported({ start_interval: 'use `start_period` and `interval`' }),
-  ...meant({ exec: 'test', command: 'test', cmd: 'test', grace: 'start_period' }),
 };
 
 const SECRET: Hints = {
@@ -186,16 +98,6 @@ const RESOURCE: Hints = {
 };
 
 const SANDBOX: Hints = meant({ net: 'network', ro: 'read', rw: 'write', paths: 'read' });
-
-const NIX: Hints = meant({
-  path: 'flake',
-  url: 'flake',
-  devShell: 'shell',
-  attribute: 'shell',
-  cache: 'cache_dir',
-});
-
-const PULL: Hints = meant({ if_not_present: 'missing', IfNotPresent: 'missing', build: 'missing' });
 
 const PROBE: Hints = {
   ...meant({
@@ -278,12 +180,7 @@ const LOG: Hints = meant({
   max_backups: 'keep',
 });
 
-const BACKEND: Hints = {
-  ...meant({ process: 'native', host: 'native', local: 'native', container: 'docker' }),
-  podman: 'did you mean `docker`? An engine that speaks its API is found by DOCKER_HOST',
-};
-
-/** By what the schema calls the place where the word stands. */
+/** By what the schema calls the place where the word stands; those of single backends are in their dialects. */
 const HINTS: Readonly<Record<string, Hints>> = {
   top: TOP,
   service: SERVICE,
@@ -296,25 +193,17 @@ const HINTS: Readonly<Record<string, Hints>> = {
   schedule: SCHEDULE,
   watch: WATCH,
   log: LOG,
-  backend: BACKEND,
-  concreteBackend: BACKEND,
-  docker: DOCKER,
-  build: BUILD,
-  buildEntry: BUILD,
   mount: MOUNT,
   mountItem: MOUNT,
   port: PORT,
   portEntry: PORT,
   portItem: PORT,
-  healthcheck: HEALTHCHECK,
   secret: SECRET,
   secretUse: SECRET_USE,
   secretItem: SECRET_USE,
   volume: RESOURCE,
   network: RESOURCE,
   sandbox: SANDBOX,
-  nix: NIX,
-  pull: PULL,
 };
 
 /** Words of a form rather than words of a list. */
@@ -329,7 +218,9 @@ const FORMS: Readonly<Record<string, (word: string) => string | undefined>> = {
 /** Undefined where there is nothing special to say. */
 export function hint(about: string | undefined, word: string): string | undefined {
   if (about === undefined) return undefined;
-  const hints = Object.hasOwn(HINTS, about) ? HINTS[about] : undefined;
-  if (hints !== undefined && Object.hasOwn(hints, word)) return hints[word];
+  for (const rooms of [HINTS, ...dialects.map(({ hints }) => hints)]) {
+    const hints = Object.hasOwn(rooms, about) ? rooms[about] : undefined;
+    if (hints !== undefined && Object.hasOwn(hints, word)) return hints[word];
+  }
   return Object.hasOwn(FORMS, about) ? FORMS[about]?.(word) : undefined;
 }

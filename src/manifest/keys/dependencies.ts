@@ -1,11 +1,14 @@
 import type { Place } from '../../core/diagnostic.ts';
-import type { Dependency, DependencyCondition, OnDependencyFailure, ServiceId } from '../../core/service.ts';
+import type { Dependency, ServiceId } from '../../core/service.ts';
 import type { ContainerFact, Facts } from './facts.ts';
 import type { DependencyEntry, Service } from '../manifest-types.ts';
 import type { MapEntry } from '../read/node.ts';
 import { child, itemsOf } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { RawService } from './services.ts';
+import { keyMap } from '../merge/forms.ts';
+import { dependencyKeys } from './table/blocks.ts';
+import { readMembers } from './table/row.ts';
 
 /** A dependency as it is written, with the places of what is said of it. */
 export interface DependencyFact extends Dependency {
@@ -15,15 +18,6 @@ export interface DependencyFact extends Dependency {
   /** What makes it one, where that is not `depends_on`. */
   readonly by?: 'network_mode';
 }
-
-const CONDITIONS: readonly DependencyCondition[] = [
-  'started',
-  'ready',
-  'completed',
-  'completed-successfully',
-  'log',
-];
-const CONSEQUENCES: readonly OnDependencyFailure[] = ['ignore', 'restart', 'stop'];
 
 /** What a dependency is where only its service is named. */
 const PLAIN = { condition: 'started', required: true, onFailure: 'ignore' } as const;
@@ -62,17 +56,11 @@ export function hostService(container: ContainerFact | undefined): ServiceId | u
 }
 
 function dependencyFact({ key, keyPlace, value: entry }: MapEntry, reader: Reader): DependencyFact {
-  const written = reader.string(entry.kind === 'map' ? child<DependencyEntry>(entry, 'condition') : entry);
-  const onFailure = reader.string(child<DependencyEntry>(entry, 'on_failure'));
-  const timeoutMs = reader.durationMs(child<DependencyEntry>(entry, 'timeout'), '1ms');
   const pattern = child<DependencyEntry>(entry, 'pattern');
   const source = reader.string(pattern);
   return {
     service: key,
-    condition: CONDITIONS.find((known) => known === written) ?? PLAIN.condition,
-    required: reader.boolean(child<DependencyEntry>(entry, 'required')) ?? PLAIN.required,
-    onFailure: CONSEQUENCES.find((known) => known === onFailure) ?? PLAIN.onFailure,
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    ...readMembers(dependencyKeys, keyMap(entry, 'condition'), reader),
     ...(pattern === undefined || source === undefined
       ? {}
       : { pattern: source, patternPlace: pattern.place }),

@@ -6,6 +6,8 @@ import { child, itemsOf } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { Report } from '../report.ts';
 import type { EnvLevel } from './services.ts';
+import { envFileKeys } from './table/blocks.ts';
+import { readMembers } from './table/row.ts';
 import type { EnvFiles } from '../read/variables.ts';
 
 export interface EnvValue {
@@ -108,8 +110,7 @@ function readFile(
   const { reader, envFiles } = sources;
   const path = reader.path(node);
   if (node === undefined || path === undefined) return;
-  const required = reader.boolean(child<EnvFileEntry>(entry, 'required')) ?? true;
-  const format = reader.string(child<EnvFileEntry>(entry, 'format')) === 'raw' ? 'raw' : 'dotenv';
+  const { required, format } = readMembers(envFileKeys, entry, reader);
   const values = envFiles.read(path, format, lookup, ({ code, message, help }) => {
     if (code === 'missing-file' && !required) return;
     const hint = 'create it, or say `{path: ..., required: false}`';

@@ -1,7 +1,8 @@
 import type { Place } from '../../core/diagnostic.ts';
 import type { RestartSpec, ServiceId } from '../../core/service.ts';
 import { chooseBackend } from '../backends/choice.ts';
-import type { BackendChoice, Machine } from '../backends/choice.ts';
+import type { BackendChoice, ChoiceScope } from '../backends/choice.ts';
+import { dialectOf } from '../backends/dialects.ts';
 import { dependencyFacts, networkDependency } from './dependencies.ts';
 import type { DependencyFact } from './dependencies.ts';
 import type { Docker, Healthcheck, Service } from '../manifest-types.ts';
@@ -22,7 +23,7 @@ export interface Facts {
   readonly replicas: number;
   readonly restart: RestartSpec;
   readonly choice: BackendChoice;
-  /** Of a service on the backend docker. */
+  /** Of a service that runs in a container. */
   readonly container?: ContainerFact;
   /** Of its `ready` probe, where it has one; `pattern` where that waits for a line. */
   readonly ready?: { readonly pattern?: string };
@@ -43,10 +44,11 @@ export function profilesOf(service: RawService, reader: Reader): string[] {
 }
 
 /** `reader` knows nothing of other services: what is read here is what they will be known by. */
-export function factsOf(service: RawService, reader: Reader, machine: Machine, active: boolean): Facts {
+export function factsOf(service: RawService, reader: Reader, scope: ChoiceScope, active: boolean): Facts {
   const { id, place, node } = service;
-  const choice = chooseBackend(service, reader, machine);
-  const container = choice.backend === 'docker' ? containerFact(service, reader) : undefined;
+  const choice = chooseBackend(service, reader, scope);
+  const dialect = dialectOf(choice.backend);
+  const container = dialect.container?.(service, reader);
   const ready =
     readyFact(child<Service>(node, 'ready'), reader) ??
     (container !== undefined && hasHealthcheck(service, reader) ? {} : undefined);
@@ -60,19 +62,8 @@ export function factsOf(service: RawService, reader: Reader, machine: Machine, a
     choice,
     ...(container === undefined ? {} : { container }),
     ...(ready === undefined ? {} : { ready }),
-    ports: portsOf(service, choice.backend, container?.networkMode, reader),
+    ports: portsOf(service, dialect, container?.networkMode, reader),
     dependsOn: networkDependency(container, dependencyFacts(service, reader)),
-  };
-}
-
-function containerFact({ node }: RawService, reader: Reader): ContainerFact {
-  const docker = child<Service>(node, 'docker');
-  const networks = child<Docker>(docker, 'networks');
-  const mode = child<Docker>(docker, 'network_mode');
-  const networkMode = reader.string(mode);
-  return {
-    networks: networks?.kind === 'list' ? [...new Set(reader.strings(networks))] : [],
-    ...(networkMode === undefined || mode === undefined ? {} : { networkMode, modePlace: mode.place }),
   };
 }
 

@@ -1,25 +1,16 @@
-import type {
-  DockerSpec,
-  EnvAppend,
-  LaunchCommand,
-  LaunchSpec,
-  Limits,
-  Mount,
-  NixSpec,
-  PortSpec,
-  SandboxSpec,
-  SecretFile,
-} from '../../core/service.ts';
+import type { LaunchCommand, LaunchSpec, Mount, PortSpec, SecretFile } from '../../core/service.ts';
+import type { BackendParts } from '../backends/dialect.ts';
 import type { EnvValue } from './environment.ts';
 import type { Facts } from './facts.ts';
 import type * as Manifest from '../manifest-types.ts';
 import type { Node } from '../read/node.ts';
-import { child, itemsOf } from './reader.ts';
+import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { RawService } from './services.ts';
+import { readMembers } from './table/row.ts';
+import { serviceKeys } from './table/service.ts';
 
 type Service = Manifest.Service;
-type Docker = Manifest.Docker;
 
 /** What a launch is made of besides what only it reads. */
 interface Parts {
@@ -30,44 +21,25 @@ interface Parts {
   readonly notify: LaunchSpec['notify'];
   readonly mounts: readonly Mount[];
   readonly secrets: readonly SecretFile[];
-  readonly sandbox: SandboxSpec | undefined;
-  readonly docker: DockerSpec | undefined;
-  readonly nix: NixSpec | undefined;
+  readonly parts: BackendParts;
 }
 
 export function launchOf({ node, dir }: RawService, parts: Parts, reader: Reader): LaunchSpec {
-  const { facts, command, env, mergeStderr, notify, mounts, secrets, sandbox, docker, nix } = parts;
-  const { backend } = facts.choice;
-  const socket = reader.pathText(child<Service>(node, 'socket'));
-  const inside = child<Docker>(child<Service>(node, 'docker'), 'user');
-  const user = reader.string((docker === undefined ? undefined : inside) ?? child<Service>(node, 'user'));
-  const umask = reader.string(child<Service>(node, 'umask'));
-  const tty = reader.boolean(child<Service>(node, 'tty')) === true;
-  const stdin = reader.string(child<Service>(node, 'stdin'));
-  const nice = reader.number(child<Service>(node, 'nice'));
+  const { facts, command, env, mergeStderr, notify, mounts, secrets, parts: own } = parts;
+  const { choice, container } = facts;
   return {
-    backend,
+    ...readMembers(serviceKeys, node, reader, 'launch.'),
+    backend: choice.backend,
     command,
-    cwd: docker === undefined ? (reader.path(child<Service>(node, 'cwd')) ?? dir) : dir,
+    cwd: container === undefined ? (reader.path(child<Service>(node, 'cwd')) ?? dir) : dir,
     env: Object.fromEntries([...env].map(([name, { value }]) => [name, value])),
-    envAppend: envAppendOf(child<Service>(node, 'env_append'), reader),
-    inheritEnv: inheritedOf(child<Service>(node, 'inherit_env'), docker === undefined, reader),
-    path: itemsOf(child<Service>(node, 'path')).flatMap((item) => reader.path(item) ?? []),
+    inheritEnv: inheritedOf(child<Service>(node, 'inherit_env'), container === undefined, reader),
     ports: portSpecs(facts),
-    ...(socket === undefined ? {} : { socket }),
-    ...(user === undefined ? {} : { user }),
-    ...(umask === undefined ? {} : { umask: umask.padStart(4, '0') }),
-    limits: limitsOf(child<Service>(node, 'limits'), reader),
-    ...(tty ? { tty } : {}),
     ...(mergeStderr ? { mergeStderr } : {}),
-    ...(stdin === 'pipe' ? { stdin } : {}),
     ...(notify === undefined ? {} : { notify }),
     ...(mounts.length === 0 ? {} : { mounts }),
-    ...(sandbox === undefined ? {} : { sandbox }),
-    ...(docker === undefined ? {} : { docker }),
-    ...(nix === undefined ? {} : { nix }),
+    ...own,
     ...(secrets.length === 0 ? {} : { secrets }),
-    ...(nice === undefined ? {} : { nice }),
   };
 }
 
@@ -94,45 +66,10 @@ export function mergesStderr({ id, node, own }: RawService, reader: Reader): boo
   return tty || wanted === 'merge';
 }
 
-function envAppendOf(node: Node | undefined, reader: Reader): EnvAppend[] {
-  if (node?.kind !== 'map') return [];
-  return [...node.entries.values()].flatMap(({ key, value: entry }): EnvAppend[] => {
-    const value = reader.text(child<Manifest.EnvAppendEntry>(entry, 'value'));
-    if (value === undefined) return [];
-    const separator = reader.string(child<Manifest.EnvAppendEntry>(entry, 'separator')) ?? ':';
-    const prepend = reader.boolean(child<Manifest.EnvAppendEntry>(entry, 'prepend')) ?? false;
-    return [{ name: key, value, separator, prepend }];
-  });
-}
-
 function inheritedOf(
   node: Node | undefined,
   byDefault: boolean,
   reader: Reader,
 ): boolean | readonly string[] {
   return node?.kind === 'list' ? reader.strings(node) : (reader.boolean(node) ?? byDefault);
-}
-
-function limitsOf(node: Node | undefined, reader: Reader): Limits {
-  const cpuTime = child<Manifest.Limits>(node, 'cpu_time');
-  const cpuTimeMs = reader.durationMs(cpuTime);
-  if (cpuTime !== undefined && cpuTimeMs !== undefined && (cpuTimeMs < 1000 || cpuTimeMs % 1000 !== 0)) {
-    reader.report.error('bad-duration', cpuTime.place, '`limits.cpu_time` counts whole seconds', {
-      note: 'expected at least 1s',
-      same: '',
-    });
-  }
-  const values: Readonly<Record<keyof Limits, number | undefined>> = {
-    open_files: reader.number(child<Manifest.Limits>(node, 'open_files')),
-    processes: reader.number(child<Manifest.Limits>(node, 'processes')),
-    core_size: reader.bytes(child<Manifest.Limits>(node, 'core_size')),
-    file_size: reader.bytes(child<Manifest.Limits>(node, 'file_size')),
-    stack_size: reader.bytes(child<Manifest.Limits>(node, 'stack_size')),
-    locked_memory: reader.bytes(child<Manifest.Limits>(node, 'locked_memory')),
-    address_space: reader.bytes(child<Manifest.Limits>(node, 'address_space')),
-    cpu_time: cpuTimeMs === undefined ? undefined : cpuTimeMs / 1000,
-    memory: reader.bytes(child<Manifest.Limits>(node, 'memory'), '1MiB'),
-    cpus: reader.number(child<Manifest.Limits>(node, 'cpus')),
-  };
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined));
 }

@@ -1,6 +1,7 @@
 import { normalize } from 'node:path';
 import type { Place } from '../../core/diagnostic.ts';
-import type { BackendName, Mount } from '../../core/service.ts';
+import type { Mount } from '../../core/service.ts';
+import type { Facts } from './facts.ts';
 import type * as Manifest from '../manifest-types.ts';
 import { isText } from '../read/node.ts';
 import type { Node } from '../read/node.ts';
@@ -9,6 +10,8 @@ import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { ProjectResources } from './resources.ts';
 import type { RawService } from './services.ts';
+import { mountKeys } from './table/blocks.ts';
+import { readMembers } from './table/row.ts';
 import { kindAt } from '../read/source.ts';
 import type { ManifestIo } from '../read/source.ts';
 import { didYouMean } from '../../core/util/closest.ts';
@@ -16,7 +19,7 @@ import { didYouMean } from '../../core/util/closest.ts';
 /** What the mounts of one service are read with. */
 export interface MountScope {
   readonly service: RawService;
-  readonly backend: BackendName;
+  readonly facts: Facts;
   readonly resources: ProjectResources;
   readonly io: ManifestIo;
   readonly reader: Reader;
@@ -113,8 +116,7 @@ function longMount(item: Node, { service, io: { homeDir }, reader }: MountScope)
         ? 'bind'
         : 'volume';
   if (target === undefined || where === undefined || where === '') return undefined;
-  const size = reader.bytes(child<Manifest.Mount>(item, 'size'), '1kb');
-  const mode = reader.string(child<Manifest.Mount>(item, 'mode'));
+  const settings = readMembers(mountKeys, item, reader);
   if (!checkKeys(item, type, stated !== undefined, service, reader)) return undefined;
   const place = source?.place ?? item.place;
   return {
@@ -123,10 +125,7 @@ function longMount(item: Node, { service, io: { homeDir }, reader }: MountScope)
     sourcePlace: place,
     target: where,
     targetPlace: target.place,
-    readOnly: reader.boolean(child<Manifest.Mount>(item, 'read_only')) ?? false,
-    optional: reader.boolean(child<Manifest.Mount>(item, 'optional')) ?? false,
-    ...(size === undefined ? {} : { size }),
-    ...(mode === undefined ? {} : { mode: Number.parseInt(mode, 8) }),
+    ...settings,
   };
 }
 
@@ -167,7 +166,7 @@ function checkKeys(
 function checkTarget(
   { target, targetPlace }: Written,
   places: Map<string, Place>,
-  { service: { id }, backend, reader }: MountScope,
+  { service: { id }, facts, reader }: MountScope,
 ): boolean {
   const refuse = (message: string, note?: string, also?: Place): boolean => {
     reader.report.error('bad-mount', targetPlace, message, {
@@ -181,8 +180,8 @@ function checkTarget(
   const what = `a mount of service \`${id}\``;
   if (!target.startsWith('/')) return refuse(`${what} has a relative target`, 'expected an absolute path');
   if (path === '/') return refuse(`${what} covers the whole file system`, 'name a folder below it');
-  if (backend !== 'docker' && (path === '/proc' || path.startsWith('/proc/'))) {
-    return refuse(`${what} covers a part of /proc`, `the backend ${backend} cannot do that`);
+  if (facts.container === undefined && (path === '/proc' || path.startsWith('/proc/'))) {
+    return refuse(`${what} covers a part of /proc`, `the backend ${facts.choice.backend} cannot do that`);
   }
   const other = places.get(path);
   places.set(path, targetPlace);
@@ -239,14 +238,14 @@ function checked(written: Written, scope: MountScope): Mount | undefined {
 
 function checkVolume(
   { source, sourcePlace, targetPlace }: Written,
-  { service: { id }, backend, resources, reader }: MountScope,
+  { service: { id }, facts, resources, reader }: MountScope,
 ): void {
-  if (backend !== 'docker') {
+  if (facts.container === undefined) {
     const what = source === '' ? 'an unnamed volume' : `the volume \`${source}\``;
     reader.report.error(
       'unsupported-by-backend',
       source === '' ? targetPlace : sourcePlace,
-      `the backend ${backend} cannot mount ${what} in service \`${id}\``,
+      `the backend ${facts.choice.backend} cannot mount ${what} in service \`${id}\``,
       {
         note: 'volumes belong to a container engine',
         help:

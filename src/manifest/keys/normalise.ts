@@ -1,12 +1,8 @@
-import { isSafePattern } from '../../core/errors.ts';
 import { DEFAULT_SHELL } from '../../core/service.ts';
 import type {
-  Backoff,
-  ErrorPattern,
   Hook,
   Hooks,
   LaunchCommand,
-  LogSpec,
   Probe,
   SecretFile,
   ServiceId,
@@ -14,36 +10,31 @@ import type {
   StopSpec,
   Text,
 } from '../../core/service.ts';
-import { checkChoice, imageKey } from '../backends/choice.ts';
+import { checkChoice } from '../backends/choice.ts';
+import { dialectOf, dialects } from '../backends/dialects.ts';
 import { dependenciesOf } from './dependencies.ts';
-import { dockerOf } from '../backends/docker-settings.ts';
 import { warnOfOverwritten } from './environment.ts';
 import type { EnvValue } from './environment.ts';
 import type { Facts } from './facts.ts';
 import { launchOf, mergesStderr } from './launch.ts';
 import type * as Manifest from '../manifest-types.ts';
 import { mountsOf } from './mounts.ts';
-import { nixOf } from '../backends/nix.ts';
 import type { Node } from '../read/node.ts';
 import type { OtherFiles } from '../read/other-files.ts';
-import { labelsOf } from './pairs.ts';
-import { errorPreset } from './presets.ts';
 import { probeOf } from './probes.ts';
-import { child, itemsOf } from './reader.ts';
+import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { ProjectResources } from './resources.ts';
-import { sandboxOf } from '../backends/sandbox.ts';
 import { scheduleOf } from './schedule.ts';
 import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
+import { hookKeys, stopKeys } from './table/blocks.ts';
+import { readMembers } from './table/row.ts';
+import { serviceKeys } from './table/service.ts';
 import type { ManifestIo } from '../read/source.ts';
 import { closest } from '../../core/util/closest.ts';
 import { checkHonoured } from '../backends/unsupported.ts';
 import { watchOf } from './watch.ts';
-
-const DEFAULT_HOOK_TIMEOUT_MS = 30_000;
-const DEFAULT_LOG_SIZE = 64 * 1024 ** 2;
-const DEFAULT_LOG_ARCHIVES = 3;
 
 type Service = Manifest.Service;
 
@@ -85,8 +76,6 @@ export function normaliseService(
   checkHonoured({ service, facts, env, reader });
   const command = commandOf(service, facts, shell, reader);
   if (command === undefined) return undefined;
-  const description = reader.string(child<Service>(node, 'description'));
-  const timeoutMs = reader.durationMs(child<Service>(node, 'timeout'));
   const mergeStderr = mergesStderr(service, reader);
   const scope = { service, facts, shell, mergeStderr, reader, onMachine };
   const ready = probeOf('ready', scope);
@@ -95,28 +84,22 @@ export function normaliseService(
   const schedule = scheduleOf(service, facts.restart, reader);
   const watch = watchOf(service, reader);
   warnOfOverwritten(id, env, { notify: notify !== undefined, secrets: secrets.length > 0 }, reader.report);
-  const machinery = machineryOf(service, known, shell, reader);
+  const mounts = mountsOf({ service, facts, resources: known.resources, io: known.io, reader });
+  const parts = dialectOf(facts.choice.backend).settings({ ...known, service, shell, reader });
   const spec: ServiceSpec = {
+    ...readMembers(serviceKeys, node, reader),
     id,
-    ...(description === undefined ? {} : { description }),
-    labels: labelsOf(child<Service>(node, 'labels'), reader),
     backendReason: facts.choice.reason,
-    launch: launchOf(service, { facts, command, env, mergeStderr, notify, secrets, ...machinery }, reader),
+    launch: launchOf(service, { facts, command, env, mergeStderr, notify, mounts, secrets, parts }, reader),
     dependsOn: dependenciesOf(facts, services),
     ...(ready === undefined ? {} : { ready }),
     ...(live === undefined ? {} : { live }),
     restart: facts.restart,
-    backoff: backoffOf(child<Service>(node, 'backoff'), reader),
     stop: stopOf(child<Service>(node, 'stop'), shell, reader),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
     replicas: facts.replicas,
-    ...(reader.boolean(child<Service>(node, 'rollback')) === true ? { rollback: true } : {}),
     ...(schedule === undefined ? {} : { schedule }),
     ...(watch === undefined ? {} : { watch }),
-    log: logOf(child<Service>(node, 'log'), reader),
     hooks: hooksOf(child<Service>(node, 'hooks'), shell, { reader, onMachine }),
-    errors: itemsOf(child<Service>(node, 'errors')).flatMap((item) => errorsOf(item, reader)),
-    requires: reader.strings(child<Service>(node, 'requires')),
     profiles: facts.profiles,
     origin,
   };
@@ -124,55 +107,35 @@ export function normaliseService(
   return spec;
 }
 
-/** What of a launch only some backends have. */
-function machineryOf(
-  service: RawService,
-  { facts, resources, io, files, onValue }: Known,
-  shell: readonly string[],
-  reader: Reader,
-) {
-  const { backend } = facts.choice;
-  return {
-    mounts: mountsOf({ service, backend, resources, io, reader }),
-    sandbox: backend === 'docker' ? undefined : sandboxOf(service, facts.ports, io, reader),
-    docker:
-      backend === 'docker' ? dockerOf({ service, facts, shell, resources, io, onValue, reader }) : undefined,
-    nix: backend === 'nix' ? nixOf(service, files, reader) : undefined,
-  };
-}
-
 /** Undefined where there is none or it is wrong, which is reported. */
 function commandOf(
   service: RawService,
-  { choice }: Facts,
+  { choice, container }: Facts,
   shell: readonly string[],
   reader: Reader,
 ): LaunchCommand | undefined {
   const { id, node, place } = service;
   const command = reader.command(child<Service>(node, 'command'), shell);
-  const isContainer = choice.backend === 'docker';
-  if (isContainer && imageKey(node) === undefined) {
-    reader.report.error(
-      'missing-key',
-      place,
-      `service \`${id}\` runs on docker, but has no \`image\` and no \`build\``,
-      {
-        note: 'expected one of them below this',
-      },
-    );
-  }
   if (command !== undefined || node.entries.has('command')) return command;
-  if (isContainer) return { kind: 'image' };
-  // Where the service itself asks for a container, what is wrong is that it does not run as one.
-  const asksForContainer = ['image', 'build', 'docker'].some((key) => statedAt(service, key) !== undefined);
-  if (asksForContainer && imageKey(node) !== undefined && !choice.ordered) return undefined;
+  if (container !== undefined) return { kind: 'image' };
+  if (choice.by !== 'order' && asksForContainer(service)) return undefined;
   if ([...node.entries.keys()].some(isMeantAsCommand)) return undefined;
   const note =
-    choice.backend === 'native' && choice.reason !== 'the manifest says so'
+    choice.backend === dialects[0].name && choice.by !== 'statement'
       ? 'expected a `command` below this, or an `image` or a `build`'
       : 'expected a `command` below this';
   reader.report.error('missing-command', place, `the service \`${id}\` has no \`command\``, { note });
   return undefined;
+}
+
+/** What is wrong with a service that itself asks for a container is that it does not run as one. */
+function asksForContainer(service: RawService): boolean {
+  return dialects.some(
+    (dialect) =>
+      dialect.container !== undefined &&
+      dialect.claim(service.node) !== undefined &&
+      dialect.ownKeys.some((key) => statedAt(service, key) !== undefined),
+  );
 }
 
 /** An unknown key that is reported already, and that would be the command if it were right. */
@@ -225,30 +188,11 @@ function shellRuns(argv: readonly Text[] | undefined, shell: readonly string[]):
   return argv !== undefined && shell.every((word, at) => argv[at] === word);
 }
 
-function backoffOf(node: Node | undefined, reader: Reader): Backoff {
-  return {
-    initialMs: reader.durationMs(child<Manifest.Backoff>(node, 'initial')) ?? 500,
-    maxMs: reader.durationMs(child<Manifest.Backoff>(node, 'max')) ?? 30_000,
-    multiplier: reader.number(child<Manifest.Backoff>(node, 'multiplier')) ?? 2,
-    jitter: reader.number(child<Manifest.Backoff>(node, 'jitter')) ?? 0.2,
-    resetAfterMs: reader.durationMs(child<Manifest.Backoff>(node, 'reset_after')) ?? 30_000,
-  };
-}
-
-function logOf(node: Node | undefined, reader: Reader): LogSpec {
-  return {
-    maxSize: reader.bytes(child<Manifest.Log>(node, 'max_size')) ?? DEFAULT_LOG_SIZE,
-    keep: reader.number(child<Manifest.Log>(node, 'keep')) ?? DEFAULT_LOG_ARCHIVES,
-  };
-}
-
 function stopOf(node: Node | undefined, shell: readonly string[], reader: Reader): StopSpec {
   const command = reader.command(child<Manifest.Stop>(node, 'command'), shell);
   return {
-    signal: reader.string(child<Manifest.Stop>(node, 'signal')) ?? 'SIGTERM',
-    graceMs: reader.durationMs(child<Manifest.Stop>(node, 'grace')) ?? 10_000,
+    ...readMembers(stopKeys, node, reader),
     ...(command === undefined ? {} : { command }),
-    killTree: reader.boolean(child<Manifest.Stop>(node, 'kill_tree')) ?? true,
   };
 }
 
@@ -266,14 +210,5 @@ function hooksOf(node: Node | undefined, shell: readonly string[], { reader, onM
 function hookOf(node: Node | undefined, shell: readonly string[], reader: Reader): Hook | undefined {
   const written = node?.kind === 'map' ? child<Manifest.HookEntry>(node, 'command') : node;
   const command = reader.command(written, shell);
-  if (command === undefined) return undefined;
-  const timeoutMs = reader.durationMs(child<Manifest.HookEntry>(node, 'timeout')) ?? DEFAULT_HOOK_TIMEOUT_MS;
-  return { command, timeoutMs };
-}
-
-function errorsOf(item: Node, reader: Reader): readonly ErrorPattern[] {
-  if (item.kind !== 'map') return errorPreset(reader.string(item) ?? '') ?? [];
-  const match = reader.string(child<Manifest.ErrorPattern>(item, 'match'));
-  const message = reader.string(child<Manifest.ErrorPattern>(item, 'message'));
-  return match === undefined || message === undefined || !isSafePattern(match).ok ? [] : [{ match, message }];
+  return command === undefined ? undefined : { command, ...readMembers(hookKeys, node, reader) };
 }

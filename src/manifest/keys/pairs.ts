@@ -6,6 +6,12 @@ export function labelsOf(node: Node | undefined, reader: Reader): Record<string,
   return Object.fromEntries(pairsOf(node, reader).map(({ key, value }) => [key, value ?? '']));
 }
 
+/** The values of a map. */
+export function valuesOf(node: Node | undefined, reader: Reader): Record<string, string> {
+  const entries = node?.kind === 'map' ? [...node.entries.values()] : [];
+  return Object.fromEntries(entries.map(({ key, value }) => [key, reader.string(value) ?? '']));
+}
+
 interface Pair {
   readonly key: string;
   /** Undefined for null and for a name alone. */

@@ -2,7 +2,7 @@
 import { isIP } from 'node:net';
 import { err, ok } from '../../core/util/result.ts';
 import type { Result } from '../../core/util/result.ts';
-import type { BackendName, PortNumber } from '../../core/service.ts';
+import type { PortNumber } from '../../core/service.ts';
 
 /** A port as it is written, whatever runs the service. */
 export type PortForm =
@@ -138,83 +138,6 @@ function rangeOf(text: string): Range | undefined {
   return { from, count: to - from + 1 };
 }
 
-/** What can be told of a form alone: what a process of the machine, or a container, makes of it. */
-export function honourPort(
-  form: PortForm,
-  backend: BackendName,
-  networkMode: string | undefined,
-): Result<HonouredPort, PortProblem> {
-  return backend === 'docker' ? inContainer(form, networkMode) : onMachine(form, backend);
-}
-
-function onMachine(form: PortForm, backend: 'native' | 'nix'): Result<HonouredPort, PortProblem> {
-  if (form.kind === 'given') return ok({ port: 'auto', published: false, protocol: 'tcp' });
-  const { target, published, hostIp, protocol, ranged } = form;
-  if (protocol === 'udp') {
-    return err(unsupported(`uses udp, but the ${backend} backend only looks after TCP ports`));
-  }
-  if (hostIp !== undefined) {
-    const why = `names an address, but on the ${backend} backend the service itself chooses where it listens`;
-    return err(unsupported(why));
-  }
-  if (ranged) {
-    return err(
-      unsupported(`is a range, which the ${backend} backend does not know`, 'give each port its own entry'),
-    );
-  }
-  if (published === 'none') {
-    const why = `is not published, which the ${backend} backend cannot do: what a process listens on is there`;
-    return err(unsupported(why));
-  }
-  if (published === 'unsaid' || published === target) {
-    return ok({ port: target, published: false, protocol });
-  }
-  const instead =
-    published === 'auto'
-      ? 'write `auto` and let the service listen on PORT'
-      : `write ${published} and let the service listen there`;
-  return err(unsupported(`maps one port to another, which the ${backend} backend cannot do`, instead));
-}
-
-function inContainer(form: PortForm, mode: string | undefined): Result<HonouredPort, PortProblem> {
-  if (form.kind === 'given') {
-    return err(
-      unsupported(
-        'does not say on which port the container listens',
-        'write `auto:80`, with the port inside the container behind the colon',
-      ),
-    );
-  }
-  const { target, published, hostIp, protocol } = form;
-  const inside = { container: target, protocol };
-  if (mode === 'host') {
-    if (hostIp === undefined && (published === target || published === 'none' || published === 'unsaid')) {
-      return ok({ ...inside, port: target, published: false });
-    }
-    return err(
-      unsupported(
-        'cannot be mapped: with `network_mode: host` the container listens on the machine itself',
-        `write ${target}`,
-      ),
-    );
-  }
-  if (published === 'none') return ok({ ...inside, published: false });
-  if (mode !== undefined && mode !== 'bridge') {
-    return err(
-      unsupported(
-        `cannot be published with \`network_mode: ${mode}\``,
-        `write \`{target: ${target}, published: false}\``,
-      ),
-    );
-  }
-  return ok({
-    ...inside,
-    port: published === 'unsaid' ? 'auto' : published,
-    published: true,
-    ...(hostIp === undefined ? {} : { hostIp }),
-  });
-}
-
 function bad(
   message = 'is not a port',
   note = 'expected a port from 1 to 65535, such as 8080 or `8080:80`',
@@ -222,6 +145,7 @@ function bad(
   return { code: 'bad-port', message, note };
 }
 
-function unsupported(message: string, note?: string): PortProblem {
+/** A form that a backend cannot honour. */
+export function unsupportedPort(message: string, note?: string): PortProblem {
   return { code: 'unsupported-port-form', message, ...(note === undefined ? {} : { note }) };
 }

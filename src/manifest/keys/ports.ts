@@ -1,13 +1,15 @@
 import { isIP } from 'node:net';
 import type { Place } from '../../core/diagnostic.ts';
-import type { BackendName } from '../../core/service.ts';
+import type { BackendDialect } from '../backends/dialect.ts';
 import type { PortEntry, Service } from '../manifest-types.ts';
 import type { Node } from '../read/node.ts';
-import { honourPort, parsePort, portsIn } from './port-forms.ts';
+import { parsePort, portsIn } from './port-forms.ts';
 import type { HonouredPort, PortForm } from './port-forms.ts';
 import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { RawService } from './services.ts';
+import { portKeys } from './table/blocks.ts';
+import { readMembers } from './table/row.ts';
 import { subject } from '../check/words.ts';
 
 /** A port of a service, as its backend honours it. */
@@ -27,14 +29,14 @@ interface Written {
 /** Its ports by name, in the order of the manifest. What a backend cannot honour is reported, and left out. */
 export function portsOf(
   { id, node }: RawService,
-  backend: BackendName,
+  dialect: BackendDialect,
   networkMode: string | undefined,
   reader: Reader,
 ): Map<string, PortFact> {
   const ports = new Map<string, PortFact>();
   const add = (item: Node, at: string | number, forms: Iterable<Written>, nameFor: Naming): void => {
     for (const written of forms) {
-      const honoured = honourPort(written.form, backend, networkMode);
+      const honoured = dialect.honourPort(written.form, networkMode);
       if (!honoured.ok) {
         const { code, message, note } = honoured.error;
         const what = subject(['services', id, 'ports', at]);
@@ -119,7 +121,7 @@ function entryForm(item: Node, as: 'named' | 'listed', reader: Reader): readonly
     kind: 'number',
     target,
     published,
-    protocol: reader.string(child<PortEntry>(item, 'protocol')) === 'udp' ? 'udp' : 'tcp',
+    ...readMembers(portKeys, item, reader),
     ...(address === undefined ? {} : { hostIp: address }),
   };
   return [{ form, ...(name === undefined || as === 'named' ? {} : { name }) }];

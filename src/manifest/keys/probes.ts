@@ -1,26 +1,21 @@
+import type { Place } from '../../core/diagnostic.ts';
 import type { Probe, ProbeCheck } from '../../core/service.ts';
 import type { Facts } from './facts.ts';
 import { httpCheck, tcpCheck } from '../check/network-checks.ts';
-import type { LogCheckEntry, ProbeEntry as ProbeMap } from '../manifest-types.ts';
+import type { LogCheckEntry, ProbeEntry as ProbeMap, Service } from '../manifest-types.ts';
 import type { MapEntry, MapNode, Node, ScalarNode } from '../read/node.ts';
 import { child, hasUnknownKey } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
+import { probeKeys } from './table/blocks.ts';
+import { readMembers } from './table/row.ts';
 
 /** What a probe can look at; it does exactly one of these. */
 const KINDS = ['exec', 'http', 'tcp', 'log', 'notify', 'healthcheck'] as const;
 const TIMINGS = ['interval', 'timeout', 'retries', 'start_period', 'success'] as const;
 
 type Kind = (typeof KINDS)[number];
-
-const DEFAULT_TIMINGS = {
-  intervalMs: 2_000,
-  timeoutMs: 1_000,
-  retries: 3,
-  startPeriodMs: 0,
-  success: 1,
-} as const;
 
 /** What a probe of one service is read with. */
 export interface ProbeScope {
@@ -53,20 +48,32 @@ export function probeOf(key: 'ready' | 'live', scope: ProbeScope): Probe | undef
   const { service, facts, reader } = scope;
   const node = service.node.entries.get(key)?.value;
   const stated = isHealthcheck(node, reader)
-    ? HEALTH
+    ? healthProbe(reader)
     : node?.kind === 'map'
       ? statedProbe(key, node, scope)
       : undefined;
   const isOwn = node?.kind === 'map' && kindsOf(node).length > 0;
   if (stated !== undefined || isOwn || key === 'live') return stated;
-  return facts.container !== undefined && facts.ready !== undefined ? HEALTH : undefined;
+  return facts.container !== undefined && facts.ready !== undefined ? healthProbe(reader) : undefined;
 }
 
-const HEALTH: Probe = { check: { kind: 'health' }, ...DEFAULT_TIMINGS };
+function healthProbe(reader: Reader): Probe {
+  return { check: { kind: 'health' }, ...readMembers(probeKeys, undefined, reader) };
+}
 
 /** The short form of `{healthcheck: true}`. */
 export function isHealthcheck(node: Node | undefined, reader: Reader): node is ScalarNode {
   return node?.kind === 'scalar' && reader.string(node) === 'healthcheck';
+}
+
+/** Where a probe asks for the healthcheck of the container. */
+export function statedHealthcheck(
+  key: 'ready' | 'live',
+  { node }: RawService,
+  reader: Reader,
+): Place | undefined {
+  const probe = child<Service>(node, key);
+  return (isHealthcheck(probe, reader) ? probe : child<ProbeMap>(probe, 'healthcheck'))?.place;
 }
 
 function statedProbe(key: 'ready' | 'live', node: MapNode, scope: ProbeScope): Probe | undefined {
@@ -88,15 +95,8 @@ function statedProbe(key: 'ready' | 'live', node: MapNode, scope: ProbeScope): P
   warnOfUnusedTimings(key, kind, scope);
   const check = checkOf(key, first, scope);
   const unused = unusedTimings(key, kind);
-  const timing = (name: (typeof TIMINGS)[number]) =>
-    unused.includes(name) ? undefined : child<ProbeMap>(node, name);
-  const timings = {
-    intervalMs: reader.durationMs(timing('interval'), '10ms') ?? DEFAULT_TIMINGS.intervalMs,
-    timeoutMs: reader.durationMs(timing('timeout'), '1ms') ?? DEFAULT_TIMINGS.timeoutMs,
-    retries: reader.number(timing('retries')) ?? DEFAULT_TIMINGS.retries,
-    startPeriodMs: reader.durationMs(timing('start_period')) ?? DEFAULT_TIMINGS.startPeriodMs,
-    success: reader.number(timing('success')) ?? DEFAULT_TIMINGS.success,
-  };
+  const used = [...node.entries].filter(([name]) => !unused.includes(name));
+  const timings = readMembers(probeKeys, { ...node, entries: new Map(used) }, reader);
   return check === undefined ? undefined : { check, ...timings };
 }
 

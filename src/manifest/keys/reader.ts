@@ -8,7 +8,7 @@ import { absolutePath, absoluteText } from '../read/paths.ts';
 import type { Report } from '../report.ts';
 
 /** The keys of a generated type, those that are free for everybody's use left out. */
-type KeyOf<T> = keyof { [K in keyof T as K extends `x-${string}` ? never : K]: T[K] } & string;
+export type KeyOf<T> = keyof { [K in keyof T as K extends `x-${string}` ? never : K]: T[K] } & string;
 
 /** What stands under a key; undefined where nothing does. The type says which keys there are. */
 export function child<T>(node: Node | undefined, key: KeyOf<T>): Node | undefined {

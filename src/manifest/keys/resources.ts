@@ -1,12 +1,13 @@
 import type { Place } from '../../core/diagnostic.ts';
 import type { Resources, ResourceSpec } from '../../core/service.ts';
 import type { Group } from '../read/group.ts';
-import type { Manifest, NetworkEntry, Secret, VolumeEntry } from '../manifest-types.ts';
+import type { Manifest, Secret } from '../manifest-types.ts';
 import { settleTags } from '../merge/merge.ts';
 import type { MapEntry, MapNode, Node } from '../read/node.ts';
-import { labelsOf } from './pairs.ts';
 import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
+import { networkKeys, volumeKeys } from './table/manifest.ts';
+import { readMembers } from './table/row.ts';
 import type { LookUp } from '../read/variables.ts';
 
 /** Where a secret's value is. */
@@ -25,6 +26,8 @@ export interface ProjectResources {
 
 const KINDS = ['secrets', 'volumes', 'networks'] as const;
 type Kind = (typeof KINDS)[number];
+
+const RESOURCE_KEYS = { volumes: volumeKeys, networks: networkKeys };
 
 /** Of a group and of all it includes. The same name in two manifests is an error. */
 export function collectResources(group: Group, reader: Reader): ProjectResources {
@@ -112,21 +115,9 @@ function secretOf(
 }
 
 function resourceOf({ key, value }: MapEntry, kind: 'volumes' | 'networks', reader: Reader): ResourceSpec {
-  const name = reader.string(child<VolumeEntry>(value, 'name'));
-  const external = reader.boolean(child<VolumeEntry>(value, 'external')) === true;
-  const driver = reader.string(child<VolumeEntry>(value, 'driver'));
-  const options = optionsOf(child<VolumeEntry>(value, 'driver_opts'), reader);
-  const labels = labelsOf(child<VolumeEntry>(value, 'labels'), reader);
-  const internal = kind === 'networks' && reader.boolean(child<NetworkEntry>(value, 'internal')) === true;
-  if (external) reportUnderExternal(key, value, reader);
-  return {
-    ...(name === undefined ? {} : { name }),
-    ...(external ? { external } : {}),
-    ...(driver === undefined ? {} : { driver }),
-    ...(Object.keys(options).length === 0 ? {} : { driverOptions: options }),
-    ...(Object.keys(labels).length === 0 ? {} : { labels }),
-    ...(internal ? { internal } : {}),
-  };
+  const spec: ResourceSpec = readMembers(RESOURCE_KEYS[kind], value, reader);
+  if (spec.external === true) reportUnderExternal(key, value, reader);
+  return spec;
 }
 
 /** What is there already is as it is. */
@@ -143,9 +134,4 @@ function reportUnderExternal(key: string, value: Node, reader: Reader): void {
       note: 'what is external is made by somebody else',
     },
   );
-}
-
-function optionsOf(node: Node | undefined, reader: Reader): Record<string, string> {
-  const entries = node?.kind === 'map' ? [...node.entries.values()] : [];
-  return Object.fromEntries(entries.map(({ key, value }) => [key, reader.string(value) ?? '']));
 }

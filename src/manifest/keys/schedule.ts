@@ -8,8 +8,8 @@ import { child, hasUnknownKey } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
-
-const KEYS = ['cron', 'every', 'timezone', 'overlap', 'on_start', 'missed'];
+import { scheduleKeys } from './table/blocks.ts';
+import { readMembers } from './table/row.ts';
 
 /** When a job runs. Undefined for what is no job, and where what is wrong has been reported. */
 export function scheduleOf(
@@ -24,14 +24,7 @@ export function scheduleOf(
   if (when === undefined) return undefined;
   if (restart.policy === 'always' || restart.policy === 'unless-stopped')
     reportRestart(service, restart, keyPlace, reader);
-  const overlap = reader.string(child<ScheduleEntry>(node, 'overlap'));
-  const missed = reader.string(child<ScheduleEntry>(node, 'missed'));
-  return {
-    when,
-    overlap: overlap === 'queue' || overlap === 'replace' ? overlap : 'skip',
-    onStart: reader.boolean(child<ScheduleEntry>(node, 'on_start')) ?? false,
-    missed: missed === 'run' ? 'run' : 'skip',
-  };
+  return { when, ...readMembers(scheduleKeys, node, reader) };
 }
 
 function mapWhen(service: RawService, node: Node, reader: Reader): ScheduleSpec['when'] | undefined {
@@ -66,7 +59,7 @@ function mapWhen(service: RawService, node: Node, reader: Reader): ScheduleSpec[
     return everyMs === undefined ? undefined : { kind: 'every', everyMs };
   }
   const own = statedAt(service, 'schedule');
-  if (own !== undefined && !hasUnknownKey(node, KEYS)) {
+  if (own !== undefined && !hasUnknownKey(node, Object.keys(scheduleKeys))) {
     report.error('missing-key', own, `\`schedule\` of service \`${service.id}\` does not say when`, {
       note: 'expected one of `cron` and `every`',
     });

@@ -8,6 +8,8 @@ import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { ProjectResources, SecretSource } from './resources.ts';
 import type { RawService } from './services.ts';
+import { secretUseKeys } from './table/blocks.ts';
+import { readMembers } from './table/row.ts';
 import { didYouMean } from '../../core/util/closest.ts';
 
 /** Shorter values cannot be masked wherever they appear; see core/value-index.ts. */
@@ -82,8 +84,7 @@ function useOf(item: Node, reader: Reader): Use | undefined {
   const node = entry === undefined ? item : child<SecretUse>(entry, 'source');
   const name = reader.string(node);
   if (node === undefined || name === undefined || name === '') return undefined;
-  const variable = reader.string(child<SecretUse>(entry, 'env'));
-  return { name, place: node.place, ...(variable === undefined ? {} : { variable }) };
+  return { name, place: node.place, ...readMembers(secretUseKeys, entry, reader) };
 }
 
 function contentOf(

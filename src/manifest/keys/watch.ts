@@ -6,9 +6,8 @@ import { child, hasUnknownKey, itemsOf } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
-
-const KEYS = ['paths', 'ignore', 'debounce', 'action'];
-const DEFAULT_DEBOUNCE_MS = 300;
+import { watchKeys } from './table/blocks.ts';
+import { readMembers } from './table/row.ts';
 
 /** The nodes that name what is watched. */
 export function watchedNodes({ node }: RawService): readonly Node[] {
@@ -23,7 +22,8 @@ export function watchOf(service: RawService, reader: Reader): WatchSpec | undefi
   if (node === undefined) return undefined;
   if (paths.length === 0) {
     const own = statedAt(service, 'watch');
-    const said = node.kind !== 'map' || node.entries.has('paths') || hasUnknownKey(node, KEYS);
+    const said =
+      node.kind !== 'map' || node.entries.has('paths') || hasUnknownKey(node, Object.keys(watchKeys));
     if (own !== undefined && !said) {
       reader.report.error('missing-key', own, `\`watch\` of service \`${service.id}\` names no \`paths\``, {
         note: 'expected `paths` below this',
@@ -31,11 +31,9 @@ export function watchOf(service: RawService, reader: Reader): WatchSpec | undefi
     }
     return undefined;
   }
-  const ignore = child<WatchEntry>(node, 'ignore');
   return {
+    ...readMembers(watchKeys, node, reader),
     paths: [...new Set(paths)],
-    ignore: ignore === undefined ? [] : reader.strings(ignore),
-    debounceMs: reader.durationMs(child<WatchEntry>(node, 'debounce')) ?? DEFAULT_DEBOUNCE_MS,
     action: actionOf(child<WatchEntry>(node, 'action'), reader),
   };
 }

@@ -70,32 +70,6 @@ export function entryMap(key: string, value: Node): MapNode {
   };
 }
 
-/**
- * A listed port as a named one. The number alone says of a container that its port on the machine is any free one; under a
- * name it would be that number, so there it becomes a map.
- */
-export function portEntry(item: Node): KeyValue | undefined {
-  const port = containerPort(item);
-  const named = item.kind === 'map' ? plainText(item.entries.get('name')?.value) : undefined;
-  if (port === undefined) return undefined;
-  const key = named ?? port.replace('/', '-');
-  if (!/^\d{1,5}$/.test(port)) return { key, value: item };
-  const text = textOf(item);
-  if (text === `${port}:${port}`) return { key, value: scalar(item, Number(port)) };
-  return { key, value: text === port ? entryMap('target', scalar(item, Number(port))) : item };
-}
-
-/** `8080` of `8080`, `80` of `127.0.0.1:8080:80`, `53/udp` of `53:53/udp`; TCP is understood. */
-export function containerPort(item: Node): string | undefined {
-  if (item.kind === 'map') {
-    const target = plainText(item.entries.get('target')?.value);
-    const protocol = plainText(item.entries.get('protocol')?.value) ?? 'tcp';
-    return target === undefined || protocol === 'tcp' ? target : `${target}/${protocol}`;
-  }
-  const port = plainText(item);
-  return port?.slice(port.lastIndexOf(':') + 1).replace(/\/tcp$/i, '');
-}
-
 export function mountTarget(item: Node): string | undefined {
   const [source, second] = item.kind === 'map' ? [] : (plainText(item)?.split(':') ?? []);
   const target = item.kind === 'map' ? plainText(item.entries.get('target')?.value) : (second ?? source);
@@ -126,6 +100,11 @@ export function probeMap(node: Node): MapNode | undefined {
     : undefined;
 }
 
+/** What is watched as a map: a path or a list of them is its `paths`. */
+export function watchMap(node: Node): MapNode | undefined {
+  return node.kind === 'map' ? node : entryMap('paths', node);
+}
+
 /** Relative paths belong to the folder of the manifest that names them: `.env` of two folders is two files. */
 export function pathOf(item: Node): string | undefined {
   const node = item.kind === 'map' ? item.entries.get('path')?.value : item;
@@ -150,7 +129,7 @@ function textOf(node: Node): Text | undefined {
 }
 
 /** A scalar's text, late references written out, so that equal ones compare equal. */
-function plainText(node: Node | undefined): string | undefined {
+export function plainText(node: Node | undefined): string | undefined {
   const text = node === undefined ? undefined : textOf(node);
   if (text === undefined || typeof text === 'string') return text;
   return text

@@ -1,5 +1,6 @@
 import { err, ok } from '../../core/util/result.ts';
 import type { LateRef } from '../../core/service.ts';
+import { dialects } from '../backends/dialects.ts';
 import { resolveShape, shape as manifestShape } from '../generated/validator.js';
 import type { Shape } from '../generated/validator.js';
 import type { NodeOptions, NodePath, Wanted } from './interpolate.ts';
@@ -73,13 +74,16 @@ function modeFor(at: NodePath) {
   if (key === 'errors' || (isProbe(key) && below === 'log')) return 'none';
   if (key === 'depends_on' && last === 'pattern') return 'none';
   if (isProbe(key) && below === 'exec') return 'braces';
-  if (key === 'docker') return isDockerCommand(below, last) ? 'braces' : 'full';
-  const isCommand = key === 'command' || key === 'entrypoint' || key === 'hooks';
+  if (isCommandOfBackend(inService(at))) return 'braces';
+  const isCommand = key === 'command' || key === 'hooks';
   return isCommand || (key === 'stop' && below === 'command') ? 'braces' : 'full';
 }
 
-function isDockerCommand(key: string | undefined, last: string | undefined): boolean {
-  return key === 'entrypoint' || (key === 'healthcheck' && last === 'test');
+/** At a setting that is a command, or within it. */
+function isCommandOfBackend(at: NodePath): boolean {
+  return dialects.some(({ commandPaths }) =>
+    commandPaths.some((path) => path.every((key, index) => at[index] === key)),
+  );
 }
 
 function isProbe(key: string | undefined): boolean {

@@ -5,8 +5,8 @@ import type { Place } from '../../core/diagnostic.ts';
 import { err, ok } from '../../core/util/result.ts';
 import type { Result } from '../../core/util/result.ts';
 import type { BackendName } from '../../core/service.ts';
-import { machineAvailability } from '../backends/availability.ts';
-import type { BackendAvailable } from '../backends/availability.ts';
+import type { BackendAvailable } from '../backends/dialect.ts';
+import { machineAvailability } from '../backends/dialects.ts';
 
 /** Largest manifest or env file, in bytes. */
 const MAX_BYTES = 1024 * 1024;

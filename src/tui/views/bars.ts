@@ -5,17 +5,17 @@ import { isLive } from '../../core/state.ts';
 import { instanceWord, STATE_ORDER } from '../../words/status.ts';
 import { ACTION_NAMES, ACTIONS, keyOf, keysOf, keyText, type Action } from '../keymap.ts';
 import { count } from '../../words/text.ts';
-import { shownInstances, type Shown } from '../../words/instances.ts';
+import { shownInstances, type NamedInstance } from '../../words/instances.ts';
 import { selectedOf } from '../service-actions.ts';
 import type { State } from '../state.ts';
-import { clip, fit, joined, rowWidth, span, type Row, type Span } from '../text.ts';
+import { clip, fit, joined, rowWidth, span, type Row, type StyledText } from '../text.ts';
 import { markOf, shortSize } from './words.ts';
 
 export function headerRow(state: State): Row {
   const { snapshot, theme, columns } = state;
   if (snapshot === undefined) return fit([span(' setpoint ', theme.bold), ...health(state)], columns);
   const instances = shownInstances(snapshot);
-  const counts = STATE_ORDER.flatMap((word): Span[] => {
+  const counts = STATE_ORDER.flatMap((word): StyledText[] => {
     const n = instances.filter(({ instance }) => instanceWord(instance) === word).length;
     const { mark, style } = markOf(word, theme);
     return n === 0 ? [] : [span('  '), span(mark, style), span(` ${n} ${word}`)];
@@ -27,7 +27,7 @@ export function headerRow(state: State): Row {
   ];
   const used = usageSpans(state);
   // What does not fit is left out from the least important on: figures first, then counts.
-  const candidates: readonly (readonly Span[])[] = [
+  const candidates: readonly (readonly StyledText[])[] = [
     [...health(state), span('   '), ...used],
     [...health(state), span('  ')],
   ];
@@ -48,7 +48,7 @@ export function headerRow(state: State): Row {
 }
 
 /** Without words; what looks the same is counted together. */
-function shortCounts({ theme }: State, instances: readonly Shown[]): readonly Span[] {
+function shortCounts({ theme }: State, instances: readonly NamedInstance[]): readonly StyledText[] {
   const counts = new Map<string, { readonly style: string; n: number }>();
   for (const word of STATE_ORDER) {
     const { mark, style } = markOf(word, theme);
@@ -60,7 +60,7 @@ function shortCounts({ theme }: State, instances: readonly Shown[]): readonly Sp
   return [...counts].flatMap(([mark, { style, n }]) => [span('  '), span(mark, style), span(` ${n}`)]);
 }
 
-function health(state: State): readonly Span[] {
+function health(state: State): readonly StyledText[] {
   const { theme, plan, snapshot } = state;
   if (state.connection === 'lost') return [span('daemon gone, reconnecting', theme.bad)];
   if (state.connection === 'connecting') return [span('connecting', theme.busy)];
@@ -82,7 +82,7 @@ function health(state: State): readonly Span[] {
 }
 
 /** What the daemon says of the manifest; what a plan would say besides is there to be asked for. */
-function standing(state: State, manifest: ManifestStatus): readonly Span[] {
+function standing(state: State, manifest: ManifestStatus): readonly StyledText[] {
   const { theme, plan } = state;
   const failed = (manifest.failed ?? []).map((change) =>
     span(` \u2716 ${change.service} ${whatCameOf(change)}`, theme.bad),
@@ -127,7 +127,7 @@ export function changesIn({ pending }: ManifestStatus): number {
   return pending === undefined ? 0 : pending.start + pending.replace + pending.update + pending.stop;
 }
 
-function usageSpans({ stats, theme, columns }: State): readonly Span[] {
+function usageSpans({ stats, theme, columns }: State): readonly StyledText[] {
   if (stats === undefined) return [];
   const cpu = stats.instances.reduce((sum, one) => sum + (one.cpuPercent ?? 0), 0);
   const memory = stats.instances.reduce((sum, one) => sum + one.memoryBytes, 0);
@@ -195,7 +195,7 @@ function promptRow(
 /** The keys that make sense for what is selected, as many as there is room for. */
 function hints(state: State): Row {
   const { theme, columns } = state;
-  const out: Span[] = [span(' ')];
+  const out: StyledText[] = [span(' ')];
   let used = 1;
   for (const action of hinted(state)) {
     const key = keysOf(state.keymap, action)[0];

@@ -1,9 +1,20 @@
-import type { LogEntry } from '../log-buffer.ts';
+import type { BufferedLine } from '../log-buffer.ts';
 import { bottomOf, entryText, shownLines } from '../log-view.ts';
 import { clockTime } from '../../words/text.ts';
 import { displayWidth } from '../../words/width.ts';
 import { nameOf, type State } from '../state.ts';
-import { clip, fit, foreign, joined, restyled, rowWidth, span, wrap, type Row, type Span } from '../text.ts';
+import {
+  clip,
+  fit,
+  foreign,
+  joined,
+  restyled,
+  rowWidth,
+  span,
+  wrap,
+  type Row,
+  type StyledText,
+} from '../text.ts';
 
 const MOST_NAME = 16;
 /** From this width on there is room for a time before each line, and from there on for its milliseconds. */
@@ -23,7 +34,7 @@ export function logRows(state: State, width: number, height: number): readonly R
   return out.slice(-height);
 }
 
-function entryRows(state: State, entry: LogEntry, number: number, width: number): readonly Row[] {
+function entryRows(state: State, entry: BufferedLine, number: number, width: number): readonly Row[] {
   const { logs, theme } = state;
   const lead = leadOf(state, entry, width);
   const room = Math.max(1, width - rowWidth(lead));
@@ -45,9 +56,9 @@ function entryRows(state: State, entry: LogEntry, number: number, width: number)
 }
 
 /** What stands before a line: its time, and whose it is where several are shown. */
-function leadOf(state: State, entry: LogEntry, width: number): Row {
+function leadOf(state: State, entry: BufferedLine, width: number): Row {
   const { logs, theme } = state;
-  const spans: Span[] = [];
+  const spans: StyledText[] = [];
   if (logs.timestamps && width >= WITH_TIME)
     spans.push(span(`${clockTime(entry.time).slice(0, width >= WITH_MS ? 12 : 8)} `, theme.dim));
   const several = logs.history === undefined ? logs.all : logs.all;
@@ -65,7 +76,7 @@ function leadOf(state: State, entry: LogEntry, width: number): Row {
   return spans;
 }
 
-function bodyOf({ logs, theme }: State, entry: LogEntry, number: number): Row {
+function bodyOf({ logs, theme }: State, entry: BufferedLine, number: number): Row {
   if (entry.stream === 'notice') return [span(`* ${entryText(entry)}`, theme.dim)];
   const row = foreign(entry.text, theme.foreign);
   const marked = logs.search === undefined ? row : marks(row, entry, number, logs.search, theme.match);
@@ -76,7 +87,7 @@ function bodyOf({ logs, theme }: State, entry: LogEntry, number: number): Row {
 
 function marks(
   row: Row,
-  entry: LogEntry,
+  entry: BufferedLine,
   number: number,
   search: NonNullable<State['logs']['search']>,
   style: string,

@@ -1,9 +1,9 @@
 import { instanceWord } from '../../words/status.ts';
 import type { ListRow } from '../rows.ts';
 import { displayWidth } from '../../words/width.ts';
-import type { Shown } from '../../words/instances.ts';
+import type { NamedInstance } from '../../words/instances.ts';
 import { daemonNow, type State } from '../state.ts';
-import { fit, joined, span, type Row, type Span } from '../text.ts';
+import { fit, joined, span, type Row, type StyledText } from '../text.ts';
 import {
   hasFailed,
   healthText,
@@ -29,8 +29,8 @@ interface Column {
   readonly priority: number;
   readonly right?: boolean;
   readonly most: number;
-  text(shown: Shown, state: State): string;
-  style?(shown: Shown, state: State): string;
+  text(shown: NamedInstance, state: State): string;
+  style?(shown: NamedInstance, state: State): string;
 }
 
 const SPARK_WIDTH = 6;
@@ -148,7 +148,7 @@ export function servicesRows(
 }
 
 /** The width of each column, 0 for those that there is no room for or nothing in. */
-function columnWidths(state: State, shown: readonly Shown[], room: number): readonly number[] {
+function columnWidths(state: State, shown: readonly NamedInstance[], room: number): readonly number[] {
   const wanted = COLUMNS.map((column, index) =>
     Math.min(
       column.most,
@@ -184,7 +184,7 @@ function instanceRow(
     span(mark, style),
     span(` ${shown.name}`, repeated ? theme.dim : ''),
   ];
-  const cells: Span[] = [span(' '), ...fit(name, nameWidth + 2)];
+  const cells: StyledText[] = [span(' '), ...fit(name, nameWidth + 2)];
   let filled = cells.length;
   if (repeated) return fit([...cells, span('  (above)', theme.dim)], width);
   COLUMNS.forEach((column, index) => {

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createDockerBackend } from '../../../src/backends/docker/docker-backend.ts';
+import { EngineClient } from '../../../src/backends/docker/engine-client.ts';
 import { Bench } from './rig.ts';
 
 let dir: string;
@@ -15,12 +16,23 @@ afterEach(() => rmSync(dir, { recursive: true, force: true }));
 const backendAt = (host: string) =>
   createDockerBackend({ env: { DOCKER_HOST: host, HOME: dir }, answerMs: 300 });
 
+/** What a first request comes to. */
+const pingAt = async (host: string) => {
+  const engine = new EngineClient({ env: { DOCKER_HOST: host, HOME: dir }, answerMs: 300 });
+  const pong = await engine.request((docker) => docker.ping());
+  engine.close();
+  return pong;
+};
+
 test('without an engine every answer says so, and what to do', async () => {
   const backend = backendAt(`unix://${dir}/none`);
-  const availability = await backend.available();
-  expect(availability).toMatchObject({ available: false });
-  expect(availability.reason).toContain(`there is no Docker engine at unix://${dir}/none (DOCKER_HOST)`);
-  expect(availability.help).toMatch(/start Docker/);
+  expect(await pingAt(`unix://${dir}/none`)).toMatchObject({
+    ok: false,
+    error: {
+      reason: `there is no Docker engine at unix://${dir}/none (DOCKER_HOST)`,
+      help: expect.stringMatching(/start Docker/) as string,
+    },
+  });
   const failure = { ok: false, error: { code: 'engine-unavailable' } };
   const bench = new Bench();
   const request = bench.request();
@@ -37,16 +49,18 @@ test('without an engine every answer says so, and what to do', async () => {
 });
 
 test('a wrong DOCKER_HOST is named', async () => {
-  const backend = backendAt('nonsense://x');
-  expect((await backend.available()).reason).toContain('DOCKER_HOST is `nonsense://x`');
-  backend.close();
+  expect(await pingAt('nonsense://x')).toMatchObject({
+    ok: false,
+    error: { reason: expect.stringContaining('DOCKER_HOST is `nonsense://x`') as string },
+  });
 });
 
 test('an engine that does not answer is told from one that is not there', async () => {
   const server = createServer(() => undefined).listen(join(dir, 's'));
-  const backend = backendAt(`unix://${dir}/s`);
-  expect((await backend.available()).reason).toBe('the engine has not answered within 0.3 s');
-  backend.close();
+  expect(await pingAt(`unix://${dir}/s`)).toMatchObject({
+    ok: false,
+    error: { reason: 'the engine has not answered within 0.3 s' },
+  });
   server.closeAllConnections();
   server.close();
 });
@@ -67,12 +81,14 @@ test.each([
     response.setHeader('content-type', 'application/json');
     response.end(request.url?.includes('version') === true ? JSON.stringify(version) : 'OK');
   }).listen(join(dir, 's'));
-  const backend = backendAt(`unix://${dir}/s`);
-  const { available, reason, help } = await backend.available();
-  expect(available).toBe(false);
-  expect(reason).toMatch(words);
-  expect(help).toBeDefined();
-  backend.close();
+  expect(await pingAt(`unix://${dir}/s`)).toMatchObject({
+    ok: false,
+    error: {
+      kind: 'away',
+      reason: expect.stringMatching(words) as string,
+      help: expect.any(String) as string,
+    },
+  });
   server.close();
 });
 
@@ -84,17 +100,13 @@ test('a newer engine is spoken to in the newest words that are known', async () 
     const version = { ApiVersion: '1.99', MinAPIVersion: '1.44', Version: '40', Os: 'linux' };
     response.end(request.url?.includes('version') === true ? JSON.stringify(version) : 'OK');
   }).listen(join(dir, 's'));
-  const backend = backendAt(`unix://${dir}/s`);
-  expect((await backend.available()).reason).toBe('Docker 40 (API 1.47)');
+  expect(await pingAt(`unix://${dir}/s`)).toMatchObject({ ok: true });
   expect(asked).toContain('/v1.47/_ping');
-  backend.close();
   server.close();
 });
 
 test('what a credential helper prints is never part of a message', async () => {
   writeFileSync(join(dir, 'docker-credential-x'), '#!/bin/sh\necho secret-of-helper; exit 1\n');
   chmodSync(join(dir, 'docker-credential-x'), 0o755);
-  const backend = backendAt(`unix://${dir}/none`);
-  expect(JSON.stringify(await backend.available())).not.toContain('secret-of-helper');
-  backend.close();
+  expect(JSON.stringify(await pingAt(`unix://${dir}/none`))).not.toContain('secret-of-helper');
 });

@@ -76,9 +76,9 @@ describeOnOwnEngine('an engine that keeps containers alive without it', () => {
     engine.signal('SIGSTOP');
     try {
       await eventually('nothing is known', () => proc.knowledge.current() === 'unknown');
-      expect(await backend.available()).toMatchObject({
-        available: false,
-        reason: expect.stringContaining('has not answered') as string,
+      expect(await bench.ping({ answerMs: 700 })).toMatchObject({
+        ok: false,
+        error: { reason: expect.stringContaining('has not answered') as string },
       });
       const second = await backend.start(
         bench.request({ docker: { command: ['sleep', '9'] } }, { number: 2 }),

@@ -2,15 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import {
   LaneReader,
-  type LogCursor,
+  type CopyPosition,
   newCursor,
   OVERLAP_MS,
-  parseCursor,
+  parseCopyPosition,
   resumeTime,
-} from '../../../src/backends/docker/log-cursor.ts';
+} from '../../../src/backends/docker/copy-position.ts';
 import {
   FrameParser,
-  type LogEntry,
+  type EngineLogEntry,
   RawParser,
   sinceParameter,
 } from '../../../src/backends/docker/log-entries.ts';
@@ -35,7 +35,7 @@ const frame = ({ source, ns, text }: Written): Buffer => {
   return Buffer.concat([header, payload]);
 };
 
-const entry = ({ source, ns, text }: Written): LogEntry => ({
+const entry = ({ source, ns, text }: Written): EngineLogEntry => ({
   source,
   time: time(ns),
   payload: Buffer.from(text),
@@ -127,11 +127,11 @@ interface File {
 /** Reads the whole log from where the cursor says, up to an entry; of the last one only so many bytes are written. */
 function copy(
   log: readonly Written[],
-  cursor: LogCursor,
+  cursor: CopyPosition,
   files: Record<string, File>,
   upTo: number,
   torn: number,
-): LogCursor {
+): CopyPosition {
   const since = resumeTime(cursor);
   const from = since === undefined ? '' : time(Math.max(0, nsOf(since) - OVERLAP_MS * 1e6));
   const readers = cursor.lanes.map((lane) => new LaneReader(lane, files[lane.path]!.text.length));
@@ -170,7 +170,7 @@ describe('a log that is copied in turns', () => {
             const isWhole = torn === 5;
             const cursor = copy(log, kept, files, reached, isWhole ? Infinity : torn);
             // A cursor is kept only when what it says is in the file.
-            if (isKept && isWhole) kept = parseCursor(JSON.parse(JSON.stringify(cursor)))!;
+            if (isKept && isWhole) kept = parseCopyPosition(JSON.parse(JSON.stringify(cursor)))!;
           }
           copy(log, kept, files, Infinity, 0);
           const of = (source: string): string =>
@@ -204,7 +204,7 @@ describe('a log that is copied in turns', () => {
       { lanes: [{}] },
       { lanes: [{ path: 'a', sources: [], size: 1, last: 1 }] },
     ]) {
-      expect(parseCursor(value)).toBeUndefined();
+      expect(parseCopyPosition(value)).toBeUndefined();
     }
   });
 });

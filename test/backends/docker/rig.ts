@@ -5,6 +5,7 @@ import {
   createDockerBackend,
   type DockerBackendOptions,
 } from '../../../src/backends/docker/docker-backend.ts';
+import { EngineClient } from '../../../src/backends/docker/engine-client.ts';
 import type { ConcreteDocker, ConcreteLaunch } from '../../../src/core/launch.ts';
 import type { AdoptRequest, Backend, Proc, RunRecord, StartRequest } from '../../../src/ports/backend.ts';
 import { BARE_CONTAINER, launchOf as anyLaunch } from '../../rig/launch.ts';
@@ -71,6 +72,14 @@ export class Bench {
     });
     this.#backends.push(backend);
     return backend;
+  }
+
+  /** What a short request to the engine comes to. */
+  async ping(options: Partial<Pick<DockerBackendOptions, 'env' | 'answerMs'>> = {}): Promise<unknown> {
+    const engine = new EngineClient({ env: engineEnv(this.#host), ...options });
+    const pong = await engine.request((docker) => docker.ping());
+    engine.close();
+    return pong;
   }
 
   request(change: LaunchChange = {}, { run = `run-${(counter += 1)}`, number = 1 } = {}): StartRequest {

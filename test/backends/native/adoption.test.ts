@@ -1,7 +1,7 @@
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { bootId, readIdentity } from '../../../src/host/identity.ts';
+import { bootId } from '../../../src/host/identity.ts';
 import { createNativeBackend } from '../../../src/backends/native/native-backend.ts';
 import type { Proc, StartRequest } from '../../../src/ports/backend.ts';
 import { AnotherDaemon } from './another-daemon.ts';
@@ -126,12 +126,10 @@ describe('after the daemon was killed', () => {
 
 describe('records alone', () => {
   test('of before a restart of the machine lead to no process, whoever has the pid now', async () => {
-    const self = {
-      pid: process.pid,
-      startTime: readIdentity(process.pid)?.startTime ?? 0,
-      bootId: 'another-boot',
-    };
-    const proc = await adoptOne(rig.request(['true']), { launcher: self });
+    const request = rig.request(['true']);
+    const text = `begun ${request.run} another-boot ${process.pid} ${process.pid}\n`;
+    writeFileSync(join(request.instanceDir, 'exit'), text);
+    const proc = await adoptOne(request);
     expect(await proc.exited).toEqual({ kind: 'unknown', why: 'the machine was restarted' });
     expect(await proc.members()).toEqual([]);
     expect(await proc.signal('SIGKILL', 'unit')).toBe(0);
@@ -142,7 +140,7 @@ describe('records alone', () => {
     const request = rig.request(['true']);
     const text = `begun ${request.run} another-boot 1 2\nended ${request.run} 3\n`;
     writeFileSync(join(request.instanceDir, 'exit'), text);
-    const proc = await adoptOne(request, { launcher: { pid: 1, startTime: 1, bootId: 'another-boot' } });
+    const proc = await adoptOne(request);
     expect(await proc.exited).toEqual({ kind: 'code', code: 3 });
   });
 
@@ -153,8 +151,10 @@ describe('records alone', () => {
   });
 
   test('that name a pid which is now somebody else lead to nobody', async () => {
-    const launcher = { pid: process.pid, startTime: 1, bootId: bootId() };
-    const proc = await adoptOne(rig.request(['true']), { launcher });
+    const request = rig.request(['true']);
+    const text = `begun ${request.run} ${bootId()} ${process.pid} ${process.pid}\n`;
+    writeFileSync(join(request.instanceDir, 'exit'), text);
+    const proc = await adoptOne(request);
     expect(await proc.exited).toMatchObject({ kind: 'unknown' });
     expect(await proc.signal('SIGKILL', 'unit')).toBe(0);
     await proc.gone;

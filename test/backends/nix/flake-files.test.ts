@@ -1,13 +1,13 @@
 import { chmodSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { findOnPath } from '../../../src/backends/nix/facts.ts';
+import { findOnPath } from '../../../src/host/programs.ts';
 import { flakeState } from '../../../src/backends/nix/flake-files.ts';
 import { lacks } from '../../rig/needs.ts';
 import { FlakeRig } from './flake.ts';
 
 const NO_GIT = lacks('git');
-const GIT = findOnPath('git', (process.env['PATH'] ?? '').split(':'));
+const GIT = findOnPath('git', process.env['PATH']);
 const PLAIN = '{ outputs = { self }: { }; }';
 
 let rig: FlakeRig;

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { causeOf, nixFailure } from '../../../src/backends/nix/failure.ts';
-import { flakePlace, installable } from '../../../src/backends/nix/flake-ref.ts';
+import { locateFlake, installable } from '../../../src/backends/nix/flake-ref.ts';
 import { lockedPaths, referencesOf } from '../../../src/backends/nix/nix-text.ts';
 
 describe('what a Nix file refers to', () => {
@@ -85,11 +85,11 @@ describe('a flake reference', () => {
     ['github:o/r/branch', { kind: 'moving' }],
     ['git+https://x/y?ref=main&rev=abc', { kind: 'locked' }],
   ])('%s is %j', (flake, place) => {
-    expect(flakePlace(flake)).toEqual({ ok: true, value: place });
+    expect(locateFlake(flake)).toEqual({ ok: true, value: place });
   });
 
   test.each(['-x', '/srv/a#b', '/srv/a?b', 'a\0b'])('%j is refused', (flake) => {
-    expect(flakePlace(flake)).toEqual({ ok: false, error: expect.any(String) as unknown });
+    expect(locateFlake(flake)).toEqual({ ok: false, error: expect.any(String) as unknown });
   });
 
   test('names its default shell by naming none, for older flakes have it under another name', () => {

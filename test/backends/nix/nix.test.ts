@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { applyNix, type NixEnvironment } from '../../../src/backends/nix/apply.ts';
 import type { NixSpec } from '../../../src/core/service.ts';
-import { nixFacts } from '../../../src/backends/nix/facts.ts';
-import { createNix, type Nix } from '../../../src/backends/nix/nix.ts';
+import { findNix, nixFacts } from '../../../src/backends/nix/facts.ts';
+import { createNix, type NixShells } from '../../../src/backends/nix/nix.ts';
 import { eventually } from '../../rig/wait.ts';
 import { Rig } from '../native/rig.ts';
 import { FlakeRig, lacksNix, shellFlake } from './flake.ts';
@@ -25,7 +25,7 @@ beforeEach(() => {
 afterEach(() => rig.close());
 
 /** Nix, counting how often its program is run. */
-function counted(env = rig.env): { nix: Nix; calls: () => number; bin: string } {
+function counted(env = rig.env): { nix: NixShells; calls: () => number; bin: string } {
   const log = join(rig.dir, 'calls');
   const real = execFileSync('/bin/sh', ['-c', 'command -v nix'], { encoding: 'utf8' }).trim();
   // Written once: another file would be another nix.
@@ -48,7 +48,11 @@ function spec(more: Partial<NixSpec> = {}): NixSpec {
   return { flake: rig.flake, shell: 'default', impure: false, ...more };
 }
 
-async function get(nix: Nix, more: Partial<NixSpec> = {}, progress: string[] = []): Promise<NixEnvironment> {
+async function get(
+  nix: NixShells,
+  more: Partial<NixSpec> = {},
+  progress: string[] = [],
+): Promise<NixEnvironment> {
   const result = await nix.materialise(
     spec(more),
     (text) => progress.push(text),
@@ -58,7 +62,7 @@ async function get(nix: Nix, more: Partial<NixSpec> = {}, progress: string[] = [
   return result.value;
 }
 
-async function fail(nix: Nix, more: Partial<NixSpec> = {}): Promise<unknown> {
+async function fail(nix: NixShells, more: Partial<NixSpec> = {}): Promise<unknown> {
   const result = await nix.materialise(spec(more), () => undefined, new AbortController().signal);
   if (result.ok) throw new Error('it worked');
   return result.error;
@@ -85,7 +89,7 @@ describe('the environment of a flake', () => {
     expect(await get(nix)).toEqual({ how, ...rest, cached: true, reason: expect.any(String) as unknown });
     expect(calls()).toBe(1);
     const gone = createNix({ env: rig.withoutNix(), cacheRoot: rig.cacheRoot });
-    expect((await gone.available()).available).toBe(false);
+    expect(findNix(rig.withoutNix())).toBeUndefined();
     expect(await get(gone)).toMatchObject({ cached: true, key: first.key });
   });
 

@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { bwrapArgs, needsBwrap } from '../../../src/backends/sandbox/bwrap-args.ts';
+import { isWithin } from '../../../src/core/util/path.ts';
 import type { Mount, SandboxSpec } from '../../../src/core/service.ts';
 import { layOut } from '../../../src/backends/sandbox/layout.ts';
 import {
-  isWithin,
-  type LaunchPlace,
+  type SandboxedLaunch,
   type MachineFacts,
   normalPath,
-} from '../../../src/backends/sandbox/place.ts';
+} from '../../../src/backends/sandbox/filesystem.ts';
 
 const FOLDERS = [
   ...[
@@ -68,7 +68,7 @@ const SANDBOX: SandboxSpec = { network: true, read: [], write: [], profile: 'def
 const STRICT: SandboxSpec = { ...SANDBOX, profile: 'strict' };
 const OWN = { read: ['/state/web.1'], write: [] };
 
-function launch(more: Partial<LaunchPlace> = {}): LaunchPlace {
+function launch(more: Partial<SandboxedLaunch> = {}): SandboxedLaunch {
   return {
     argv: ['serve'],
     cwd: '/home/me/app',
@@ -79,13 +79,13 @@ function launch(more: Partial<LaunchPlace> = {}): LaunchPlace {
   };
 }
 
-function args(more: Partial<LaunchPlace>, facts: Partial<MachineFacts> = {}): string {
+function args(more: Partial<SandboxedLaunch>, facts: Partial<MachineFacts> = {}): string {
   const found = bwrapArgs(launch(more), OWN, { ...FACTS, ...facts });
   if (!found.ok) throw new Error(JSON.stringify(found.error));
   return found.value.args.join(' ');
 }
 
-function refusal(more: Partial<LaunchPlace>, facts: Partial<MachineFacts> = {}): unknown {
+function refusal(more: Partial<SandboxedLaunch>, facts: Partial<MachineFacts> = {}): unknown {
   const found = bwrapArgs(launch(more), OWN, { ...FACTS, ...facts });
   if (found.ok) throw new Error(`it would run: ${found.value.args.join(' ')}`);
   return found.error;
@@ -326,7 +326,7 @@ describe('any layout', () => {
               m.type === 'bind' && !m.readOnly ? look(normalPath(m.source))?.real : [],
             ),
           ];
-          for (const place of found.value.places) {
+          for (const place of found.value.entries) {
             if (place.kind === 'bind' && place.access !== 'read') expect(allowed).toContain(place.source);
           }
         },
@@ -339,7 +339,7 @@ describe('any layout', () => {
       fc.property(fc.array(mount, { maxLength: 5 }), (mounts) => {
         const found = layOut(launch({ mounts, sandbox: SANDBOX }), OWN, FACTS);
         if (!found.ok) return;
-        const targets = found.value.places.map(({ target }) => target);
+        const targets = found.value.entries.map(({ target }) => target);
         const asked = targets.filter((target) => mounts.some((m) => normalPath(m.target) === target));
         for (const target of asked) {
           const later = targets.slice(targets.lastIndexOf(target) + 1);

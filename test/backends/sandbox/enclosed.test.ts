@@ -126,7 +126,7 @@ describe.each(PROFILES)('a run within %s', (_name, launch) => {
     expect(await proc.exited).toEqual({ kind: 'code', code: 6 });
   });
 
-  test('is adopted by a later daemon, whether its launcher was noted or not', async () => {
+  test('is adopted by a later daemon', async () => {
     const request = rig.request(
       ['/bin/sh', '-c', 'trap "exit 5" TERM; echo up; while :; do sleep 0.02; done'],
       launch,
@@ -134,17 +134,12 @@ describe.each(PROFILES)('a run within %s', (_name, launch) => {
     const started = await rig.backend.start(request);
     if (!started.ok) throw new Error(JSON.stringify(started.error));
     await eventually('it runs', () => rig.stdout() === 'up\n');
-    const noted = started.value.launcher;
-    expect(noted).toBeDefined();
-    const [unnoted] = await enclosingBackend().adopt([rig.adoptRequest(request)]);
-    const [known] = await enclosingBackend().adopt([
-      rig.adoptRequest(request, noted === undefined ? {} : { launcher: noted }),
-    ]);
+    const [adopted] = await enclosingBackend().adopt([rig.adoptRequest(request)]);
     const pid = started.value.proc.pid();
-    expect([unnoted?.pid(), known?.pid()]).toEqual([pid, pid]);
-    expect(await unnoted?.signal('SIGTERM', 'unit')).toBeGreaterThan(0);
-    const exits = await Promise.all([started.value.proc.exited, unnoted?.exited, known?.exited]);
-    expect(exits).toEqual([1, 2, 3].map(() => ({ kind: 'code', code: 5 })));
+    expect(adopted?.pid()).toBe(pid);
+    expect(await adopted?.signal('SIGTERM', 'unit')).toBeGreaterThan(0);
+    const exits = await Promise.all([started.value.proc.exited, adopted?.exited]);
+    expect(exits).toEqual([1, 2].map(() => ({ kind: 'code', code: 5 })));
   });
 
   test('leaves its logs, limits, umask, environment and arguments as they are outside', async () => {

@@ -1,12 +1,12 @@
 import { describe, expect, test } from 'vitest';
 import { createEncloser } from '../../../src/backends/sandbox/enclosure.ts';
-import { type ExecProfilePlace, sandboxExecProfile } from '../../../src/backends/sandbox/exec-profile.ts';
+import { type ExecProfileRequest, sandboxExecProfile } from '../../../src/backends/sandbox/exec-profile.ts';
 import { launchOf } from '../../rig/launch.ts';
 import { SANDBOX } from './rig.ts';
 
 function profile(
-  more: Partial<ExecProfilePlace> = {},
-  sandbox: Partial<ExecProfilePlace['sandbox']> = {},
+  more: Partial<ExecProfileRequest> = {},
+  sandbox: Partial<ExecProfileRequest['sandbox']> = {},
 ): string {
   return sandboxExecProfile({
     cwd: '/Users/me/app',
@@ -91,7 +91,7 @@ describe('on macOS', () => {
     expect(prefix[2]).toMatch(/^\(version 1\)\n\(deny default\)/);
     expect(prefix[2]).toContain('(subpath "/state")');
     expect(prefix[2]).toMatch(/allow file-read\* file-write\*\n {2}\(subpath "\/usr"\)/);
-    expect(prepared.ok && prepared.value?.outside('/usr/bin')).toBe('/usr/bin');
+    expect(prepared.ok && prepared.value?.hostPath('/usr/bin')).toBe('/usr/bin');
   });
 
   test('mounts, and what is not there, are refused', async () => {

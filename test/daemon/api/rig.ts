@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createApiServer, type ApiServer, type ApiServerOptions } from '../../../src/daemon/api/server.ts';
+import { checkAnswer } from './contract.ts';
 import { FakeControl } from './fake-control.ts';
 
 export function tempDir(): string {
@@ -50,29 +51,70 @@ export interface Ask {
 
 const JSON_BODY = { 'content-type': 'application/json' };
 
-export function ask(
+/** What is answered has to be as the contract says. */
+export async function ask(
   socketPath: string,
   path: string,
   { method = 'GET', headers, body }: Ask = {},
 ): Promise<Answer> {
+  const { status, headers: answered, type, text } = await send(socketPath, path, { method, headers, body });
+  const json = JSON.parse(text) as unknown;
+  // Lines are read one by one by those who ask for them.
+  if (type.startsWith('application/json')) checkAnswer(method, path, status, type, json);
+  return { status, headers: answered, json };
+}
+
+interface Sent {
+  readonly method: string;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Texts and bytes as they are, anything else as JSON. */
+  readonly body?: unknown;
+  /** The answer is broken off after so many lines. */
+  readonly lines?: number | undefined;
+}
+
+interface Received {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly type: string;
+  readonly text: string;
+}
+
+export function send(
+  socketPath: string,
+  path: string,
+  { method, headers, body, lines = Infinity }: Sent,
+): Promise<Received> {
+  const isRaw = typeof body === 'string' || body instanceof Uint8Array;
+  const type =
+    headers !== undefined || body === undefined
+      ? {}
+      : { 'content-type': isRaw ? 'application/octet-stream' : 'application/json' };
   return new Promise((resolve, reject) => {
     const request = httpRequest(
-      { socketPath, path, method, headers: { host: 'setpoint', ...headers }, agent: false },
+      { socketPath, path, method, headers: { host: 'setpoint', ...type, ...headers }, agent: false },
       (response) => {
         let text = '';
-        response.setEncoding('utf8').on('data', (piece: string) => (text += piece));
-        response.on('end', () => {
+        const done = (): void => {
           resolve({
             status: response.statusCode ?? 0,
             headers: response.headers,
-            json: JSON.parse(text) as unknown,
+            type: response.headers['content-type'] ?? '',
+            text,
           });
+        };
+        response.setEncoding('utf8').on('data', (piece: string) => {
+          text += piece;
+          if (text.split('\n').length <= lines) return;
+          done();
+          request.destroy();
         });
+        response.on('end', done);
         response.on('error', reject);
       },
     );
     request.on('error', reject);
-    request.end(body);
+    request.end(isRaw || body === undefined ? body : JSON.stringify(body));
   });
 }
 

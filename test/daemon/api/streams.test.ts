@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { LogLine, WatchItem } from '../../../src/core/api.ts';
 import type { Happening } from '../../../src/core/event.ts';
+import { checkAnswer } from './contract.ts';
 import { linesOf, logLine } from './fake-control.ts';
 import { dialRaw, post, rawRequest, serve, until, type Served } from './rig.ts';
 
@@ -14,14 +15,19 @@ class Stream {
   raw = '';
   ended: 'whole' | 'cut' | undefined;
 
-  constructor(response: IncomingMessage) {
+  /** `check` throws where a line is not as the contract says. */
+  constructor(response: IncomingMessage, check: (line: unknown) => void) {
     this.response = response;
     let rest = '';
     response.setEncoding('utf8').on('data', (piece: string) => {
       this.raw += piece;
       const lines = `${rest}${piece}`.split('\n');
       rest = lines.pop() ?? '';
-      this.lines.push(...lines.filter((line) => line !== '').map((line) => JSON.parse(line) as unknown));
+      for (const line of lines.filter((text) => text !== '')) {
+        const value = JSON.parse(line) as unknown;
+        this.lines.push(value);
+        check(value);
+      }
     });
     response.on('error', () => undefined);
     response.on('close', () => (this.ended = response.complete ? 'whole' : 'cut'));
@@ -44,7 +50,7 @@ function openStream(socketPath: string, path: string, method = 'GET'): Promise<S
     const request = httpRequest({ socketPath, path, method, headers, agent: false }, (response) => {
       expect(response.statusCode).toBe(200);
       expect(response.headers['content-type']).toBe('application/x-ndjson; charset=utf-8');
-      resolve(new Stream(response));
+      resolve(new Stream(response, (line) => checkAnswer(method, path, 200, 'application/x-ndjson', line)));
     });
     onTestFinished(() => void request.destroy());
     request.on('error', reject).end();

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { kernelFiles } from '../../../src/host/cgroup/files.ts';
-import { parseHierarchies, upTo } from '../../../src/host/cgroup/places.ts';
+import { parseHierarchies, upTo } from '../../../src/host/cgroup/hierarchies.ts';
 import { type Cgroup, createCgroups } from '../../../src/host/cgroup/cgroup.ts';
 import type { Limits } from '../../../src/core/service.ts';
 import { eventually } from '../../rig/wait.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { honourPort, parsePort, portsIn } from '../../../src/manifest/keys/port-forms.ts';
+import { dialectOf } from '../../../src/manifest/backends/dialects.ts';
+import { parsePort, portsIn } from '../../../src/manifest/keys/port-forms.ts';
 import type { HonouredPort } from '../../../src/manifest/keys/port-forms.ts';
 import { load, toldBy } from '../memory-io.ts';
 
@@ -12,7 +13,7 @@ function madeOf(text: string, as: 'named' | 'listed', backend: Backend, mode?: s
   if (!parsed.ok) return `${parsed.error.code}: ${parsed.error.message}`;
   const made: string[] = [];
   for (const form of portsIn(parsed.value)) {
-    const honoured = honourPort(form, backend, mode);
+    const honoured = dialectOf(backend).honourPort(form, mode);
     if (!honoured.ok) return `${honoured.error.code}: ${honoured.error.message}`;
     made.push(shown(honoured.value));
   }
@@ -113,8 +114,8 @@ test('reading a port never throws, and yields at most a thousand', () => {
       expect(forms.length).toBeLessThanOrEqual(1_000);
       for (const form of forms) {
         if (form.kind === 'number') expect(form.target).toBeGreaterThan(0);
-        honourPort(form, 'docker', undefined);
-        honourPort(form, 'native', undefined);
+        dialectOf('docker').honourPort(form, undefined);
+        dialectOf('native').honourPort(form, undefined);
       }
     }),
   );

@@ -247,6 +247,48 @@ describe('rules for the keys of a service', () => {
       { ports: [{ target: 80, published: 2 }, '81'] },
     ],
     [
+      'a protocol is the same in whatever letters',
+      { ports: ['53:53/udp', '54:54'] },
+      { ports: ['5300:53/UDP'] },
+      { ports: ['5300:53/UDP', '54:54'] },
+    ],
+    [
+      'one port of a range is replaced, the others stay',
+      { ports: ['8080-8082:80-82', '127.0.0.1:7000-7001:70-71/udp'] },
+      { ports: ['9090:81', '71/udp', 'auto:83'] },
+      { ports: ['8080:80', '9090:81', '8082:82', '127.0.0.1:7000:70/udp', '71/udp', 'auto:83'] },
+    ],
+    [
+      'a range replaces single ports and what it is beyond them is added',
+      { ports: ['1:80', { target: 82, published: 5 }, 7] },
+      { ports: ['8080-8082:80-82'] },
+      { ports: ['8080:80', '8082:82', 7, '8081:81'] },
+    ],
+    [
+      'a port that is published twice stays so',
+      { ports: [80] },
+      { ports: ['127.0.0.1:8080:80', '10.0.0.1:8080:80'] },
+      { ports: ['127.0.0.1:8080:80', '10.0.0.1:8080:80'] },
+    ],
+    [
+      'a listed port is the named one of the same number',
+      { ports: { http: '8080:80', dns: '53:53/udp' } },
+      { ports: ['9090:80', '5300:53/UDP', { target: 81, name: 'admin' }] },
+      { ports: { http: '9090:80', dns: '5300:53/UDP', admin: { target: 81 } } },
+    ],
+    [
+      'a named port is the listed one of the same number, and gives it its name',
+      { ports: ['8080-8081:80-81', '53/udp'] },
+      { ports: { http: '9090:80' } },
+      {
+        ports: {
+          http: '9090:80',
+          '81': '8081:81',
+          '53-udp': { target: 53, protocol: 'udp' },
+        },
+      },
+    ],
+    [
       'listed ports meet named ones',
       { ports: [3000, '81:81', '9:82'] },
       { ports: { http: 80 } },
