@@ -1,4 +1,4 @@
-import { describeCause, describeChangeFailure } from '../words/cause.ts';
+import { describeCause, describeFailedChange } from '../words/cause.ts';
 import { describeSkip, describeStatus } from '../words/dependency.ts';
 import { describeProbeFailure } from '../words/probe.ts';
 import { describeFailure } from '../words/restart.ts';
@@ -9,7 +9,7 @@ import { formatSpan } from '../core/util/duration.ts';
 import { unreachable } from '../core/util/result.ts';
 import { isReady, type WaitingOn } from '../core/state.ts';
 import { describeProbe, describeReplacing, describeState, stateWord, unnested } from '../words/status.ts';
-import type { ProgressIcon, ProgressRow } from './output/progress.ts';
+import type { ProgressIcon, ProgressRow } from '../words/progress-row.ts';
 import { oneLine } from '../words/text.ts';
 import { shownInstances, type NamedInstance } from '../words/instances.ts';
 
@@ -76,7 +76,7 @@ function keptCulprits(snapshot: ProjectSnapshot, only?: ReadonlySet<string>): re
   return (snapshot.manifest?.failed ?? []).flatMap((change): readonly Culprit[] => {
     const shown = all.find(({ service }) => service.id === change.service);
     if (change.kept !== true || shown === undefined) return [];
-    const reason = `the change was not taken up: ${describeChangeFailure(change.reason)}; its former version goes on`;
+    const reason = `the change was not taken up: ${describeFailedChange(change.reason)}; its former version goes on`;
     return [{ name: change.service, instance: shown.instance, reason, kept: true }];
   });
 }

@@ -2,7 +2,7 @@ import type { DownResponse, ProjectSnapshot } from '../core/api.ts';
 import { formatSpan } from '../core/util/duration.ts';
 import type { Happening } from '../core/event.ts';
 import { isLive } from '../core/state.ts';
-import type { ProgressRow } from '../cli/output/progress.ts';
+import type { ProgressRow } from './progress-row.ts';
 import { count } from './text.ts';
 import { shownInstances } from './instances.ts';
 

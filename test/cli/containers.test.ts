@@ -159,7 +159,7 @@ docker run --name shop-web-1 nginx
 const KEPT_REASON = 'what it needs could not be brought about: pull failed: no such tag';
 const KEPT: FailedChange = {
   service: 'api',
-  reason: { kind: 'preparation', failure: { code: 'pull-failed', message: 'pull failed: no such tag' } },
+  reason: { kind: 'text', text: KEPT_REASON },
   rolledBack: false,
   kept: true,
 };
