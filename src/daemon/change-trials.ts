@@ -5,7 +5,7 @@ import { beginTrial, judge, type Trial } from '../core/reload.ts';
 import type { InstanceId, Project, ServiceId, ServiceSpec } from '../core/service.ts';
 import { isReady } from '../core/state.ts';
 import type { Cause, ChangeFailure } from '../core/event.ts';
-import type { Supervisor } from '../engine/supervisor.ts';
+import type { Supervisor } from '../engine/instance/supervisor.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 

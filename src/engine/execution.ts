@@ -10,8 +10,8 @@ import type { Orphans } from './orphans.ts';
 import { PlanRunner } from './plan-runner.ts';
 import type { Publisher } from './publisher.ts';
 import { Replacements } from './replacements.ts';
-import { mayLive } from './supervisor.ts';
-import type { Tell } from './telling.ts';
+import { mayLive } from './instance/supervisor.ts';
+import type { Tell } from './journal.ts';
 
 export interface ExecutionHost {
   readonly backend: Pick<Backend, 'prepare'>;

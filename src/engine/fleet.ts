@@ -12,7 +12,7 @@ import {
   type ServiceSpec,
 } from '../core/service.ts';
 import type { InstanceRef } from '../core/state.ts';
-import type { Supervisor } from './supervisor.ts';
+import type { Supervisor } from './instance/supervisor.ts';
 
 /** A project with what it was loaded under. */
 export interface LoadedProject {

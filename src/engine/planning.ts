@@ -10,7 +10,7 @@ import { edgesOf, type Fleet, type LoadedProject } from './fleet.ts';
 import type { Launches } from './launches.ts';
 import type { Orphans } from './orphans.ts';
 import type { ProjectMemory } from './project-memory.ts';
-import type { Supervisor } from './supervisor.ts';
+import type { Supervisor } from './instance/supervisor.ts';
 
 /** A project to be taken up without undoing what people asked for since the last `up`. */
 export interface ReloadInput {

@@ -2,7 +2,7 @@ import type { FailedChange } from '../core/api.ts';
 import type { Cause } from '../core/event.ts';
 import type { StartFailure } from '../core/exit.ts';
 import type { InstanceId } from '../core/service.ts';
-import type { Supervisor } from './supervisor.ts';
+import type { Supervisor } from './instance/supervisor.ts';
 
 export interface ReplacementHost {
   /** The new launch cannot be begun; the former run goes on. */

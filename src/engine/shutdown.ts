@@ -1,7 +1,7 @@
 import type { Cause } from '../core/event.ts';
 import type { ServiceId } from '../core/service.ts';
 import type { Clock } from '../ports/clock.ts';
-import { mayLive, type Supervisor } from './supervisor.ts';
+import { mayLive, type Supervisor } from './instance/supervisor.ts';
 
 /** How patient a shutdown is: 0 orderly; 1 in order, without the grace periods; 2 kills everything now. */
 export type ShutdownLevel = 0 | 1 | 2;
@@ -20,7 +20,7 @@ export interface ShutdownHost {
 }
 
 /**
- * Takes everything down: what others depend on goes last. Looks at states whenever one changes and does what can be
+ * Takes everything down: what others depend on goes last. PollingProbe at states whenever one changes and does what can be
  * done next, so it needs no memory of what it did. `finished` resolves once nothing lives, or once all means have been
  * used, with whether something is left.
  */

@@ -3,7 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import type { ScheduleSpec } from '../../src/core/service.ts';
 import { describeCause } from '../../src/words/cause.ts';
 import { describeSchedule } from '../../src/words/schedule.ts';
-import { ScheduleTimer } from '../../src/engine/schedule-timer.ts';
+import { ScheduleTimer } from '../../src/engine/instance/schedule-timer.ts';
 import { calendar } from '../../src/schedule/cron.ts';
 import { FakeClock } from '../rig/fake-clock.ts';
 

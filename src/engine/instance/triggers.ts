@@ -1,12 +1,12 @@
-import type { Cause, HappeningBody } from '../core/event.ts';
-import type { ScheduleSpec, WatchSpec } from '../core/service.ts';
-import type { Calendar } from '../ports/calendar.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { FileWatcher } from '../ports/file-watcher.ts';
+import type { Cause, HappeningBody } from '../../core/event.ts';
+import type { ScheduleSpec, WatchSpec } from '../../core/service.ts';
+import type { Calendar } from '../../ports/calendar.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { FileWatcher } from '../../ports/file-watcher.ts';
 import { ScheduleTimer } from './schedule-timer.ts';
 import { SourceWatch } from './source-watch.ts';
 
-interface AttendanceHost {
+interface TriggersHost {
   due(cause: Cause): void;
   filesChanged(cause: Cause, action: WatchSpec['action']): void;
   tell(happening: HappeningBody): void;
@@ -14,15 +14,15 @@ interface AttendanceHost {
 }
 
 /** What is seen to beside an instance's runs: its schedule and its watched files. Made only once there is such a thing. */
-export class Attendance {
+export class Triggers {
   readonly #ports: { readonly clock: Clock; readonly calendar: Calendar; readonly watcher: FileWatcher };
-  readonly #host: AttendanceHost;
+  readonly #host: TriggersHost;
   #timer: ScheduleTimer | undefined;
   #watch: SourceWatch | undefined;
 
   constructor(
     ports: { readonly clock: Clock; readonly calendar: Calendar; readonly watcher: FileWatcher },
-    host: AttendanceHost,
+    host: TriggersHost,
   ) {
     this.#ports = ports;
     this.#host = host;

@@ -1,10 +1,11 @@
-import type { CommandEnd, HappeningBody } from '../core/event.ts';
-import { concreteCommand } from '../core/launch.ts';
-import { err, ok, type Result, unreachable } from '../core/util/result.ts';
-import type { Hook } from '../core/service.ts';
-import type { CommandResult, CommandRunner } from '../ports/commands.ts';
-import type { RunId } from '../core/state.ts';
-import type { PreparedLaunch } from './run-owner.ts';
+import type { CommandEnd, HappeningBody } from '../../core/event.ts';
+import { concreteCommand } from '../../core/launch.ts';
+import { err, ok, type Result, unreachable } from '../../core/util/result.ts';
+import type { Hook } from '../../core/service.ts';
+import type { Proc } from '../../ports/backend.ts';
+import type { CommandResult, CommandRunner } from '../../ports/commands.ts';
+import type { RunId } from '../../core/state.ts';
+import type { PreparedLaunch } from './engine-view.ts';
 
 export interface HookHost {
   readonly commands: CommandRunner;
@@ -133,4 +134,17 @@ function endText(end: CommandEnd): string {
     default:
       return unreachable(end);
   }
+}
+
+/**
+ * Runs commands within a unit that is not on the machine, in its own environment and folder: of a request's `env` only
+ * what is to be set besides, and `cwd` not at all. Undefined where commands for the unit run on the machine.
+ */
+export function runnerWithin(proc: Proc | undefined): CommandRunner | undefined {
+  if (proc?.exec === undefined) return undefined;
+  const exec = proc.exec.bind(proc);
+  return {
+    run: ({ argv, env, timeoutMs, signal }) =>
+      exec(argv, { env, timeoutMs, ...(signal === undefined ? {} : { signal }) }),
+  };
 }

@@ -1,9 +1,9 @@
-import { concreteCommand, expandText, type TextContext } from '../core/launch.ts';
-import type { ProbeRole } from '../core/probe.ts';
-import { err, ok, type Result, unreachable } from '../core/util/result.ts';
-import type { ProbeCheck, Text } from '../core/service.ts';
-import type { CommandRunner } from '../ports/commands.ts';
-import type { ConcreteCheck } from '../ports/probes.ts';
+import { concreteCommand, expandText, type TextContext } from '../../core/launch.ts';
+import type { ProbeRole } from '../../core/probe.ts';
+import { err, ok, type Result, unreachable } from '../../core/util/result.ts';
+import type { ProbeCheck, Text } from '../../core/service.ts';
+import type { CommandRunner } from '../../ports/commands.ts';
+import type { ConcreteCheck } from '../../ports/probes.ts';
 
 /** A check that is made by asking; the other kinds are told. */
 export type AskedCheck = Extract<ProbeCheck, { kind: 'exec' | 'http' | 'tcp' }>;

@@ -1,4 +1,4 @@
-import type { CleanupReport, DownRequest, DownResponse } from '../core/api.ts';
+import type { CleanupReport, DownRequest, DownResponse, Leftover } from '../core/api.ts';
 import type { ServiceId } from '../core/service.ts';
 import type { Backend } from '../ports/backend.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -7,11 +7,11 @@ import type { Execution } from './execution.ts';
 import type { Fleet } from './fleet.ts';
 import type { ProjectMemory } from './project-memory.ts';
 import type { Publisher } from './publisher.ts';
-import { leftoversOf, removeLeavings } from './removal.ts';
+import { mayLive, type Supervisor } from './instance/supervisor.ts';
 import { Shutdown } from './shutdown.ts';
-import type { Tell } from './telling.ts';
+import type { Tell } from './journal.ts';
 
-export interface TakingDownHost {
+export interface ProjectShutdownHost {
   readonly backend: Pick<Backend, 'removeProject'>;
   readonly clock: Clock;
   readonly store: Pick<Store, 'removeRun'>;
@@ -26,12 +26,12 @@ export interface TakingDownHost {
  * The project's way down: on record before anything is stopped, so that a later daemon goes on with it; then the shutdown,
  * then the removal of what the project has left besides processes. There is no way back.
  */
-export class TakingDown {
-  readonly #host: TakingDownHost;
+export class ProjectShutdown {
+  readonly #host: ProjectShutdownHost;
   #shutdown: Shutdown | undefined;
   #ending: Promise<DownResponse> | undefined;
 
-  constructor(host: TakingDownHost) {
+  constructor(host: ProjectShutdownHost) {
     this.#host = host;
   }
 
@@ -115,4 +115,40 @@ export class TakingDown {
     const { shutdown: _over, ...rest } = memory.record;
     memory.replace({ ...rest, phase: 'down', stopped: [], scale: {} });
   }
+}
+
+const NOTHING_REMOVED: CleanupReport = { containers: [], networks: [], volumes: [], failed: [] };
+
+/**
+ * Removes what a project that is down has left besides processes. Whoever does not answer is not asked: what it has is
+ * left then, and said to be. Never rejects.
+ */
+async function removeLeavings(
+  backend: Pick<Backend, 'removeProject'>,
+  project: string,
+  volumes: boolean,
+  supervisors: readonly Supervisor[],
+): Promise<CleanupReport> {
+  if (backend.removeProject === undefined) return NOTHING_REMOVED;
+  const why = supervisors.find(({ unknown }) => unknown !== undefined)?.unknown;
+  if (why === undefined) return backend.removeProject(project, { volumes });
+  const what = `containers and networks${volumes ? ', and volumes,' : ''} of ${project}`;
+  return { ...NOTHING_REMOVED, failed: [{ what, why }] };
+}
+
+/** What is still alive after all means were used, by process, or, where nobody can tell, by what it is called. */
+async function leftoversOf(
+  supervisors: readonly Supervisor[],
+  masked: (text: string) => string,
+): Promise<readonly Leftover[]> {
+  const found = await Promise.all(
+    supervisors.filter(mayLive).map(async ({ ref, proc, unknown }): Promise<readonly Leftover[]> => {
+      if (unknown !== undefined) {
+        return [{ instance: ref.id, command: proc?.unit ?? '', reason: unknown }];
+      }
+      const members = (await proc?.members()) ?? [];
+      return members.map(({ pid, command }) => ({ instance: ref.id, pid, command: masked(command) }));
+    }),
+  );
+  return found.flat();
 }

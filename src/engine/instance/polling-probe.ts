@@ -1,9 +1,9 @@
-import { gapMs, type ProbeRole, toleranceMs } from '../core/probe.ts';
-import { formatDuration } from '../core/util/duration.ts';
-import type { Result } from '../core/util/result.ts';
-import type { Probe } from '../core/service.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { ConcreteCheck, Prober, ProbeResult } from '../ports/probes.ts';
+import { gapMs, type ProbeRole, toleranceMs } from '../../core/probe.ts';
+import { formatDuration } from '../../core/util/duration.ts';
+import type { Result } from '../../core/util/result.ts';
+import type { Probe } from '../../core/service.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { ConcreteCheck, Prober, ProbeResult } from '../../ports/probes.ts';
 import type { ProbeTrack } from './probe-track.ts';
 
 /** A prober answers a moment after the timeout (a command is killed first). This much later its answer is given up on. */
@@ -15,7 +15,7 @@ const AGAIN_MS = 250;
 /** The longest by which looks of services that started together are moved apart. */
 const MAX_SPREAD_MS = 1_000;
 
-export interface LooksOptions {
+export interface PollingProbeOptions {
   readonly role: ProbeRole;
   readonly probe: Probe;
   /** From 0 to 1, different for each instance: where its looks fall beside those of others. */
@@ -43,12 +43,12 @@ interface Look {
 }
 
 /**
- * Looks at a service again and again, one look at a time. The first look of `ready` is at once, of `live` after one
+ * PollingProbe at a service again and again, one look at a time. The first look of `ready` is at once, of `live` after one
  * interval; how long after each the next one follows is `gapMs`'s to say, but never before the last one has ended. A
  * failure that falls in with a timer that was too late (`toleranceMs`) is thrown away, and the look made again.
  */
-export class Looks {
-  readonly #options: LooksOptions;
+export class PollingProbe {
+  readonly #options: PollingProbeOptions;
   readonly #track: ProbeTrack;
   #gap: number | undefined;
   #look: Look | undefined;
@@ -56,7 +56,7 @@ export class Looks {
   #ended = false;
   #spreadOut = false;
 
-  constructor(options: LooksOptions, track: ProbeTrack) {
+  constructor(options: PollingProbeOptions, track: ProbeTrack) {
     this.#options = options;
     this.#track = track;
   }

@@ -1,19 +1,19 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ProbeFailure, ProbeView } from '../core/event.ts';
-import { shortHash } from '../core/util/hash.ts';
-import type { TextContext } from '../core/launch.ts';
-import type { ProbeRole, ProbeVerdict } from '../core/probe.ts';
-import { escapeControl } from '../core/redact.ts';
-import type { InstanceId, Probe } from '../core/service.ts';
-import type { RunId } from '../core/state.ts';
-import type { HealthFeed, HealthState, Knowledge, NotifyFeed } from '../ports/backend.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { CommandRunner } from '../ports/commands.ts';
-import type { LogStore } from '../ports/logs.ts';
-import type { Prober } from '../ports/probes.ts';
+import type { ProbeFailure, ProbeView } from '../../core/event.ts';
+import { shortHash } from '../../core/util/hash.ts';
+import type { TextContext } from '../../core/launch.ts';
+import type { ProbeRole, ProbeVerdict } from '../../core/probe.ts';
+import { escapeControl } from '../../core/redact.ts';
+import type { InstanceId, Probe } from '../../core/service.ts';
+import type { RunId } from '../../core/state.ts';
+import type { HealthFeed, HealthState, Knowledge, NotifyFeed } from '../../ports/backend.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { CommandRunner } from '../../ports/commands.ts';
+import type { LogStore } from '../../ports/logs.ts';
+import type { Prober } from '../../ports/probes.ts';
 import { concreteCheck, describeCheck } from './concrete-check.ts';
 import { LogScan, type WantedLine } from './log-scan.ts';
-import { Looks } from './looks.ts';
+import { PollingProbe } from './polling-probe.ts';
 import { ProbeTrack } from './probe-track.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -26,7 +26,7 @@ export interface ProbingPorts {
 }
 
 /** Who hears of it. Any of these may be called from within `begin` and `update`, and none after `end`. */
-export interface ProbingHost {
+export interface ProbeRunnerHost {
   /** The `ready` probe succeeded: for the first time, or after `unready`. */
   ready(): void;
   unready(reason: ProbeFailure): void;
@@ -77,7 +77,7 @@ export interface Probes {
 interface Watch {
   readonly probe: Probe;
   readonly track: ProbeTrack;
-  readonly looks?: Looks;
+  readonly looks?: PollingProbe;
   readonly watchdog?: Watchdog;
 }
 
@@ -85,9 +85,9 @@ interface Watch {
  * The probes of one run, from its start to its end: asks, reads and listens, has the results judged, and tells its host
  * what follows. Holds a timer only for what has to be asked, and for keep-alives. After `end` nothing of it is left.
  */
-export class Probing {
+export class ProbeRunner {
   readonly #ports: ProbingPorts;
-  readonly #host: ProbingHost;
+  readonly #host: ProbeRunnerHost;
   readonly #run: ProbedRun;
   readonly #scan: LogScan;
   #probes: Probes;
@@ -100,7 +100,7 @@ export class Probing {
   #health: string | undefined;
   #phase: 'new' | 'on' | 'ended' = 'new';
 
-  constructor(ports: ProbingPorts, host: ProbingHost, run: ProbedRun, probes: Probes) {
+  constructor(ports: ProbingPorts, host: ProbeRunnerHost, run: ProbedRun, probes: Probes) {
     this.#ports = ports;
     this.#host = host;
     this.#run = run;
@@ -218,7 +218,7 @@ export class Probing {
     const byOthers = check.kind === 'exec' && within !== undefined;
     const isKnown = (): boolean => knowledge?.current() !== 'unknown';
     const options = { role, probe, spread, check: concrete, clock, prober, byOthers, isKnown };
-    return { probe, track, looks: new Looks(options, track) };
+    return { probe, track, looks: new PollingProbe(options, track) };
   }
 
   /** The same for an instance each time. */
@@ -356,7 +356,7 @@ export class Probing {
     return this.#phase === 'on';
   }
 
-  #tell(call: (host: ProbingHost) => void): void {
+  #tell(call: (host: ProbeRunnerHost) => void): void {
     if (this.#isOn()) call(this.#host);
   }
 }

@@ -1,6 +1,6 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { type LineMatcher, lineMatcher } from '../core/util/line-match.ts';
-import type { Clock } from '../ports/clock.ts';
+import { type LineMatcher, lineMatcher } from '../../core/util/line-match.ts';
+import type { Clock } from '../../ports/clock.ts';
 
 /** After this much matching in a row the event loop gets its turn. */
 const SLICE_MS = 5;
@@ -35,7 +35,7 @@ interface Reader {
 }
 
 /**
- * Looks for patterns in what a run writes, from its beginning on: all of them in one pass for each stream they name,
+ * PollingProbe for patterns in what a run writes, from its beginning on: all of them in one pass for each stream they name,
  * which ends when the last one is found. Without an open pattern nothing is read.
  */
 export class LogScan {

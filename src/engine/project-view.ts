@@ -12,20 +12,19 @@ import type { Launches } from './launches.ts';
 import type { Planning } from './planning.ts';
 import type { ProjectMemory } from './project-memory.ts';
 import type { Publisher } from './publisher.ts';
-import type { PreparedLaunch } from './run-owner.ts';
-import type { SupervisorHost } from './supervisor.ts';
-import type { TakingDown } from './taking-down.ts';
+import type { EngineView, PreparedLaunch } from './instance/engine-view.ts';
+import type { ProjectShutdown } from './project-shutdown.ts';
 
 const ERROR_TAIL_LINES = 40;
 const ERROR_TAIL_BYTES = 16 * 1024;
 
-export interface FleetHostParts {
+export interface ProjectViewParts {
   readonly logs: Pick<LogStore, 'errorTail'>;
   readonly fleet: Fleet;
   readonly launches: Launches;
   readonly planning: Planning;
   readonly execution: Execution;
-  readonly takingDown: TakingDown;
+  readonly projectShutdown: ProjectShutdown;
   readonly memory: ProjectMemory;
   readonly publisher: Publisher;
   /** Whether an instance may start. */
@@ -36,14 +35,14 @@ export interface FleetHostParts {
  * What the supervisors of one project share: answers what they ask, and has happen what follows from their changes for
  * others. Changes that come together are looked at together, once all of them have been made.
  */
-export class FleetHost implements SupervisorHost {
-  readonly #parts: FleetHostParts;
+export class ProjectView implements EngineView {
+  readonly #parts: ProjectViewParts;
   /** Services of which something has changed since the last look. */
   readonly #dirty = new Set<ServiceId>();
   #settling = false;
   #portsMoved = false;
 
-  constructor(parts: FleetHostParts) {
+  constructor(parts: ProjectViewParts) {
     this.#parts = parts;
   }
 
@@ -122,16 +121,16 @@ export class FleetHost implements SupervisorHost {
   }
 
   isShuttingDown(): boolean {
-    return this.#parts.takingDown.shutdown !== undefined;
+    return this.#parts.projectShutdown.shutdown !== undefined;
   }
 
   isKilling(): boolean {
-    return this.#parts.takingDown.shutdown?.level === 2;
+    return this.#parts.projectShutdown.shutdown?.level === 2;
   }
 
   /** What follows from changed states: gates that may open, steps that may go on, a shutdown that may. */
   #settle(): void {
-    const { fleet, memory, execution, takingDown } = this.#parts;
+    const { fleet, memory, execution, projectShutdown } = this.#parts;
     this.#settling = false;
     memory.tryAgain();
     const services = [...this.#dirty];
@@ -145,7 +144,7 @@ export class FleetHost implements SupervisorHost {
       }
     }
     execution.advance();
-    takingDown.shutdown?.advance();
+    projectShutdown.shutdown?.advance();
   }
 
   /** What runs with a reference to a port that is another now gets the new number, by being replaced. */

@@ -1,57 +1,26 @@
-import type { Cause, HappeningBody, InstanceSnapshot } from '../core/event.ts';
-import type { Exit, StartFailure } from '../core/exit.ts';
+import type { Cause, HappeningBody, InstanceSnapshot } from '../../core/event.ts';
+import type { Exit, StartFailure } from '../../core/exit.ts';
 import {
   type Effect,
-  type GateVerdict,
   type Machine,
   type MachineContext,
   type MachineEvent,
   NEW_MACHINE,
-} from '../core/machine.ts';
-import type { LaunchRecord } from '../core/project-plan.ts';
-import { type Result, unreachable } from '../core/util/result.ts';
-import type { BackendName, ServiceId, ServiceSpec, WatchSpec } from '../core/service.ts';
-import { type InstanceRef, type InstanceState, isLive, type RunId, type Wanted } from '../core/state.ts';
-import { transition } from '../core/transition.ts';
-import type { Proc, RunRecord } from '../ports/backend.ts';
-import type { Calendar } from '../ports/calendar.ts';
-import type { Random } from '../ports/clock.ts';
-import type { FileWatcher } from '../ports/file-watcher.ts';
-import { Attendance } from './attendance.ts';
-import { Materialising } from './materialising.ts';
+} from '../../core/machine.ts';
+import type { LaunchRecord } from '../../core/project-plan.ts';
+import { type Result, unreachable } from '../../core/util/result.ts';
+import type { ServiceSpec, WatchSpec } from '../../core/service.ts';
+import { type InstanceRef, type InstanceState, isLive, type RunId, type Wanted } from '../../core/state.ts';
+import { transition } from '../../core/transition.ts';
+import type { Proc, RunRecord } from '../../ports/backend.ts';
+import type { Calendar } from '../../ports/calendar.ts';
+import type { Random } from '../../ports/clock.ts';
+import type { FileWatcher } from '../../ports/file-watcher.ts';
+import type { EngineView, InstanceView, PreparedLaunch, RunPorts } from './engine-view.ts';
+import { LaunchPreparation } from './launch-preparation.ts';
 import { recentForRecord, recentOf } from './run-record.ts';
 import { Run } from './run.ts';
-import type { PreparedLaunch, RunOwner, RunPorts } from './run-owner.ts';
-
-/** What a supervisor needs of the engine around it. */
-export interface SupervisorHost {
-  /** The launch of the next run, with late references filled in and ports handed out. */
-  prepareLaunch(ref: InstanceRef): Promise<Result<PreparedLaunch, StartFailure>>;
-  /** Sees to it that what is wanted is on record before anything is started for it. */
-  recorded(): Result<void, StartFailure>;
-  /** Notes that the backend may have something of the project from now on. */
-  usedBackend(backend: BackendName): Result<void, StartFailure>;
-  /** `waitedMs`: how long it has waited for its gate by now. */
-  gate(ref: InstanceRef, waitedMs: number): GateVerdict;
-  /** Called after every change of what `snapshot` shows. */
-  changed(ref: InstanceRef): void;
-  /** What a failing run's last lines on stderr say; masked and bounded. */
-  lastWords(ref: InstanceRef, run: RunId): Promise<string | undefined>;
-  /** Without the secrets it may hold. */
-  masked(text: string): string;
-  /** Told of every start that failed, before the state machine is. */
-  startFailed(ref: InstanceRef, failure: StartFailure): void;
-  /** Told of every run that failed; not of starts that did. */
-  runFailed(ref: InstanceRef, exit: Exit): void;
-  /** Told of every run that is ended because something that it runs on failed. */
-  failurePassedOn(ref: InstanceRef, cause: Cause): void;
-  /** `log` patterns that dependents of the service wait for. */
-  patterns(service: ServiceId): readonly string[];
-  /** While the whole project goes down, single runs' ends need no record. */
-  isShuttingDown(): boolean;
-  /** Whether everything is being killed: no hook is begun any more. */
-  isKilling(): boolean;
-}
+import { Triggers } from './triggers.ts';
 
 export interface SupervisorPorts extends RunPorts {
   readonly random: Random;
@@ -67,12 +36,12 @@ const LOOK_AGAIN_MS = 50;
  * The mailbox of one instance: feeds events to the state machine one at a time and carries out its effects. Holds no
  * policy. Everything asynchronous comes back as an event that names its run.
  */
-export class Supervisor {
+export class Supervisor implements InstanceView {
   readonly ref: InstanceRef;
+  readonly engine: EngineView;
   readonly #ports: SupervisorPorts;
-  readonly #host: SupervisorHost;
-  readonly #attendance: Attendance;
-  readonly #next: Materialising;
+  readonly #triggers: Triggers;
+  readonly #next: LaunchPreparation;
   /** Whether what is to replace the present run is being brought about. */
   #replacing = false;
   #spec: ServiceSpec;
@@ -93,22 +62,22 @@ export class Supervisor {
   #lastExit: Exit | undefined;
   #portNumbers: Readonly<Record<string, number>> = {};
 
-  constructor(ref: InstanceRef, spec: ServiceSpec, ports: SupervisorPorts, host: SupervisorHost) {
+  constructor(ref: InstanceRef, spec: ServiceSpec, ports: SupervisorPorts, engine: EngineView) {
     this.ref = ref;
     this.#spec = spec;
     this.#ports = ports;
-    this.#host = host;
-    this.#attendance = new Attendance(ports, {
+    this.engine = engine;
+    this.#triggers = new Triggers(ports, {
       due: (cause) => this.dispatch({ type: 'due', cause }),
       filesChanged: (cause, action) => this.#filesChanged(cause, action),
-      tell: (happening) => this.#tell(happening),
-      changed: () => host.changed(ref),
+      tell: (happening) => this.tell(happening),
+      changed: () => engine.changed(ref),
     });
-    this.#next = new Materialising({
+    this.#next = new LaunchPreparation({
       backend: ports.backend,
       clock: ports.clock,
-      changed: () => host.changed(ref),
-      masked: (text) => host.masked(text),
+      changed: () => engine.changed(ref),
+      masked: (text) => engine.masked(text),
     });
     ports.logs.retain(ref.id, spec.log);
   }
@@ -123,6 +92,25 @@ export class Supervisor {
 
   get state(): InstanceState {
     return this.#machine.state;
+  }
+
+  get wanted(): Wanted {
+    return this.#machine.wanted;
+  }
+
+  /** Restarts by policy so far. */
+  get restarts(): number {
+    return this.#machine.restarts;
+  }
+
+  /** Those that the policy's window may still count, epoch ms. */
+  get recentRestarts(): readonly number[] {
+    return recentForRecord(this.#machine.recent, this.#ports.clock);
+  }
+
+  /** How the last run ended; undefined where there was none. */
+  get lastExit(): Exit | undefined {
+    return this.#lastExit;
   }
 
   /** What the present run, or the last one, was launched with; empty where there was none. */
@@ -204,6 +192,27 @@ export class Supervisor {
     }
   }
 
+  /** Puts what happened to this instance in the journal. */
+  tell(happening: HappeningBody): void {
+    this.#ports.store.append(happening, { service: this.ref.service, instance: this.ref.id });
+  }
+
+  changed(): void {
+    this.engine.changed(this.ref);
+  }
+
+  /** The launch of the next run, with late references filled in and ports handed out. Never rejects. */
+  async prepareLaunch(): Promise<Result<PreparedLaunch, StartFailure>> {
+    const prepared = await this.engine.prepareLaunch(this.ref);
+    if (prepared.ok) this.#portNumbers = prepared.value.launch.ports;
+    return prepared;
+  }
+
+  /** What is to be shown as the cause of the last failure; undefined: there is none any more. */
+  said(words: string | undefined): void {
+    this.#lastWords = words;
+  }
+
   /** Takes over a run of an earlier daemon; its end, if it has ended, follows through `proc.exited`. */
   adopt(record: RunRecord, proc: Proc): void {
     this.#portNumbers = record.ports;
@@ -233,7 +242,7 @@ export class Supervisor {
 
   snapshot(): InstanceSnapshot {
     const { state, wanted, restarts } = this.#machine;
-    const { nextRun } = this.#attendance;
+    const { nextRun } = this.#triggers;
     const progress = state.kind === 'starting' ? this.#run?.progress : this.#next.progress;
     const { unknown } = this;
     const children = state.kind === 'stopping' ? this.#run?.children : undefined;
@@ -258,9 +267,9 @@ export class Supervisor {
   /** Brings about what the next launch needs, while the present run goes on. Never rejects. */
   async materialiseNext(): Promise<Result<void, StartFailure>> {
     this.#replacing = true;
-    this.#host.changed(this.ref);
+    this.engine.changed(this.ref);
     try {
-      const prepared = await this.#host.prepareLaunch(this.ref);
+      const prepared = await this.engine.prepareLaunch(this.ref);
       return prepared.ok ? await this.#next.run(prepared.value.launch) : prepared;
     } finally {
       this.#replacing = false;
@@ -288,7 +297,7 @@ export class Supervisor {
     this.#next.giveUp();
     this.#disarmRetry();
     this.#disarmGate();
-    this.#attendance.stop();
+    this.#triggers.stop();
     this.#run?.release();
   }
 
@@ -298,7 +307,7 @@ export class Supervisor {
     if (this.#unseen !== run || state.kind !== 'running' || state.run !== run) return;
     if (alive) {
       this.#unseen = undefined;
-      this.#host.changed(this.ref);
+      this.engine.changed(this.ref);
     } else this.#ports.clock.after(LOOK_AGAIN_MS, () => void this.#awaitLife(run, proc));
   }
 
@@ -325,7 +334,7 @@ export class Supervisor {
     // Only times that passed while there was no daemon can have been missed.
     const resumes = event.type === 'adopted' || event.type === 'restored' || event.type === 'unbegun';
     if (machine.wanted !== before.wanted) this.#attend(resumes ? this.#record?.startedAt : undefined);
-    if (machine !== before) this.#host.changed(this.ref);
+    if (machine !== before) this.engine.changed(this.ref);
   }
 
   #context(): MachineContext {
@@ -377,13 +386,13 @@ export class Supervisor {
         this.#askGate(effect.inMs);
         return;
       case 'report-failure':
-        this.#host.runFailed(this.ref, effect.exit);
+        this.engine.runFailed(this.ref, effect.exit);
         return;
       case 'pass-on-failure':
-        this.#host.failurePassedOn(this.ref, effect.cause);
+        this.engine.failurePassedOn(this.ref, effect.cause);
         return;
       case 'tell':
-        this.#tell(effect.happening);
+        this.tell(effect.happening);
         return;
       default:
         unreachable(effect);
@@ -392,76 +401,24 @@ export class Supervisor {
 
   #askGate(inMs: number | undefined): void {
     const ask = (): void => {
-      this.dispatch({ type: 'gate', verdict: this.#host.gate(this.ref, this.waitedMs) });
+      this.dispatch({ type: 'gate', verdict: this.engine.gate(this.ref, this.waitedMs) });
     };
     this.#disarmGate();
     if (inMs === undefined) ask();
     else this.#disarmGate = this.#ports.clock.after(inMs, ask);
   }
 
-  #tell(happening: HappeningBody): void {
-    this.#ports.store.append(happening, { service: this.ref.service, instance: this.ref.id });
-  }
-
   #newRun(id: RunId, startedWall?: number): Run {
     this.#run?.release();
-    this.#run = new Run(id, this.#owner(), this.#ports, startedWall);
+    this.#run = new Run(id, this, this.#ports, startedWall);
     return this.#run;
-  }
-
-  /** What a run sees of this: always as it is at the moment. */
-  #owner(): RunOwner {
-    const { ref } = this;
-    const host = this.#host;
-    const spec = (): ServiceSpec => this.#spec;
-    const machine = (): Machine => this.#machine;
-    const lastExit = (): Exit | undefined => this.#lastExit;
-    const { clock } = this.#ports;
-    return {
-      ref,
-      get spec() {
-        return spec();
-      },
-      get state() {
-        return machine().state;
-      },
-      get wanted() {
-        return machine().wanted;
-      },
-      get restarts() {
-        return machine().restarts;
-      },
-      get recentRestarts() {
-        return recentForRecord(machine().recent, clock);
-      },
-      get lastExit() {
-        return lastExit();
-      },
-      dispatch: (event) => this.dispatch(event),
-      tell: (happening) => this.#tell(happening),
-      changed: () => host.changed(ref),
-      recorded: () => host.recorded(),
-      usedBackend: (backend) => host.usedBackend(backend),
-      prepareLaunch: async () => {
-        const prepared = await host.prepareLaunch(ref);
-        if (prepared.ok) this.#portNumbers = prepared.value.launch.ports;
-        return prepared;
-      },
-      patterns: () => host.patterns(ref.service),
-      lastWords: (run) => host.lastWords(ref, run),
-      said: (words) => (this.#lastWords = words),
-      startFailed: (failure) => host.startFailed(ref, failure),
-      masked: (text) => host.masked(text),
-      isShuttingDown: () => host.isShuttingDown(),
-      isKilling: () => host.isKilling(),
-    };
   }
 
   /** What is seen to as long as the service is wanted, whether it runs or not. */
   #attend(lastRun?: number): void {
     const wanted = this.#machine.wanted === 'up';
     const { schedule, watch } = this.#spec;
-    this.#attendance.set(wanted ? schedule : undefined, wanted ? watch : undefined, lastRun);
+    this.#triggers.set(wanted ? schedule : undefined, wanted ? watch : undefined, lastRun);
   }
 
   #filesChanged(cause: Cause, action: WatchSpec['action']): void {
@@ -473,7 +430,7 @@ export class Supervisor {
       return;
     }
     if (state.kind !== 'running') return;
-    this.#tell({ type: 'instance-signalled', run: state.run, signal: action.signal, cause });
+    this.tell({ type: 'instance-signalled', run: state.run, signal: action.signal, cause });
     void this.signal(action.signal);
   }
 }

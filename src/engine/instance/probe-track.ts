@@ -1,4 +1,4 @@
-import type { ProbeFailure, ProbeView } from '../core/event.ts';
+import type { ProbeFailure, ProbeView } from '../../core/event.ts';
 import {
   declare,
   judge,
@@ -7,11 +7,11 @@ import {
   type ProbeRole,
   type ProbeState,
   type ProbeVerdict,
-} from '../core/probe.ts';
-import { escapeControl } from '../core/redact.ts';
-import type { Probe } from '../core/service.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { ProbeResult } from '../ports/probes.ts';
+} from '../../core/probe.ts';
+import { escapeControl } from '../../core/redact.ts';
+import type { Probe } from '../../core/service.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { ProbeResult } from '../../ports/probes.ts';
 
 const MAX_SHOWN = 300;
 

@@ -1,16 +1,16 @@
-import type { Cause, ProbeFailure, Unfinished } from '../core/event.ts';
-import type { Exit } from '../core/exit.ts';
-import { isSuccess } from '../core/restart.ts';
-import type { ServiceSpec } from '../core/service.ts';
-import type { RunId } from '../core/state.ts';
-import type { Proc, RunRecord } from '../ports/backend.ts';
-import { Beginning } from './beginning.ts';
+import type { Cause, ProbeFailure, Unfinished } from '../../core/event.ts';
+import type { Exit } from '../../core/exit.ts';
+import { isSuccess } from '../../core/restart.ts';
+import type { ServiceSpec } from '../../core/service.ts';
+import type { RunId } from '../../core/state.ts';
+import type { Proc, RunRecord } from '../../ports/backend.ts';
+import { RunStart } from './run-start.ts';
 import { HookRunner } from './hooks.ts';
-import { Probing } from './probing.ts';
-import { RunNotes } from './run-notes.ts';
-import type { PreparedLaunch, RunOwner, RunPorts } from './run-owner.ts';
+import { ProbeRunner } from './probes.ts';
+import { RunRecorder } from './run-record.ts';
+import type { PreparedLaunch, InstanceView, RunPorts } from './engine-view.ts';
 import { recentOf } from './run-record.ts';
-import { runnerWithin } from './within.ts';
+import { runnerWithin } from './hooks.ts';
 
 const KILL_AGAIN_MS = 500;
 /** A unit that lives on this long after it was asked to end is looked at, and again each time it has passed. */
@@ -25,7 +25,7 @@ const PID_POLLS = 9;
  */
 export class Run {
   readonly id: RunId;
-  readonly #owner: RunOwner;
+  readonly #owner: InstanceView;
   readonly #ports: RunPorts;
   /** Monotonic ms. */
   #startedAt: number;
@@ -35,7 +35,7 @@ export class Run {
   #cause: Cause | undefined;
   #proc: Proc | undefined;
   #prepared: PreparedLaunch | undefined;
-  #probing: Probing | undefined;
+  #probing: ProbeRunner | undefined;
   #announced = false;
   #mainEnded = false;
   #killed = false;
@@ -47,10 +47,10 @@ export class Run {
   /** How many of those are. */
   #asks = 0;
   readonly #hooks: HookRunner;
-  readonly #notes: RunNotes;
-  readonly #beginning: Beginning;
+  readonly #notes: RunRecorder;
+  readonly #beginning: RunStart;
 
-  constructor(id: RunId, owner: RunOwner, ports: RunPorts, startedWall = ports.clock.wall()) {
+  constructor(id: RunId, owner: InstanceView, ports: RunPorts, startedWall = ports.clock.wall()) {
     const { clock } = ports;
     this.id = id;
     this.#owner = owner;
@@ -61,10 +61,10 @@ export class Run {
       within: () => runnerWithin(this.#proc),
       prepared: async () => this.#prepared ?? (await this.#preparedAnew()),
       tell: (happening) => owner.tell(happening),
-      masked: (text) => owner.masked(text),
+      masked: (text) => owner.engine.masked(text),
     });
-    this.#notes = new RunNotes(id, owner, ports);
-    this.#beginning = new Beginning(id, owner, ports, {
+    this.#notes = new RunRecorder(id, owner, ports);
+    this.#beginning = new RunStart(id, owner, ports, {
       hooks: this.#hooks,
       notes: this.#notes,
       prepared: (launch) => (this.#prepared = launch),
@@ -103,7 +103,7 @@ export class Run {
   get unknown(): string | undefined {
     const knowledge = this.#over ? undefined : this.#proc?.knowledge;
     if (knowledge?.current() !== 'unknown') return undefined;
-    return this.#owner.masked(knowledge.reason?.() ?? 'whoever runs it does not answer');
+    return this.#owner.engine.masked(knowledge.reason?.() ?? 'whoever runs it does not answer');
   }
 
   /** How many processes it has besides the main one; undefined until it takes its time to stop. */
@@ -118,7 +118,7 @@ export class Run {
   }
 
   /** What its probes last saw. */
-  get probes(): ReturnType<Probing['view']> {
+  get probes(): ReturnType<ProbeRunner['view']> {
     return this.#probing?.view() ?? {};
   }
 
@@ -126,10 +126,10 @@ export class Run {
     this.#cause = cause;
     const begun = await this.#beginning.run();
     if (!begun.ok) {
-      const failure = { ...begun.error, message: this.#owner.masked(begun.error.message) };
+      const failure = { ...begun.error, message: this.#owner.engine.masked(begun.error.message) };
       this.#notes.ended({ kind: 'spawn-error', failure });
       this.#owner.said(failure.message);
-      this.#owner.startFailed(failure);
+      this.#owner.engine.startFailed(this.#owner.ref, failure);
       this.#owner.dispatch({ type: 'start-failed', run: this.id, failure });
       return;
     }
@@ -173,9 +173,9 @@ export class Run {
     this.#after(SLOW_STOP_MS, () => void this.#countChildren(proc));
     // It was to be killed before there was anything to kill.
     if (this.#killed) return this.kill();
-    if (!this.#owner.isShuttingDown() && this.#owner.wanted === 'down') {
+    if (!this.#owner.engine.isShuttingDown() && this.#owner.wanted === 'down') {
       const { state } = this.#owner;
-      if (state.kind === 'stopping') this.#notes.stopping(state.cause);
+      this.#notes.stopping(state.kind === 'stopping' ? state.cause : { kind: 'user', request: 'stop' });
     }
     if (!this.#mainEnded) {
       const asking = this.#ask();
@@ -282,7 +282,7 @@ export class Run {
   /** Patterns that dependents wait for and that this run's output has not matched yet. */
   #unseen(): readonly string[] {
     const seen = this.record?.seen ?? [];
-    return this.#owner.patterns().filter((pattern) => !seen.includes(pattern));
+    return this.#owner.engine.patterns(this.#owner.ref.service).filter((pattern) => !seen.includes(pattern));
   }
 
   async #probe(proc: Proc): Promise<void> {
@@ -293,7 +293,7 @@ export class Run {
     const { state } = this.#owner;
     if (state.kind !== 'running' || state.run !== this.id) return;
     const within = runnerWithin(proc);
-    this.#probing = new Probing(
+    this.#probing = new ProbeRunner(
       this.#ports,
       {
         ready: () => this.#becameReady(),
@@ -302,7 +302,7 @@ export class Run {
         seen: (pattern) => this.#saw(pattern),
         probed: (probed) => this.#owner.dispatch({ type: 'probed', run: this.id, probed }),
         changed: () => this.#owner.changed(),
-        masked: (text) => this.#owner.masked(text),
+        masked: (text) => this.#owner.engine.masked(text),
       },
       {
         instance: this.#owner.ref.id,
@@ -351,7 +351,9 @@ export class Run {
     const stopping = this.#owner.state.kind === 'stopping';
     const [rest, lastWords] = await Promise.all([
       stop.killTree && !stopping ? proc.members() : [],
-      stopping || isSuccess(exit, restart) ? undefined : this.#owner.lastWords(this.id),
+      stopping || isSuccess(exit, restart)
+        ? undefined
+        : this.#owner.engine.lastWords(this.#owner.ref, this.id),
     ]);
     if (!stopping) this.#owner.said(lastWords);
     const unfinished = this.#unfinished(rest.length);
@@ -370,7 +372,7 @@ export class Run {
     if (stop.killTree) await proc.gone;
     await this.#asked;
     this.#ended(this.#verdictOn(exit));
-    if (!this.#owner.isKilling()) await this.#hooks.run('post_stop', hooks.postStop);
+    if (!this.#owner.engine.isKilling()) await this.#hooks.run('post_stop', hooks.postStop);
     this.#owner.dispatch({ type: 'gone', run: this.id, ranMs });
   }
 

@@ -5,7 +5,7 @@ import type { Execution } from './execution.ts';
 import type { Fleet } from './fleet.ts';
 import type { ProjectMemory } from './project-memory.ts';
 import { select, type UnknownName } from './select.ts';
-import type { Supervisor } from './supervisor.ts';
+import type { Supervisor } from './instance/supervisor.ts';
 
 export interface ActResult {
   readonly affected: readonly InstanceId[];

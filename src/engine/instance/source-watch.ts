@@ -1,8 +1,8 @@
-import { formatDuration } from '../core/util/duration.ts';
-import type { Cause } from '../core/event.ts';
-import type { WatchSpec } from '../core/service.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { FileWatcher } from '../ports/file-watcher.ts';
+import { formatDuration } from '../../core/util/duration.ts';
+import type { Cause } from '../../core/event.ts';
+import type { WatchSpec } from '../../core/service.ts';
+import type { Clock } from '../../ports/clock.ts';
+import type { FileWatcher } from '../../ports/file-watcher.ts';
 
 /** What nobody edits, or what editors leave beside what is edited. Output of builds is not here: it may be the source. */
 const ALWAYS_IGNORED: readonly string[] = [

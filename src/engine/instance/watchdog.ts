@@ -1,6 +1,6 @@
-import { formatDuration } from '../core/util/duration.ts';
-import type { NotifyFeed } from '../ports/backend.ts';
-import type { Clock } from '../ports/clock.ts';
+import { formatDuration } from '../../core/util/duration.ts';
+import type { NotifyFeed } from '../../ports/backend.ts';
+import type { Clock } from '../../ports/clock.ts';
 import type { ProbeTrack } from './probe-track.ts';
 
 /**

@@ -1,15 +1,15 @@
-import type { StartFailure } from '../core/exit.ts';
-import { err, ok, type Result } from '../core/util/result.ts';
-import type { RunId } from '../core/state.ts';
-import type { Proc } from '../ports/backend.ts';
+import type { StartFailure } from '../../core/exit.ts';
+import { err, ok, type Result } from '../../core/util/result.ts';
+import type { RunId } from '../../core/state.ts';
+import type { Proc } from '../../ports/backend.ts';
 import type { HookRunner } from './hooks.ts';
-import { GIVEN_UP, Materialising } from './materialising.ts';
-import type { RunNotes } from './run-notes.ts';
-import type { PreparedLaunch, RunOwner, RunPorts } from './run-owner.ts';
+import { GIVEN_UP, LaunchPreparation } from './launch-preparation.ts';
+import type { RunRecorder } from './run-record.ts';
+import type { PreparedLaunch, InstanceView, RunPorts } from './engine-view.ts';
 
-export interface BeginningHost {
+export interface RunStartHost {
   readonly hooks: HookRunner;
-  readonly notes: RunNotes;
+  readonly notes: RunRecorder;
   /** Told of the launch as soon as it is known. */
   prepared(launch: PreparedLaunch): void;
   /** Told when all that it needs is there: what took its time until then is no part of the run. */
@@ -17,25 +17,25 @@ export interface BeginningHost {
 }
 
 /** The beginning of one run: everything from the decision to start it until its process is there. */
-export class Beginning {
+export class RunStart {
   readonly #run: RunId;
-  readonly #owner: RunOwner;
+  readonly #owner: InstanceView;
   readonly #ports: RunPorts;
-  readonly #host: BeginningHost;
-  readonly #material: Materialising;
+  readonly #host: RunStartHost;
+  readonly #material: LaunchPreparation;
   /** A stop was asked for before there was a process. */
   #abandoned = false;
 
-  constructor(run: RunId, owner: RunOwner, ports: RunPorts, host: BeginningHost) {
+  constructor(run: RunId, owner: InstanceView, ports: RunPorts, host: RunStartHost) {
     this.#run = run;
     this.#owner = owner;
     this.#ports = ports;
     this.#host = host;
-    this.#material = new Materialising({
+    this.#material = new LaunchPreparation({
       backend: ports.backend,
       clock: ports.clock,
       changed: () => owner.changed(),
-      masked: (text) => owner.masked(text),
+      masked: (text) => owner.engine.masked(text),
     });
   }
 
@@ -58,7 +58,7 @@ export class Beginning {
   /** In the order that a crash of the daemon at any point leaves findable. Resolves once the process is there. */
   async run(): Promise<Result<Proc, StartFailure>> {
     const { hooks, notes } = this.#host;
-    const recorded = this.#owner.recorded();
+    const recorded = this.#owner.engine.recorded();
     if (!recorded.ok) return recorded;
     const prepared = await this.#owner.prepareLaunch();
     if (!prepared.ok) return prepared;
@@ -70,7 +70,7 @@ export class Beginning {
     const hook = await hooks.run('pre_start', this.#owner.spec.hooks.preStart);
     if (!hook.ok) return err({ code: 'hook-failed', message: hook.error });
     if (this.#abandoned) return err(GIVEN_UP);
-    const used = this.#owner.usedBackend(prepared.value.launch.backend);
+    const used = this.#owner.engine.usedBackend(prepared.value.launch.backend);
     if (!used.ok) return used;
     const noted = notes.begin(prepared.value, startedAt);
     if (!noted.ok) return noted;

@@ -1,9 +1,9 @@
-import type { StartFailure } from '../core/exit.ts';
-import type { ConcreteLaunch } from '../core/launch.ts';
-import { escapeControl } from '../core/redact.ts';
-import { err, type Result } from '../core/util/result.ts';
-import type { Backend } from '../ports/backend.ts';
-import type { Clock } from '../ports/clock.ts';
+import type { StartFailure } from '../../core/exit.ts';
+import type { ConcreteLaunch } from '../../core/launch.ts';
+import { escapeControl } from '../../core/redact.ts';
+import { err, type Result } from '../../core/util/result.ts';
+import type { Backend } from '../../ports/backend.ts';
+import type { Clock } from '../../ports/clock.ts';
 
 export const GIVEN_UP: StartFailure = { code: 'other', message: 'given up before the start was through' };
 
@@ -11,7 +11,7 @@ export const GIVEN_UP: StartFailure = { code: 'other', message: 'given up before
 const TELL_MS = 250;
 const MAX_PROGRESS = 120;
 
-export interface MaterialisingHost {
+export interface LaunchPreparationHost {
   readonly backend: Pick<Backend, 'materialise'>;
   readonly clock: Clock;
   /** Called when `progress` is another. */
@@ -20,14 +20,14 @@ export interface MaterialisingHost {
 }
 
 /** Brings about what launches of one instance need, one at a time; can be given up at any moment, then at once. */
-export class Materialising {
-  readonly #host: MaterialisingHost;
+export class LaunchPreparation {
+  readonly #host: LaunchPreparationHost;
   #progress: string | undefined;
   #controller: AbortController | undefined;
   #disarm: (() => void) | undefined;
   #news = false;
 
-  constructor(host: MaterialisingHost) {
+  constructor(host: LaunchPreparationHost) {
     this.#host = host;
   }
 

@@ -1,7 +1,7 @@
-import { unreachable } from '../core/util/result.ts';
-import type { ScheduleSpec } from '../core/service.ts';
-import type { Calendar } from '../ports/calendar.ts';
-import type { Clock } from '../ports/clock.ts';
+import { unreachable } from '../../core/util/result.ts';
+import type { ScheduleSpec } from '../../core/service.ts';
+import type { Calendar } from '../../ports/calendar.ts';
+import type { Clock } from '../../ports/clock.ts';
 
 /** No timer is longer, so that a clock that was set, or a machine that slept, is noticed this soon. */
 const LONGEST_WAIT_MS = 60_000;
