@@ -39,8 +39,10 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'backends/sandbox',
   ],
   client: ['core'],
-  tui: ['core', 'client'],
-  cli: ['core', 'client', 'manifest', 'logs', 'store', 'tui'],
+  words: ['core'],
+  terminal: ['core', 'words'],
+  tui: ['core', 'client', 'words', 'terminal'],
+  cli: ['core', 'client', 'words', 'terminal', 'manifest', 'logs', 'store', 'tui'],
   main: ['cli'],
   boot: ['core'],
 };
@@ -51,7 +53,6 @@ const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   'cli/reap-locally.ts': ['reap'],
   'reap/leavings.ts': ['backends/docker'],
   'cli/doctor-engines.ts': ['host', 'backends/docker', 'backends/nix', 'backends/sandbox'],
-  'tui/shared.ts': ['cli'],
 };
 
 /** The one place of each package; `cli` defines its commands and reads its command line in two files. */
@@ -62,7 +63,7 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   dockerode: ['backends/docker/dockerode.ts'],
   chokidar: ['watching/file-watcher.ts'],
   minimatch: ['watching/ignore-rules.ts'],
-  'get-east-asian-width': ['cli/output/width.ts'],
+  'get-east-asian-width': ['words/width.ts'],
   'prom-client': ['daemon/metrics.ts'],
   execa: ['host/commands.ts'],
   commander: ['cli/program.ts', 'cli/run.ts', 'cli/grammar.ts', 'cli/completion.ts', 'cli/help.ts'],

@@ -75,7 +75,9 @@ function decide(state: ResourceState, begun: ReadonlySet<ServiceId>): Decision |
       if (found === undefined) return { action, causes: [{ kind: 'added' }] };
       const fields = diffFields(found, wanted);
       if (fields.length > 0) return { action, causes: [{ kind: 'changed', fields }] };
-      return state.always === true ? { action, causes: [{ kind: 'policy', reason: 'always' }] } : undefined;
+      return state.always === true
+        ? { action, causes: [{ kind: 'policy', reason: { kind: 'refresh' } }] }
+        : undefined;
     }
   }
 }

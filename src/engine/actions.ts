@@ -55,16 +55,16 @@ function actOn(supervisor: Supervisor, request: InstanceRequest, execution: Exec
       supervisor.dispatch({
         type: 'want-up',
         afresh: true,
-        cause: { kind: 'user', what: 'started by hand' },
+        cause: { kind: 'user', request: 'start' },
       });
       break;
     case 'stop':
       execution.giveUpOn(supervisor.ref.id);
-      supervisor.dispatch({ type: 'want-down', cause: { kind: 'user', what: 'stopped by hand' } });
+      supervisor.dispatch({ type: 'want-down', cause: { kind: 'user', request: 'stop' } });
       break;
     case 'restart':
       execution.giveUpReplacing(supervisor.ref.id);
-      supervisor.dispatch({ type: 'restart', cause: { kind: 'user', what: 'restarted by hand' } });
+      supervisor.dispatch({ type: 'restart', cause: { kind: 'user', request: 'restart' } });
       break;
     case 'kill':
       if (supervisor.proc === undefined) return false;

@@ -15,7 +15,7 @@ export interface ResumedRun {
   readonly orphanSpec: ServiceSpec;
 }
 
-const NOT_STARTED: Cause = { kind: 'not-running', was: 'not yet started when the daemon ended' };
+const NOT_STARTED: Cause = { kind: 'not-running', was: 'unbegun' };
 
 /** Takes over what runs, learns how the rest ended, and has started what is wanted and was not begun. */
 export function takeOver(fleet: Fleet, found: readonly ResumedRun[], stopped: readonly ServiceId[]): void {
@@ -39,8 +39,8 @@ function takeOverRun(
   else if (record.ended !== undefined) supervisor.restore(record, record.ended.exit, wanted);
   else supervisor.beginAgain(record, wanted, NOT_STARTED);
   if (wanted === 'down') {
-    const reason = record.stopping?.reason ?? 'stopped by a person';
-    supervisor.dispatch({ type: 'want-down', cause: { kind: 'user', what: reason } });
+    const cause: Cause = record.stopping?.cause ?? { kind: 'user', request: 'earlier-stop' };
+    supervisor.dispatch({ type: 'want-down', cause });
   }
 }
 

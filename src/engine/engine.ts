@@ -2,7 +2,7 @@ import type { ActionRequest, DownRequest, DownResponse, FailedChange, ServiceSna
 import type { Cause, HappeningBody } from '../core/event.ts';
 import type { GateVerdict } from '../core/machine.ts';
 import type { PlanView } from '../core/plan-view.ts';
-import { changeLines, countSteps, describeCounts } from '../core/reload.ts';
+import { countSteps, serviceChanges, stepCounts } from '../core/reload.ts';
 import type { Redactor } from '../core/redact.ts';
 import { ok, type Result } from '../core/util/result.ts';
 import type { InstanceId, Project, ServiceId, ServiceSpec } from '../core/service.ts';
@@ -211,7 +211,7 @@ export class Engine {
       scale: {},
       ...(how === undefined ? {} : { reload: how }),
     };
-    const happening = { type: 'manifest-applied' as const, summary: summaryOf(plan) };
+    const happening = { type: 'manifest-applied' as const, counts: stepCounts(plan) };
     await this.#carryOut(plan, { next, remembered, happening });
     return plan;
   }
@@ -225,11 +225,10 @@ export class Engine {
     const { project } = input.next;
     const stopped = project.services.map(({ id }) => id).filter(this.#planning.leftDown(input));
     const intent = { name: project.name, dir: project.dir, stopped: stopped.sort(), scale: input.scale };
-    const summary = describeCounts(countSteps(plan));
     await this.#carryOut(plan, {
       next: scaled(input.next, input.scale),
       ...(isRecorded(intent, this.record) ? {} : { remembered: intent }),
-      happening: { type: 'manifest-reloaded', summary, changes: changeLines(plan) },
+      happening: { type: 'manifest-reloaded', counts: countSteps(plan), ...serviceChanges(plan) },
     });
     // Somebody waits for the first action, not for the disk. A daemon that dies here reloads once more, to no effect.
     this.#memory.remember({ reload: how });
@@ -335,11 +334,4 @@ function isRecorded(intent: Partial<ProjectRecord>, record: ProjectRecord): bool
 
 function isNeeded(plan: PlanView, service: ServiceId): boolean {
   return plan.steps.some((s) => s.service === service && s.action !== 'stop' && s.action !== 'forget');
-}
-
-function summaryOf(plan: PlanView): string {
-  const counts = new Map<string, number>();
-  for (const { action } of plan.steps) counts.set(action, (counts.get(action) ?? 0) + 1);
-  const parts = [...counts].filter(([a]) => a !== 'none').map(([action, n]) => `${n} to ${action}`);
-  return parts.length === 0 ? 'nothing to do' : parts.join(', ');
 }

@@ -1,5 +1,5 @@
 import type { PlanStep, PlanView, ResourceStep } from '../core/plan-view.ts';
-import type { InstanceId } from '../core/service.ts';
+import type { InstanceId, ServiceId } from '../core/service.ts';
 
 export type AnyStep = PlanStep | ResourceStep;
 
@@ -57,6 +57,19 @@ export class PlanRunner {
     return this.#pending.size === 0 && this.#begun.size === 0;
   }
 
+  /** Whether something that a service's launches need is still to be made. */
+  awaitsResource(service: ServiceId): boolean {
+    return [...this.#pending.values(), ...this.#begun.values()].some(
+      (step) => 'services' in step && step.action !== 'remove' && step.services.includes(service),
+    );
+  }
+
+  /** An instance is begun beside what it needs: its launch preparation waits for that, and shows that it starts. */
+  #holdsUp(step: AnyStep, other: string): boolean {
+    const before = this.#pending.get(other) ?? this.#begun.get(other);
+    return before !== undefined && ('instance' in before || !('instance' in step));
+  }
+
   #settle(): number {
     let settled = 0;
     for (const [id, step] of this.#begun) {
@@ -70,7 +83,7 @@ export class PlanRunner {
   #beginReady(): number {
     let begun = 0;
     for (const [id, step] of this.#pending) {
-      if (step.after.some((other) => this.#pending.has(other) || this.#begun.has(other))) continue;
+      if (step.after.some((other) => this.#holdsUp(step, other))) continue;
       if (!this.#executor.mayBegin(step)) continue;
       this.#pending.delete(id);
       this.#begun.set(id, step);

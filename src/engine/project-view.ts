@@ -1,6 +1,6 @@
 import { explainError, lastMeaningfulLine } from '../core/errors.ts';
 import type { Cause } from '../core/event.ts';
-import { describeExit, type Exit, type StartFailure } from '../core/exit.ts';
+import type { Exit, StartFailure } from '../core/exit.ts';
 import type { GateVerdict } from '../core/machine.ts';
 import type { Result } from '../core/util/result.ts';
 import type { BackendName, ServiceId } from '../core/service.ts';
@@ -47,7 +47,9 @@ export class ProjectView implements EngineView {
   }
 
   async prepareLaunch(ref: InstanceRef): Promise<Result<PreparedLaunch, StartFailure>> {
-    const { fleet, launches } = this.#parts;
+    const { fleet, launches, execution } = this.#parts;
+    const needed = execution.resourcesOf(ref.service);
+    if (needed !== undefined) await needed;
     const spec = fleet.specs.get(ref.service) ?? fleet.get(ref.id)?.spec;
     if (spec === undefined) throw new Error(`no specification of ${ref.id}`);
     const allotted = await launches.allot(spec, ref.number);
@@ -100,8 +102,7 @@ export class ProjectView implements EngineView {
   }
 
   runFailed(ref: InstanceRef, exit: Exit): void {
-    const what = `failed: ${describeExit(exit)}`;
-    this.failurePassedOn(ref, { kind: 'dependency', service: ref.service, what });
+    this.failurePassedOn(ref, { kind: 'dependency', service: ref.service, exit });
   }
 
   /** Those that run on the service do what they are declared to do when it fails. */

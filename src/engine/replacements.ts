@@ -71,7 +71,8 @@ export class Replacements {
       if (brought.ok) {
         supervisor.dispatch({ type: 'restart', cause });
       } else if (state.kind === 'running') {
-        this.#failed.set(id, { service, reason: brought.error.message, rolledBack: false, kept: true });
+        const reason = { kind: 'preparation', failure: brought.error } as const;
+        this.#failed.set(id, { service, reason, rolledBack: false, kept: true });
         this.#host.kept(supervisor, brought.error);
       }
     }

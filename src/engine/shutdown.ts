@@ -86,11 +86,11 @@ export class Shutdown {
     if (this.#level === 2) supervisor.giveUpHooks();
     if (state.escalated || this.#level === 0) return;
     if (this.#level === 2) {
-      supervisor.dispatch({ type: 'escalate', reason: 'everything is killed' });
+      supervisor.dispatch({ type: 'escalate', reason: { kind: 'kill' } });
       return;
     }
     const left = state.since + SHORT_GRACE_MS - this.#host.clock.wall();
-    if (left <= 0) supervisor.dispatch({ type: 'escalate', reason: 'the grace periods are skipped' });
+    if (left <= 0) supervisor.dispatch({ type: 'escalate', reason: { kind: 'impatient' } });
     else this.#lookAgainIn(left);
   }
 

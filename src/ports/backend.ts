@@ -1,3 +1,4 @@
+import type { Cause } from '../core/event.ts';
 import type { CleanupReport } from '../core/api.ts';
 import type { Exit, StartFailure } from '../core/exit.ts';
 import type { Redactor } from '../core/redact.ts';
@@ -62,7 +63,7 @@ export interface RunRecord {
   /** Set once the end was seen and handled: nothing is left to adopt. */
   readonly ended?: { readonly at: number; readonly exit: Exit };
   /** Set before a stop is begun, so that a later daemon goes on with it and does not restart the service. */
-  readonly stopping?: { readonly at: number; readonly reason: string };
+  readonly stopping?: { readonly at: number; readonly cause: Cause };
 }
 
 /** A process that cannot be mistaken for a later one with the same pid. */

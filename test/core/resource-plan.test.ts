@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { planText } from '../../src/core/plan-text.ts';
+import { planText } from '../../src/words/plan.ts';
 import type { PlanStep, PlanView } from '../../src/core/plan-view.ts';
 import { buildFields, planResources, type ResourceState } from '../../src/core/resource-plan.ts';
 

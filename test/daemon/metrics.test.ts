@@ -44,7 +44,7 @@ function project(instances: readonly InstanceSnapshot[], version = '0.1.0'): Pro
         inManifest: true,
         instances,
         restart: 'always',
-        backoff: 'b',
+        backoff: { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0.2, resetAfterMs: 60_000 },
       },
     ],
     inactive: [],
@@ -100,18 +100,18 @@ const states: readonly (readonly [string, InstanceState, number, number])[] = [
   ['running', live, 1, 1],
   ['unready', { ...live, readiness: { kind: 'pending' } }, 1, 0],
   ['ready', { ...live, readiness: { kind: 'ready', since: 1, tookMs: 1 } }, 1, 1],
-  ['unready', { ...live, readiness: { kind: 'lost', since: 1, reason: 'r' } }, 1, 0],
-  ['backoff', { kind: 'backoff', attempt: 1, since: 1, until: 2, delayMs: 1, exit, reason: 'r' }, 0, 0],
+  ['unready', { ...live, readiness: { kind: 'lost', since: 1, reason: { kind: 'text', text: 'r' } } }, 1, 0],
+  ['backoff', { kind: 'backoff', attempt: 1, since: 1, until: 2, delayMs: 1, exit, reason: { kind: 'text', text: 'r' } }, 0, 0],
   [
     'stopping',
-    { kind: 'stopping', run: 'r', since: 1, deadline: 2, then: 'stopped', escalated: false, reason: 'r' },
+    { kind: 'stopping', run: 'r', since: 1, deadline: 2, then: 'stopped', escalated: false, cause: { kind: 'added' } },
     0,
     0,
   ],
   ['completed', { kind: 'completed', exit, at: 1 }, 0, 0],
-  ['failed', { kind: 'failed', exit, reason: 'r', at: 1 }, 0, 0],
+  ['failed', { kind: 'failed', exit, reason: { kind: 'text', text: 'r' }, at: 1 }, 0, 0],
   ['scheduled', { kind: 'scheduled', since: 1 }, 0, 0],
-  ['skipped', { kind: 'skipped', reason: 'r' }, 0, 0],
+  ['skipped', { kind: 'skipped', reason: { kind: 'text', text: 'r' } }, 0, 0],
 ];
 
 describe('metrics', () => {

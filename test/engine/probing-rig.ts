@@ -1,3 +1,5 @@
+import type { ProbeFailure } from '../../src/core/event.ts';
+import { describeProbeFailure } from '../../src/words/probe.ts';
 import type { Probe } from '../../src/core/service.ts';
 import type { NotifyFeed, NotifyState } from '../../src/ports/backend.ts';
 import type { Clock } from '../../src/ports/clock.ts';
@@ -223,8 +225,8 @@ export function rig(probes: Probes, change: Partial<ProbedRun> = {}): Rig {
   };
   const host = {
     ready: () => tell('ready'),
-    unready: (reason: string) => tell(`unready: ${reason}`),
-    unhealthy: (reason: string) => tell(`unhealthy: ${reason}`),
+    unready: (reason: ProbeFailure) => tell(`unready: ${describeProbeFailure(reason)}`),
+    unhealthy: (reason: ProbeFailure) => tell(`unhealthy: ${describeProbeFailure(reason)}`),
     seen: (pattern: string) => tell(`seen ${pattern}`),
     probed: (has: boolean) => tell(has ? 'probed' : 'not probed'),
     changed: () => void (made.changes += 1),

@@ -149,7 +149,8 @@ export class TuiTerminal {
 
   /** The command that was run has ended; answers the screen. */
   ended(): Promise<string> {
-    return this.shows(/^status=\d+$/m);
+    // As long as the line that was typed stands there, what is below is of the command before.
+    return this.shows(/^(?![^]*clear; )(?:[^]*\n)?status=\d+(?:\n|$)/);
   }
 
   close(): void {

@@ -1,6 +1,6 @@
-import type { HappeningBody } from '../../core/event.ts';
+import type { CommandEnd, HappeningBody } from '../../core/event.ts';
 import { concreteCommand } from '../../core/launch.ts';
-import { err, ok, type Result } from '../../core/util/result.ts';
+import { err, ok, type Result, unreachable } from '../../core/util/result.ts';
 import type { Hook } from '../../core/service.ts';
 import type { Proc } from '../../ports/backend.ts';
 import type { CommandResult, CommandRunner } from '../../ports/commands.ts';
@@ -43,11 +43,12 @@ export class HookRunner {
       ...(run === undefined ? {} : { run }),
       ...(within === undefined ? {} : { within }),
     };
-    const { ok: good, detail } = await runHook(name, hook, prepared, options);
+    const { end, output: plain } = await runHook(hook, prepared, { ...options, name });
     this.#underWay.delete(controller);
-    const shown = masked(detail);
-    tell({ type: 'hook-ran', hook: name, ok: good, detail: shown });
-    return good ? ok(undefined) : err(`${name} failed: ${shown}`);
+    const good = end.kind === 'exited' && end.code === 0;
+    const output = masked(plain);
+    tell({ type: 'hook-ran', hook: name, ok: good, end, ...(output === '' ? {} : { output }) });
+    return good ? ok(undefined) : err(`${name} failed: ${failureText(end, output)}`);
   }
 
   /** Kills what is under way. */
@@ -60,6 +61,7 @@ export class HookRunner {
 const WITHIN: ReadonlySet<string> = new Set(['post_start', 'pre_stop', 'stop.command']);
 
 interface HookOptions {
+  readonly name: string;
   readonly commands: CommandRunner;
   /** Runs it instead, in the unit's own environment and folder. */
   readonly within?: CommandRunner;
@@ -68,18 +70,17 @@ interface HookOptions {
 }
 
 /**
- * Runs a hook in the service's environment and folder. `detail` says how it went, not yet masked. Aborting `signal` kills
+ * Runs a hook in the service's environment and folder. `output`: its last line, not yet masked. Aborting `signal` kills
  * it. `run`: it is a part of this run's unit, and ends with that whoever ends it. Never rejects.
  */
 async function runHook(
-  name: string,
   hook: Hook,
   prepared: PreparedLaunch,
-  { commands, within, signal, run }: HookOptions,
-): Promise<{ readonly ok: boolean; readonly detail: string }> {
+  { name, commands, within, signal, run }: HookOptions,
+): Promise<{ readonly end: CommandEnd; readonly output: string }> {
   const context = within === undefined ? prepared.onMachine : prepared.context;
   const argv = concreteCommand(hook.command, context);
-  if (!argv.ok) return { ok: false, detail: argv.error };
+  if (!argv.ok) return { end: { kind: 'unresolved' }, output: argv.error };
   const result = await (within ?? commands).run({
     argv: argv.value,
     cwd: prepared.launch.cwd,
@@ -92,23 +93,46 @@ async function runHook(
     signal,
   });
   const last = result.output.trimEnd().split('\n').at(-1) ?? '';
-  const end = describeEnd(result, hook.timeoutMs);
-  return {
-    ok: result.kind === 'exited' && result.code === 0,
-    detail: last === '' ? end : `${end}: ${last.slice(0, 300)}`,
-  };
+  return { end: endOf(result, hook.timeoutMs), output: last.slice(0, MAX_OUTPUT) };
 }
 
-function describeEnd({ kind, code, signal }: CommandResult, timeoutMs: number): string {
+const MAX_OUTPUT = 300;
+
+function endOf({ kind, code, signal }: CommandResult, timeoutMs: number): CommandEnd {
   switch (kind) {
     case 'exited':
-      return `exit ${code ?? 0}`;
+      return { kind, code: code ?? 0 };
     case 'signalled':
-      return `killed by ${signal ?? 'a signal'}`;
+      return { kind, ...(signal === undefined ? {} : { signal }) };
     case 'timed-out':
-      return `no end within ${timeoutMs} ms`;
+      return { kind, afterMs: timeoutMs };
+    case 'not-started':
+      return { kind };
+    default:
+      return unreachable(kind);
+  }
+}
+
+/** For the message of a start that failed because of it. */
+function failureText(end: CommandEnd, output: string): string {
+  return [endText(end), output].filter((part) => part !== '').join(': ');
+}
+
+function endText(end: CommandEnd): string {
+  switch (end.kind) {
+    case 'exited':
+      return `exit ${end.code}`;
+    case 'signalled':
+      return `killed by ${end.signal ?? 'a signal'}`;
+    case 'timed-out':
+      return `no end within ${end.afterMs} ms`;
     case 'not-started':
       return 'could not be started';
+    case 'unresolved':
+    case 'text':
+      return '';
+    default:
+      return unreachable(end);
   }
 }
 

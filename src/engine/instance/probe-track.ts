@@ -1,4 +1,4 @@
-import type { ProbeView } from '../../core/event.ts';
+import type { ProbeFailure, ProbeView } from '../../core/event.ts';
 import {
   declare,
   judge,
@@ -17,7 +17,7 @@ const MAX_SHOWN = 300;
 
 /** Who hears of what a probe's results lead to. Anything may follow from a call, the end of the probe included. */
 export interface TrackHost {
-  verdict(verdict: Exclude<ProbeVerdict, 'nothing'>, reason: string): void;
+  verdict(verdict: Exclude<ProbeVerdict, 'nothing'>, reason: ProbeFailure): void;
   /** What a person would see is different; a further result like the last one is not. */
   changed(): void;
   masked(text: string): string;
@@ -60,18 +60,20 @@ export class ProbeTrack {
     const look = { result: result.ok ? 'ok' : 'failed', sinceStartMs: begunAt - startedAt } as const;
     const judgement = judge({ role, retries, success, startPeriodMs }, this.#state, look);
     const { failures } = judgement.state;
-    const times = failures > 1 ? ` ${failures} times in a row` : '';
-    this.#take(judgement, result, begunAt, (shown) =>
+    this.#take(judgement, result, begunAt, (output) =>
       probe.check.kind === 'notify'
-        ? `${shown}${times === '' ? '' : `,${times}`}`
-        : `${this.#what} failed${times}${colon(shown)}`,
+        ? { kind: 'reported', output, failures }
+        : { kind: 'failed', what: this.#what, failures, output },
     );
   }
 
   /** The service's own word, which needs no counting. `begunAt`: since when it was waited for, monotonic ms. */
   declare(good: boolean, output: string, begunAt: number): void {
     const judgement = declare(this.#options.role, this.#state, good);
-    this.#take(judgement, { ok: good, output }, begunAt, (shown) => shown);
+    this.#take(judgement, { ok: good, output }, begunAt, (shown) => ({
+      kind: 'reported',
+      output: shown,
+    }));
   }
 
   view(): ProbeView {
@@ -85,7 +87,7 @@ export class ProbeTrack {
     { state, verdict }: Judgement,
     { ok, end, output }: ProbeResult,
     begunAt: number,
-    reason: (shown: string) => string,
+    reason: (shown: string) => ProbeFailure,
   ): void {
     const { clock } = this.#options;
     const before = this.view();

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { ProbeView } from '../../core/event.ts';
+import type { ProbeFailure, ProbeView } from '../../core/event.ts';
 import { shortHash } from '../../core/util/hash.ts';
 import type { TextContext } from '../../core/launch.ts';
 import type { ProbeRole, ProbeVerdict } from '../../core/probe.ts';
@@ -29,9 +29,9 @@ export interface ProbingPorts {
 export interface ProbeRunnerHost {
   /** The `ready` probe succeeded: for the first time, or after `unready`. */
   ready(): void;
-  unready(reason: string): void;
+  unready(reason: ProbeFailure): void;
   /** The `live` probe failed: the run should be ended. Told once, and again only if it was well in between. */
-  unhealthy(reason: string): void;
+  unhealthy(reason: ProbeFailure): void;
   /** What `view` shows has changed for people to see. The time and duration of a look like the last one is no change. */
   changed(): void;
   masked(text: string): string;
@@ -340,7 +340,7 @@ export class ProbeRunner {
     return true;
   }
 
-  #verdict(role: ProbeRole, track: ProbeTrack, verdict: ProbeVerdict, reason: string): void {
+  #verdict(role: ProbeRole, track: ProbeTrack, verdict: ProbeVerdict, reason: ProbeFailure): void {
     if (!this.#current(role, track)) return;
     if (verdict === 'ready') this.#tell((host) => host.ready());
     if (verdict === 'lost') this.#tell((host) => host.unready(reason));

@@ -1,3 +1,4 @@
+import type { Cause } from '../../core/event.ts';
 import type { Exit, StartFailure } from '../../core/exit.ts';
 import type { StopSpec } from '../../core/service.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
@@ -67,8 +68,8 @@ export class RunRecorder {
   }
 
   /** Somebody wants it down. */
-  stopping(reason: string): void {
-    this.#change({ stopping: { at: this.#ports.clock.wall(), reason } });
+  stopping(cause: Cause): void {
+    this.#change({ stopping: { at: this.#ports.clock.wall(), cause } });
   }
 
   /** It is ready; since when is kept until it is not. */

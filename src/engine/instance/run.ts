@@ -1,4 +1,4 @@
-import type { Cause } from '../../core/event.ts';
+import type { Cause, ProbeFailure, Unfinished } from '../../core/event.ts';
 import type { Exit } from '../../core/exit.ts';
 import { isSuccess } from '../../core/restart.ts';
 import type { ServiceSpec } from '../../core/service.ts';
@@ -175,8 +175,7 @@ export class Run {
     if (this.#killed) return this.kill();
     if (!this.#owner.engine.isShuttingDown() && this.#owner.wanted === 'down') {
       const { state } = this.#owner;
-      const reason = state.kind === 'stopping' ? state.reason : 'stopped';
-      this.#notes.stopping(reason);
+      this.#notes.stopping(state.kind === 'stopping' ? state.cause : { kind: 'user', request: 'stop' });
     }
     if (!this.#mainEnded) {
       const asking = this.#ask();
@@ -332,7 +331,7 @@ export class Run {
     this.#notes.ready();
   }
 
-  #lostReadiness(reason: string): void {
+  #lostReadiness(reason: ProbeFailure): void {
     this.#owner.dispatch({ type: 'unready', run: this.id, reason });
     this.#notes.notReady();
   }
@@ -401,9 +400,9 @@ export class Run {
   }
 
   /** What keeps a run from being over although its main process has ended. */
-  #unfinished(leftBehind: number): string | undefined {
-    if (leftBehind > 0) return `${leftBehind} of its processes live on`;
-    return this.#owner.spec.hooks.postStop === undefined ? undefined : 'its post_stop hook runs';
+  #unfinished(leftBehind: number): Unfinished | undefined {
+    if (leftBehind > 0) return { kind: 'processes', count: leftBehind };
+    return this.#owner.spec.hooks.postStop === undefined ? undefined : { kind: 'hook' };
   }
 
   #ended(exit: Exit): void {

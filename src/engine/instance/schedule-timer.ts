@@ -1,4 +1,3 @@
-import { formatDuration } from '../../core/util/duration.ts';
 import { unreachable } from '../../core/util/result.ts';
 import type { ScheduleSpec } from '../../core/service.ts';
 import type { Calendar } from '../../ports/calendar.ts';
@@ -55,19 +54,23 @@ interface Rhythm {
  * forwards), or when nobody looked at all (no daemon ran since `lastWall`). `missed: skip`: those are counted, up to
  * 1,000, and told as missed. `missed: run`: all of them together are due once, together with one that is due just now.
  *
- * The `what` of both is the schedule in words: "schedule every 5m". Neither is called from within `set`.
+ * Neither is called from within `set`.
  */
 export class ScheduleTimer {
   readonly #ports: Ports;
-  readonly #due: (what: string) => void;
-  readonly #missed: (count: number, what: string) => void;
+  readonly #due: (schedule: When, unseen?: number) => void;
+  readonly #missed: (count: number, schedule: When) => void;
   #spec: ScheduleSpec | undefined;
   #rhythm: Rhythm | undefined;
   /** Whether this timer has had a schedule before: what passed between two of them passed because nobody wanted it. */
   #used = false;
   #disarm: () => void = () => {};
 
-  constructor(ports: Ports, due: (what: string) => void, missed: (count: number, what: string) => void) {
+  constructor(
+    ports: Ports,
+    due: (schedule: When, unseen?: number) => void,
+    missed: (count: number, schedule: When) => void,
+  ) {
     this.#ports = ports;
     this.#due = due;
     this.#missed = missed;
@@ -123,13 +126,12 @@ export class ScheduleTimer {
     if (spec === undefined || rhythm === undefined) return;
     const { onTime, unseen } = rhythm.look();
     this.#arm();
-    const what = `schedule ${inWords(spec.when)}`;
     if (unseen > 0 && spec.missed === 'run') {
-      this.#due(`${what}, of which ${unseen === 1 ? 'a time' : `${unseen} times`} passed unseen`);
+      this.#due(spec.when, unseen);
       return;
     }
-    if (unseen > 0) this.#missed(unseen, what);
-    if (onTime && this.#rhythm === rhythm) this.#due(what);
+    if (unseen > 0) this.#missed(unseen, spec.when);
+    if (onTime && this.#rhythm === rhythm) this.#due(spec.when);
   }
 }
 
@@ -226,7 +228,3 @@ function sameTimes(a: When, b: When): boolean {
 }
 
 /** "every 5m", "0 3 * * * (Europe/Berlin)". */
-function inWords(when: When): string {
-  if (when.kind === 'every') return `every ${formatDuration(when.everyMs)}`;
-  return when.timezone === undefined ? when.expression : `${when.expression} (${when.timezone})`;
-}

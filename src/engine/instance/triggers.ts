@@ -49,13 +49,12 @@ export class Triggers {
   #newTimer(): ScheduleTimer {
     return new ScheduleTimer(
       this.#ports,
-      (what) => {
-        this.#host.due({ kind: 'schedule', what });
+      (schedule, unseen) => {
+        this.#host.due({ kind: 'schedule', schedule, ...(unseen === undefined ? {} : { unseen }) });
         this.#host.changed();
       },
-      (count, what) => {
-        const times = count === 1 ? 'a time' : `${count} times`;
-        this.#host.tell({ type: 'schedule-missed', reason: `${times} of ${what} passed unseen` });
+      (count, schedule) => {
+        this.#host.tell({ type: 'schedule-missed', reason: { kind: 'unseen', count, schedule } });
       },
     );
   }

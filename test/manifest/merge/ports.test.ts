@@ -3,47 +3,48 @@ import { expect, test } from 'vitest';
 import { loadProject } from '../../../src/manifest/load.ts';
 import { memoryIo, requestFor } from '../memory-io.ts';
 
-/** A port as a list may name it, and what it publishes. */
+/** Ports that follow each other, as a list may name them. */
 interface Listed {
-  readonly text: string;
-  readonly ports: readonly (readonly [key: string, host: number])[];
+  /** The first one's number in the container, and how many there are. */
+  readonly target: number;
+  readonly count: number;
+  readonly address: string;
+  readonly suffix: string;
 }
 
-const protocol = fc.constantFrom(
-  { suffix: '', name: 'tcp' },
-  { suffix: '/tcp', name: 'tcp' },
-  { suffix: '/TCP', name: 'tcp' },
-  { suffix: '/udp', name: 'udp' },
-  { suffix: '/UDP', name: 'udp' },
-);
+/** Few ports of the container, so that they meet often. */
+const listed: fc.Arbitrary<Listed> = fc.record({
+  target: fc.integer({ min: 80, max: 86 }),
+  count: fc.integer({ min: 1, max: 3 }),
+  address: fc.constantFrom('', '127.0.0.1:', '[::1]:'),
+  suffix: fc.constantFrom('', '/tcp', '/TCP', '/udp', '/UDP'),
+});
 
-/** Few container ports, so that they meet often; ports of the machine never, so that they tell where one comes from. */
-const listed = fc
-  .record({
-    target: fc.integer({ min: 80, max: 86 }),
-    count: fc.integer({ min: 1, max: 3 }),
-    host: fc.integer({ min: 100, max: 6_000 }),
-    address: fc.constantFrom('', '127.0.0.1:', '[::1]:'),
-    protocol,
-  })
-  .map(({ target, count, host, address, protocol: { suffix, name } }): Listed => {
-    const from = host * 10;
-    const range = (start: number): string => (count === 1 ? `${start}` : `${start}-${start + count - 1}`);
-    return {
-      text: `${address}${range(from)}:${range(target)}${suffix}`,
-      ports: Array.from({ length: count }, (_, at) => [`${target + at}/${name}`, from + at] as const),
-    };
-  });
+function keysOf({ target, count, suffix }: Listed): readonly string[] {
+  const protocol = suffix.toLowerCase() === '/udp' ? 'udp' : 'tcp';
+  return Array.from({ length: count }, (_, at) => `${target + at}/${protocol}`);
+}
 
 /** A list in which no port stands twice. */
 const list = fc.array(listed, { maxLength: 5 }).map((items) => {
   const seen = new Set<string>();
-  return items.filter(({ ports }) => {
-    if (ports.some(([key]) => seen.has(key))) return false;
-    for (const [key] of ports) seen.add(key);
+  return items.filter((item) => {
+    const keys = keysOf(item);
+    if (keys.some((key) => seen.has(key))) return false;
+    for (const key of keys) seen.add(key);
     return true;
   });
 });
+
+/** The first port of the machine for an item: all differ, so that each tells where it comes from. */
+function hostOf(file: number, item: number): number {
+  return 10_000 + file * 1_000 + item * 10;
+}
+
+function textOf({ target, count, address, suffix }: Listed, host: number): string {
+  const range = (from: number): string => (count === 1 ? `${from}` : `${from}-${from + count - 1}`);
+  return `${address}${range(host)}:${range(target)}${suffix}`;
+}
 
 test('of each port, by its number inside and its protocol, there is one: as the last file publishes it', () => {
   fc.assert(
@@ -51,7 +52,7 @@ test('of each port, by its number inside and its protocol, there is one: as the 
       const files = Object.fromEntries(
         lists.map((items, at) => [
           `/p/${at}.yaml`,
-          `services: {box: {image: x, ports: ${JSON.stringify(items.map(({ text }) => text))}}}`,
+          `services: {box: {image: x, ports: ${JSON.stringify(items.map((item, i) => textOf(item, hostOf(at, i))))}}}`,
         ]),
       );
       const { project, diagnostics } = loadProject(
@@ -59,7 +60,11 @@ test('of each port, by its number inside and its protocol, there is one: as the 
         memoryIo({ '/p': null, ...files }),
       );
       expect(diagnostics).toEqual([]);
-      const wanted = new Map(lists.flatMap((items) => items.flatMap(({ ports }) => ports)));
+      const wanted = new Map(
+        lists.flatMap((items, at) =>
+          items.flatMap((item, i) => keysOf(item).map((key, n) => [key, hostOf(at, i) + n] as const)),
+        ),
+      );
       const found = (project?.services[0]?.launch.docker?.ports ?? []).map(
         ({ container, protocol: name, host }) => [`${container}/${name}`, host],
       );

@@ -4,18 +4,10 @@ import type { InstanceState } from '../../src/core/state.ts';
 import fc from 'fast-check';
 import type { ProbeView } from '../../src/core/event.ts';
 import type { Exit } from '../../src/core/exit.ts';
-import {
-  describeProbe,
-  describeRestartLimit,
-  describeState,
-  instanceWord,
-  stateWord,
-  unnested,
-  verdict,
-} from '../../src/core/status-text.ts';
+import { describeProbe, describeRestartLimit, describeState, instanceWord, stateWord, unnested, verdict, type VerdictService } from '../../src/words/status.ts';
 
 const NOW = 1_000_000;
-const SERVICE = { restart: 'on-failure', backoff: '500ms x2, jitter 0.2, max 30s', replicas: 1 };
+const SERVICE: VerdictService = { restart: 'on-failure', backoff: { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0.2, resetAfterMs: 60_000 }, replicas: 1 };
 
 function instance(state: InstanceState, rest: Partial<InstanceSnapshot> = {}): InstanceSnapshot {
   return {
@@ -38,13 +30,13 @@ const stopping = {
   deadline: NOW + 7_000,
   then: 'stopped',
   escalated: false,
-  reason: 'stopped by hand',
+  cause: { kind: 'user', request: 'stop' },
 } as const;
 
 const table: [InstanceState, string, string][] = [
   [{ kind: 'stopped' }, 'about to start', 'worker is about to start'],
   [
-    { kind: 'waiting', since: NOW - 4_000, on: [{ service: 'db', condition: 'started', now: 'starting' }] },
+    { kind: 'waiting', since: NOW - 4_000, on: [{ service: 'db', condition: 'started', now: { kind: 'starting' } }] },
     'waiting for db',
     'worker waits for db (starting) to be started, since 4s',
   ],
@@ -56,7 +48,7 @@ const table: [InstanceState, string, string][] = [
     'worker has been running for 12m (pid 7); restart is on-failure',
   ],
   [
-    { kind: 'backoff', attempt: 3, since: NOW, until: NOW + 1_900, delayMs: 1_900, exit, reason: '' },
+    { kind: 'backoff', attempt: 3, since: NOW, until: NOW + 1_900, delayMs: 1_900, exit, reason: { kind: 'text', text: '' } },
     'backoff 1.9 s (3)',
     'worker is waiting to restart: attempt 3 in 1.9 s after exit 1 (backoff 500ms x2, jitter 0.2, max 30s)',
   ],
@@ -72,11 +64,11 @@ const table: [InstanceState, string, string][] = [
     'worker has completed (exit 0); restart is on-failure, so it is not run again',
   ],
   [
-    { kind: 'failed', exit, reason: 'exit 1, restart is never', at: NOW },
+    { kind: 'failed', exit, reason: { kind: 'text', text: 'exit 1, restart is never' }, at: NOW },
     'failed',
     'worker has failed: exit 1, restart is never',
   ],
-  [{ kind: 'skipped', reason: 'db failed (exit 1)' }, 'skipped', 'worker is not started: db failed (exit 1)'],
+  [{ kind: 'skipped', reason: { kind: 'text', text: 'db failed (exit 1)' } }, 'skipped', 'worker is not started: db failed (exit 1)'],
 ];
 
 describe('an instance', () => {
@@ -95,7 +87,7 @@ describe('an instance', () => {
 
   it('tells of its restarts and of what its last run said, and goes by its number among several', () => {
     const failed = instance(
-      { kind: 'failed', exit, reason: 'exit 1', at: NOW },
+      { kind: 'failed', exit, reason: { kind: 'text', text: 'exit 1' }, at: NOW },
       { lastCause: 'no queue', number: 2, id: 'worker.2' },
     );
     expect(verdict(failed, { ...SERVICE, replicas: 2 }, NOW)).toBe('worker.2 has failed: exit 1 (no queue)');
@@ -143,14 +135,14 @@ describe('readiness', () => {
       'worker has been ready for 9s, 1s after its start (pid 7); restart is on-failure',
     ],
     [
-      { ...running, readiness: { kind: 'lost', since: NOW - 1_000, reason: 'http failed: HTTP 503' } },
+      { ...running, readiness: { kind: 'lost', since: NOW - 1_000, reason: { kind: 'text', text: 'http failed: HTTP 503' } } },
       { ready: failing },
       'not ready',
       'running (not ready: HTTP 503)',
       'worker has been running for 10s and lost its readiness 1s ago: http failed: HTTP 503; restart is on-failure',
     ],
     [
-      { ...running, readiness: { kind: 'lost', since: NOW - 1_000, reason: `says ${'x'.repeat(60)}` } },
+      { ...running, readiness: { kind: 'lost', since: NOW - 1_000, reason: { kind: 'text', text: `says ${'x'.repeat(60)}` } } },
       {},
       'not ready',
       `running (not ready: says ${'x'.repeat(26)}…)`,
@@ -181,7 +173,7 @@ describe('schedules and limits', () => {
     const due = { nextRun: NOW + 180_000 };
     expect(describeState(instance(state, due), NOW)).toBe('scheduled, next in 3m');
     expect(describeState(instance(state), NOW)).toBe('scheduled');
-    const service = { ...SERVICE, schedule: 'every 5m' };
+    const service = { ...SERVICE, schedule: { kind: 'every', everyMs: 300_000 } } as const;
     expect(verdict(instance({ ...state, exit }, due), service, NOW)).toBe(
       'worker waits for its schedule, every 5m, due in 3m; its last run: exit 1',
     );
@@ -198,7 +190,7 @@ describe('schedules and limits', () => {
       until: NOW + 1_900,
       delayMs: 1_900,
       exit,
-      reason: '',
+      reason: { kind: 'text', text: '' },
     } as const;
     const counted = { restarts: 9, recentRestarts: { count: 2, max: 5, windowMs: 60_000 } };
     expect(describeState(instance(backoff, counted), NOW)).toBe('backoff 1.9 s (3/5)');
@@ -209,7 +201,7 @@ describe('schedules and limits', () => {
   });
 
   it('says how long a wait lasts at most, and what for', () => {
-    const on = [{ service: 'db', condition: 'log', now: 'running', until: NOW + 30_000 }] as const;
+    const on = [{ service: 'db', condition: 'log', now: { kind: 'running' }, until: NOW + 30_000 }] as const;
     expect(verdict(instance({ kind: 'waiting', since: NOW, on }), SERVICE, NOW)).toBe(
       'worker waits for db (running) to be far enough by its log, for 30s at most, since 0s',
     );

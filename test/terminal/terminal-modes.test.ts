@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { TerminalModes } from '../../../src/cli/output/terminal-modes.ts';
+import { TerminalModes } from '../../src/terminal/terminal-modes.ts';
 
 function undoOf(...pieces: readonly string[]): string {
   const modes = new TerminalModes();

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FullScreen } from '../../../src/cli/output/full-screen.ts';
+import { FullScreen } from '../../src/terminal/full-screen.ts';
 
 test('paints what changed, all of it after a change of size, and leaves what was there before', () => {
   const written: string[] = [];

@@ -1,5 +1,5 @@
-import type { TimelineResponse, TimelineRow } from '../../core/api.ts';
-import { formatSpan } from '../../core/util/duration.ts';
+import type { TimelineResponse, TimelineRow } from '../core/api.ts';
+import { formatSpan } from '../core/util/duration.ts';
 import type { Palette } from './colour.ts';
 import { widest } from './table.ts';
 import { count } from './text.ts';

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { DetachKeys, parseDetachKeys } from '../../src/cli/detach-keys.ts';
+import { DetachKeys, parseDetachKeys } from '../../src/terminal/detach-keys.ts';
 
 function bytes(text: string): Uint8Array {
   return Buffer.from(text, 'latin1');

@@ -1,4 +1,4 @@
-import { escapeControl } from '../../core/redact.ts';
+import { escapeControl } from '../core/redact.ts';
 
 /** A text of unknown origin as one line that cannot do anything to a terminal. */
 export function oneLine(text: string): string {

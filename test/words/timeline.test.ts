@@ -1,10 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { palette } from '../../../src/cli/output/colour.ts';
-import { timelineText } from '../../../src/cli/output/timeline.ts';
-import { displayWidth } from '../../../src/cli/output/width.ts';
-import { timelineOf } from '../../../src/cli/explain.ts';
-import type { TimelineResponse, TimelineRow } from '../../../src/core/api.ts';
-import { NOW } from '../fake.ts';
+import { palette } from '../../src/words/colour.ts';
+import { timelineText } from '../../src/words/timeline.ts';
+import { displayWidth } from '../../src/words/width.ts';
+import { timelineOf } from '../../src/cli/explain.ts';
+import type { TimelineResponse, TimelineRow } from '../../src/core/api.ts';
+import { NOW } from '../cli/fake.ts';
 
 function row(service: string, more: Partial<TimelineRow>): TimelineRow {
   return { service, instance: `${service}.1`, wantedAt: NOW, waitedFor: [], critical: false, ...more };

@@ -1,10 +1,16 @@
-import { formatSpan } from '../../core/util/duration.ts';
-import type { Cause, Happening } from '../../core/event.ts';
-import type { ResourceAction } from '../../core/plan-view.ts';
-import { describeExit } from '../../core/exit.ts';
-import { unreachable } from '../../core/util/result.ts';
-import { describeCause } from '../../core/cause.ts';
-import { unnested } from '../../core/status-text.ts';
+import { formatSpan } from '../core/util/duration.ts';
+import type { Cause, Happening } from '../core/event.ts';
+import type { ResourceAction } from '../core/plan-view.ts';
+import { describeExit } from './exit.ts';
+import { unreachable } from '../core/util/result.ts';
+import { describeCause, describeChangeFailure } from './cause.ts';
+import { describeCommand } from './command.ts';
+import { changeLines, describeCounts, describeStepCounts } from './counts.ts';
+import { describeSkip, describeWaiting } from './dependency.ts';
+import { describeProbeFailure } from './probe.ts';
+import { describeEscalation, describeFailure, describeRetry } from './restart.ts';
+import { describeMissed } from './schedule.ts';
+import { unnested } from './status.ts';
 import { count, oneLine } from './text.ts';
 
 /** A happening in columns: what happened, with which facts, and why. */
@@ -32,15 +38,18 @@ function words(h: Happening): { readonly verb: string; readonly detail?: string;
     case 'daemon-stopped':
       return { verb: 'daemon stopped', why: h.reason };
     case 'manifest-applied':
-      return { verb: 'manifest applied', detail: h.summary };
+      return { verb: 'manifest applied', detail: describeStepCounts(h.counts) };
     case 'manifest-rejected':
       return { verb: 'manifest rejected', detail: count(h.errors, 'error'), why: h.first };
     case 'manifest-reloaded':
-      return { verb: 'manifest reloaded', detail: h.summary, why: h.changes.join('; ') };
+      return { verb: 'manifest reloaded', detail: describeCounts(h.counts), why: changeLines(h).join('; ') };
     case 'manifest-held':
-      return { verb: 'manifest held', detail: `${h.summary}; \`setpoint reload --yes\` confirms it` };
+      return {
+        verb: 'manifest held',
+        detail: `${describeCounts(h.counts)}; \`setpoint reload --yes\` confirms it`,
+      };
     case 'change-failed':
-      return { verb: 'change failed', detail: whatRuns(h), why: h.reason };
+      return { verb: 'change failed', detail: whatRuns(h), why: describeChangeFailure(h.reason) };
     case 'shutdown-began':
       return { verb: 'shutdown began', why: h.reason };
     case 'leavings-removed':
@@ -50,7 +59,10 @@ function words(h: Happening): { readonly verb: string; readonly detail?: string;
     case 'resource-changed':
       return { verb: RESOURCE_VERBS[h.action], detail: `${h.kind} ${h.name}`, why: because(h.cause) };
     case 'instance-waiting':
-      return { verb: 'waiting', detail: `for ${h.on}` };
+      return {
+        verb: 'waiting',
+        detail: `for ${'text' in h.on ? h.on.text : h.on.map(describeWaiting).join(', ')}`,
+      };
     case 'instance-started':
       return { verb: 'started', detail: pid(h.pid), why: because(h.cause) };
     case 'instance-adopted':
@@ -68,37 +80,37 @@ function words(h: Happening): { readonly verb: string; readonly detail?: string;
     case 'instance-ready':
       return { verb: 'ready', detail: `after ${formatSpan(h.tookMs)}` };
     case 'instance-unready':
-      return { verb: 'not ready', why: h.reason };
+      return { verb: 'not ready', why: describeProbeFailure(h.reason) };
     case 'instance-unhealthy':
-      return { verb: 'unhealthy', why: h.reason };
+      return { verb: 'unhealthy', why: describeProbeFailure(h.reason) };
     case 'schedule-missed':
-      return { verb: 'not run', why: h.reason };
+      return { verb: 'not run', why: describeMissed(h.reason) };
     case 'instance-signalled':
       return { verb: 'signalled', detail: h.signal, why: because(h.cause) };
     case 'instance-backing-off':
       return {
         verb: 'backing off',
         detail: `attempt ${h.attempt} in ${formatSpan(h.delayMs)}`,
-        why: h.reason,
+        why: describeRetry(h),
       };
     case 'instance-stopping':
       return { verb: 'stopping', detail: h.signal, why: because(h.cause) };
     case 'instance-escalated':
-      return { verb: 'killed', detail: 'SIGKILL', why: h.reason };
+      return { verb: 'killed', detail: 'SIGKILL', why: describeEscalation(h.reason) };
     case 'instance-stopped':
       return { verb: 'stopped', detail: h.exit === undefined ? '' : describeExit(h.exit) };
     case 'instance-completed':
       return { verb: 'completed', detail: describeExit(h.exit) };
     case 'instance-failed':
-      return { verb: 'failed', detail: describeExit(h.exit), why: h.reason };
+      return { verb: 'failed', detail: describeExit(h.exit), why: describeFailure(h.reason, h.exit) };
     case 'instance-skipped':
-      return { verb: 'skipped', why: unnested(h.reason) };
+      return { verb: 'skipped', why: unnested(describeSkip(h.reason)) };
     case 'instance-updated':
       return { verb: 'updated', detail: 'in place', why: because(h.cause) };
     case 'instance-forgotten':
       return { verb: 'forgotten', why: because(h.cause) };
     case 'hook-ran':
-      return { verb: `hook ${h.hook}`, detail: h.ok ? 'succeeded' : 'failed', why: h.detail };
+      return { verb: `hook ${h.hook}`, detail: h.ok ? 'succeeded' : 'failed', why: describeCommand(h) };
     case 'warning':
       return { verb: 'warning', detail: h.message };
     default:
@@ -142,6 +154,8 @@ function because(cause: Cause): string {
     case 'shutdown':
     case 'not-running':
       return describeCause(cause);
+    case 'text':
+      return `${cause.of === 'dependency' ? 'because ' : ''}${cause.text}`;
     default:
       return unreachable(cause);
   }

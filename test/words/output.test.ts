@@ -1,19 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { palette } from '../../../src/cli/output/colour.ts';
-import { diagnosticsText, tally } from '../../../src/cli/output/diagnostics.ts';
-import { LogPrinter } from '../../../src/cli/output/log-printer.ts';
-import {
-  changedRows,
-  LiveBlock,
-  progressFrame,
-  redraw,
-  type ProgressRow,
-} from '../../../src/cli/output/progress.ts';
-import { table, type Column } from '../../../src/cli/output/table.ts';
-import { logText } from '../../../src/cli/output/text.ts';
-import { displayWidth, padEnd, truncate } from '../../../src/cli/output/width.ts';
-import type { Diagnostic, Place } from '../../../src/core/diagnostic.ts';
+import { palette } from '../../src/words/colour.ts';
+import { diagnosticsText, tally } from '../../src/words/diagnostics.ts';
+import { LogPrinter } from '../../src/cli/output/log-printer.ts';
+import { changedRows, LiveBlock, progressFrame, redraw,  } from '../../src/cli/output/progress.ts';
+import type { ProgressRow } from '../../src/words/progress-row.ts';
+import { table, type Column } from '../../src/words/table.ts';
+import { logText } from '../../src/words/text.ts';
+import { displayWidth, padEnd, truncate } from '../../src/words/width.ts';
+import type { Diagnostic, Place } from '../../src/core/diagnostic.ts';
 
 describe('width', () => {
   test.each([

@@ -1,6 +1,6 @@
 import { relative } from 'node:path';
-import type { Diagnostic, Label, Place } from '../../core/diagnostic.ts';
-import { escapeControl } from '../../core/redact.ts';
+import type { Diagnostic, Label, Place } from '../core/diagnostic.ts';
+import { escapeControl } from '../core/redact.ts';
 import { palette, type Palette } from './colour.ts';
 import { count } from './text.ts';
 import { displayWidth, padEnd } from './width.ts';

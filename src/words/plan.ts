@@ -1,10 +1,10 @@
 import { describeCause, describeChange } from './cause.ts';
-import type { Cause } from './event.ts';
-import { closure, reversed, topologicalBatches } from './graph.ts';
-import type { ActionKind, PlanStep, PlanView, ResourceAction, ResourceStep } from './plan-view.ts';
-import { escapeControl } from './redact.ts';
-import { unreachable } from './util/result.ts';
-import type { InstanceId, ServiceId } from './service.ts';
+import type { Cause } from '../core/event.ts';
+import { closure, reversed, topologicalBatches } from '../core/graph.ts';
+import type { ActionKind, PlanStep, PlanView, ResourceAction, ResourceStep } from '../core/plan-view.ts';
+import { escapeControl } from '../core/redact.ts';
+import { unreachable } from '../core/util/result.ts';
+import type { InstanceId, ServiceId } from '../core/service.ts';
 
 export interface PlanTextOptions {
   /** Colours the text of an action; must not change its width. */
@@ -175,24 +175,19 @@ function describe(cause: Cause, backend: string): readonly string[] {
   switch (cause.kind) {
     case 'added':
       return [`added (${backend})`];
-    case 'removed':
-      return ['removed from the manifest'];
     case 'changed':
       return cause.fields.map(describeChange);
+    case 'removed':
     case 'dependency':
-      return [`${cause.service} ${cause.what}`];
     case 'user':
-      return [cause.what];
     case 'scaled':
-      return [`scaled ${cause.from} -> ${cause.to}`];
     case 'not-running':
-      return [`was ${cause.was}`];
     case 'schedule':
     case 'files':
-      return [describeCause(cause)];
     case 'policy':
     case 'shutdown':
-      return [cause.reason];
+    case 'text':
+      return [describeCause(cause)];
     default:
       return unreachable(cause);
   }

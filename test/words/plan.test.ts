@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { type DesiredInstance, type ObservedInstance, planProject } from '../../src/core/plan.ts';
-import { planText } from '../../src/core/plan-text.ts';
+import { planText } from '../../src/words/plan.ts';
 
 function want(service: string, change: Partial<DesiredInstance> = {}): DesiredInstance {
   return {

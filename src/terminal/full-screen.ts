@@ -1,4 +1,4 @@
-import { displayWidth } from './width.ts';
+import { displayWidth } from '../words/width.ts';
 
 // DECSET 1049 (alternate screen with the cursor saved) and 25 (cursor shown): xterm's control sequences, ctlseqs.
 const ENTER = '\u001b[?1049h\u001b[?25l\u001b[H\u001b[2J';

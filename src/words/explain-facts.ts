@@ -1,9 +1,13 @@
 import type { DependencyView, ExplainResponse } from '../core/api.ts';
 import { formatDuration, formatSpan } from '../core/util/duration.ts';
-import type { InstanceSnapshot, ProbeView } from '../core/event.ts';
-import { describeExit } from '../core/exit.ts';
-import { describeProbe, describeRestartLimit } from '../core/status-text.ts';
-import { clockTime, count, dayAndTime, oneLine } from './output/text.ts';
+import type { InstanceSnapshot, ProbeView, Schedule } from '../core/event.ts';
+import type { InstanceId } from '../core/service.ts';
+import { describeExit } from './exit.ts';
+import { describeProbeFailure } from './probe.ts';
+import { describeBackoff } from './restart.ts';
+import { describeSchedule } from './schedule.ts';
+import { describeProbe, describeRestartLimit, verdict } from './status.ts';
+import { clockTime, count, dayAndTime, oneLine } from './text.ts';
 
 /** What is said of a service below its history: a word for what it is about, and the rest of the line. */
 export type ExplainFact = readonly [key: string, value: string];
@@ -12,27 +16,57 @@ export type ExplainFact = readonly [key: string, value: string];
 export function explainFacts(answer: ExplainResponse, now: number): readonly ExplainFact[] {
   const { service } = answer;
   const { description } = service;
+  const next = nextSteps(answer);
   return [
     ...(description === undefined ? [] : [['description', oneLine(description)] as const]),
     ...ofInstances(answer, now),
     ...answer.dependencies.map(({ service: on, condition, now: does }, index): ExplainFact => [
       'depends on',
-      `${on} (${condition}; ${oneLine(does)})${terms(service.dependsOn[index], on)}`,
+      `${on} (${condition}; ${does.length === 0 ? 'not there' : does.join(', ')})${terms(service.dependsOn[index], on)}`,
     ]),
     ...(answer.dependents.length === 0 ? [] : [['needed by', answer.dependents.join(', ')] as const]),
-    ...(service.schedule === undefined ? [] : [['schedule', scheduleText(answer, now)] as const]),
+    ...(service.schedule === undefined
+      ? []
+      : [['schedule', scheduleText(answer, service.schedule, now)] as const]),
     ...(service.watch ?? []).map((path): ExplainFact => ['watches', oneLine(path)]),
-    ['restart', `${service.restart}, backoff ${service.backoff}`],
+    ['restart', `${service.restart}, backoff ${describeBackoff(service.backoff)}`],
     ['backend', `${service.backend}: ${oneLine(service.backendReason)}`],
     ...(service.input === undefined ? [] : [['input', inputText(service.id, service.input)] as const]),
-    ...(answer.next.length === 0 ? [] : [['next', answer.next.join('; ')] as const]),
+    ...(next.length === 0 ? [] : [['next', next.join('; ')] as const]),
   ];
 }
 
+/** Per instance asked about: what it does and why, and what comes next, in one sentence. */
+export function verdicts(
+  answer: ExplainResponse,
+): readonly { readonly instance: InstanceId; readonly text: string }[] {
+  return askedAbout(answer).map((instance) => ({
+    instance: instance.id,
+    text: verdict(instance, answer.service, answer.now),
+  }));
+}
+
+/** What could be done now, as commands. */
+export function nextSteps(answer: ExplainResponse): readonly string[] {
+  const service = answer.service.id;
+  const kinds = new Set(askedAbout(answer).map(({ state }) => state.kind));
+  const steps: string[] = [];
+  if (kinds.has('backoff')) steps.push(`\`setpoint restart ${service}\` acts now`);
+  if (kinds.has('failed')) steps.push(`\`setpoint restart ${service}\` starts afresh`);
+  if (kinds.has('stopped')) steps.push(`\`setpoint start ${service}\` starts it`);
+  if (kinds.has('failed') || kinds.has('backoff')) {
+    steps.push(`\`setpoint logs ${service}\` shows what it wrote`);
+  }
+  return steps;
+}
+
+function askedAbout({ service, asked }: ExplainResponse): readonly InstanceSnapshot[] {
+  return service.instances.filter(({ id }) => asked.includes(id));
+}
+
 /** What is true of each instance by itself, named where there are several. */
-function ofInstances({ service, verdicts }: ExplainResponse, now: number): readonly ExplainFact[] {
-  const asked = new Set(verdicts.map(({ instance }) => instance));
-  const shown = service.instances.filter(({ id }) => asked.has(id));
+function ofInstances(answer: ExplainResponse, now: number): readonly ExplainFact[] {
+  const shown = askedAbout(answer);
   const keys = ['readiness', 'ready', 'live', 'status', 'restarts', 'last run'] as const;
   return keys.flatMap((key) =>
     shown.flatMap((instance): ExplainFact[] => {
@@ -78,7 +112,7 @@ function readinessText({ state }: InstanceSnapshot): string | undefined {
     case 'ready':
       return `ready since ${clockTime(readiness.since)}, took ${formatSpan(readiness.tookMs)}`;
     case 'lost':
-      return `lost at ${clockTime(readiness.since)}: ${oneLine(readiness.reason)}`;
+      return `lost at ${clockTime(readiness.since)}: ${oneLine(describeProbeFailure(readiness.reason))}`;
   }
 }
 
@@ -99,15 +133,13 @@ function terms(view: DependencyView | undefined, on: string): string {
   return parts.map((part) => `, ${part}`).join('');
 }
 
-function scheduleText({ service, verdicts }: ExplainResponse, now: number): string {
-  const asked = new Set(verdicts.map(({ instance }) => instance));
-  const times = service.instances.flatMap(({ id, nextRun }) =>
-    asked.has(id) && nextRun !== undefined ? [nextRun] : [],
-  );
+function scheduleText(answer: ExplainResponse, schedule: Schedule, now: number): string {
+  const said = oneLine(describeSchedule(schedule));
+  const times = askedAbout(answer).flatMap(({ nextRun }) => (nextRun === undefined ? [] : [nextRun]));
   const next = times.length === 0 ? undefined : Math.min(...times);
-  if (next === undefined) return oneLine(service.schedule ?? '');
+  if (next === undefined) return said;
   const left = formatSpan(Math.max(0, next - now), 'whole');
-  return `${oneLine(service.schedule ?? '')}; next at ${dayAndTime(next).slice(0, -4)}, in ${left}`;
+  return `${said}; next at ${dayAndTime(next).slice(0, -4)}, in ${left}`;
 }
 
 function inputText(service: string, input: 'pipe' | 'tty'): string {

@@ -1,11 +1,15 @@
-import type { ServiceSnapshot } from './api.ts';
-import { formatDuration, formatSpan } from './util/duration.ts';
-import type { InstanceSnapshot, ProbeView } from './event.ts';
+import type { ServiceSnapshot } from '../core/api.ts';
+import { formatDuration, formatSpan } from '../core/util/duration.ts';
+import type { InstanceSnapshot, ProbeView } from '../core/event.ts';
 import { describeExit } from './exit.ts';
-import { describeCondition } from './gate.ts';
-import { escapeControl } from './redact.ts';
-import { unreachable } from './util/result.ts';
-import type { InstanceState, InstanceStateKind, Readiness, WaitingOn } from './state.ts';
+import { describeCause } from './cause.ts';
+import { describeCondition, describeSkip, describeStatus } from './dependency.ts';
+import { describeProbeFailure } from './probe.ts';
+import { describeBackoff, describeFailure } from './restart.ts';
+import { describeSchedule } from './schedule.ts';
+import { escapeControl } from '../core/redact.ts';
+import { unreachable } from '../core/util/result.ts';
+import type { InstanceState, InstanceStateKind, Readiness, WaitingOn } from '../core/state.ts';
 
 /** A reason beside a state is cut to this many characters. */
 const MAX_REASON = 32;
@@ -99,7 +103,7 @@ function describeRunning({ ready }: InstanceSnapshot, readiness: Readiness | und
       return 'running (not ready)';
     case 'lost': {
       const seen = ready?.last?.ok === false ? ready.last.output : '';
-      return `running (not ready: ${shortened(seen.trim() === '' ? readiness.reason : seen)})`;
+      return `running (not ready: ${shortened(seen.trim() === '' ? describeProbeFailure(readiness.reason) : seen)})`;
     }
     default:
       return unreachable(readiness);
@@ -183,13 +187,13 @@ function knownVerdict(instance: InstanceSnapshot, service: VerdictService, nowMs
     case 'running':
       return `${name} ${describeLife(instance, state, nowMs)}${pid(state.pid)}${restarted(instance)}${afterwards(service)}`;
     case 'backoff':
-      return `${name} is waiting to restart: attempt ${attempt(instance, state.attempt, ' of ')} in ${left(state.until, nowMs)} after ${describeExit(state.exit)} (backoff ${service.backoff}${limited(instance)})`;
+      return `${name} is waiting to restart: attempt ${attempt(instance, state.attempt, ' of ')} in ${left(state.until, nowMs)} after ${describeExit(state.exit)} (backoff ${describeBackoff(service.backoff)}${limited(instance)})`;
     case 'stopping': {
       const next = state.escalated
         ? 'SIGKILL was sent, and what is left of it is awaited'
         : `SIGKILL follows in ${left(state.deadline, nowMs)}`;
       const then = state.then === 'start-again' ? ', then it is started again' : '';
-      return `${name} is being stopped (${state.reason}): ${next}${then}`;
+      return `${name} is being stopped (${describeCause(state.cause)}): ${next}${then}`;
     }
     case 'scheduled':
       return `${name} waits for its schedule${scheduledFor(instance, service, nowMs)}${state.exit === undefined ? '' : `; its last run: ${describeExit(state.exit)}`}`;
@@ -198,9 +202,9 @@ function knownVerdict(instance: InstanceSnapshot, service: VerdictService, nowMs
         `${name} has completed (${describeExit(state.exit)}); restart is ${service.restart}, so it is not run again`,
       );
     case 'failed':
-      return `${name} has failed: ${state.reason}${said(instance)}`;
+      return `${name} has failed: ${describeFailure(state.reason, state.exit)}${said(instance)}`;
     case 'skipped':
-      return `${name} is not started: ${unnested(state.reason)}`;
+      return `${name} is not started: ${unnested(describeSkip(state.reason))}`;
     default:
       return unreachable(state);
   }
@@ -208,7 +212,7 @@ function knownVerdict(instance: InstanceSnapshot, service: VerdictService, nowMs
 
 function describeWait({ service, condition, now, until }: WaitingOn, nowMs: number): string {
   const limit = until === undefined ? '' : `, for ${left(until, nowMs)} at most`;
-  return `${service} (${now}) to be ${describeCondition(condition)}${limit}`;
+  return `${service} (${describeStatus(now)}) to be ${describeCondition(condition)}${limit}`;
 }
 
 type Running = Extract<InstanceState, { kind: 'running' }>;
@@ -223,7 +227,7 @@ function describeLife({ ready }: InstanceSnapshot, { since, readiness }: Running
     case 'pending':
       return `${running} and is not ready yet${ready === undefined ? '' : ` (${ready.what}: ${describeProbe(ready, nowMs)})`}`;
     case 'lost':
-      return `${running} and lost its readiness ${ago(readiness.since, nowMs)} ago: ${readiness.reason}`;
+      return `${running} and lost its readiness ${ago(readiness.since, nowMs)} ago: ${describeProbeFailure(readiness.reason)}`;
     default:
       return unreachable(readiness);
   }
@@ -231,11 +235,13 @@ function describeLife({ ready }: InstanceSnapshot, { since, readiness }: Running
 
 function scheduledFor({ nextRun }: InstanceSnapshot, { schedule }: VerdictService, nowMs: number): string {
   const when = nextRun === undefined ? '' : `, due in ${ahead(nextRun, nowMs)}`;
-  return `${schedule === undefined ? '' : `, ${schedule}`}${when}`;
+  return `${schedule === undefined ? '' : `, ${describeSchedule(schedule)}`}${when}`;
 }
 
 function afterwards({ restart, schedule }: VerdictService): string {
-  return schedule === undefined ? `; restart is ${restart}` : `; it runs by its schedule, ${schedule}`;
+  return schedule === undefined
+    ? `; restart is ${restart}`
+    : `; it runs by its schedule, ${describeSchedule(schedule)}`;
 }
 
 /** How often it has been restarted, by the limit that counts it where there is one. */
