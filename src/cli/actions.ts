@@ -5,12 +5,12 @@ import { withDaemon, type Common, type Format } from './common.ts';
 import { fail, writeJson, type CliContext } from './context.ts';
 import { reportCulprits } from './culprit.ts';
 import { Display, FRAME_MS } from './display.ts';
-import { allStopped, beginDown, downRows, hearStop, seeDown } from './down-progress.ts';
+import { allStopped, beginDown, downRows, hearStop, seeDown } from '../words/down.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { monitor, type MonitorEnd } from './monitor.ts';
 import { daemonGone } from './up-detached.ts';
 import { judgeUp, notUp, upRows, type UpVerdict } from './up-progress.ts';
-import { displayNames } from './view.ts';
+import { displayNames } from '../words/instances.ts';
 
 function howShown({ plain, format }: ActionOptions): 'live' | 'plain' | 'silent' {
   if (format === 'json') return 'silent';

@@ -2,18 +2,20 @@ import { constants } from 'node:os';
 import type { DaemonClient } from '../client/types.ts';
 import type { ProjectSnapshot } from '../core/api.ts';
 import { formatSpan } from '../core/util/duration.ts';
-import { describeExit, type Exit } from '../core/exit.ts';
+import { describeExit } from '../words/exit.ts';
+import type { Exit } from '../core/exit.ts';
 import type { InstanceState, RunId } from '../core/state.ts';
-import { describeState } from '../core/status-text.ts';
+import { describeState } from '../words/status.ts';
 import { withDaemon, type Common } from './common.ts';
 import { fail, type CliContext, type CliSignal } from './context.ts';
-import { DetachKeys } from './detach-keys.ts';
+import { DetachKeys } from '../terminal/detach-keys.ts';
 import { EXIT, serviceStatus, type ExitStatus } from './exit-status.ts';
 import { isGone } from './monitor.ts';
-import { TerminalModes } from './output/terminal-modes.ts';
-import { oneLine } from './output/text.ts';
+import { TerminalModes } from '../terminal/terminal-modes.ts';
+import { oneLine } from '../words/text.ts';
 import { daemonGone } from './up-detached.ts';
-import { shownInstances, type NamedInstance, unknownName } from './view.ts';
+import { shownInstances, type NamedInstance } from '../words/instances.ts';
+import { unknownName } from './view.ts';
 
 export interface AttachOptions {
   readonly detachKeys: Uint8Array;

@@ -2,10 +2,10 @@ import type { DaemonClient } from '../client/types.ts';
 import type { CleanupReport, DownRequest, DownResponse, Leftover, ProjectSnapshot } from '../core/api.ts';
 import { fail, type CliContext } from './context.ts';
 import { FRAME_MS, type Display } from './display.ts';
-import { beginDown, downRows, finishDown, hearStop, seeDown, servicesToStop } from './down-progress.ts';
+import { beginDown, downRows, finishDown, hearStop, seeDown, servicesToStop } from '../words/down.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { monitor } from './monitor.ts';
-import { count, oneLine } from './output/text.ts';
+import { count, oneLine } from '../words/text.ts';
 
 export interface StopOptions {
   readonly reason: string;

@@ -2,10 +2,10 @@ import { relative } from 'node:path';
 import { closing, loadRequest, locate, type Common, type Format, type LoadOptions } from './common.ts';
 import { writeJson } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { diagnosticsText, hasErrors, tally } from './output/diagnostics.ts';
-import { count } from './output/text.ts';
+import { diagnosticsText, hasErrors, tally } from '../words/diagnostics.ts';
+import { count } from '../words/text.ts';
 import type { ProjectLocation } from '../store/locate.ts';
-import { whatKeepsRunning } from './view.ts';
+import { whatKeepsRunning } from '../words/instances.ts';
 
 export interface CheckOptions extends LoadOptions {
   readonly format: Format;

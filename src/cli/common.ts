@@ -6,7 +6,7 @@ import { err } from '../core/util/result.ts';
 import type { LoadRequest } from '../core/service.ts';
 import { fail, type CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import type { ColourChoice } from './output/colour.ts';
+import type { ColourChoice } from '../words/colour.ts';
 import type { ProjectLocation } from '../store/locate.ts';
 import type { CliServices } from './services.ts';
 

@@ -1,6 +1,6 @@
 import { loadRequest, locate, type Common, type LoadOptions } from './common.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { diagnosticsText, hasErrors, tally } from './output/diagnostics.ts';
+import { diagnosticsText, hasErrors, tally } from '../words/diagnostics.ts';
 
 export interface ConfigOptions extends LoadOptions {
   readonly format: 'text' | 'yaml' | 'json';

@@ -1,7 +1,7 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { CliContext, Problem } from './context.ts';
 import { problemText } from './context.ts';
-import { logText, oneLine } from './output/text.ts';
+import { logText, oneLine } from '../words/text.ts';
 import type { Culprit } from './up-progress.ts';
 
 /** How much of a culprit's output is shown, and for how many of them. */

@@ -5,10 +5,11 @@ import { isLive } from '../core/state.ts';
 import { closing, locate, type Common, type Format } from './common.ts';
 import { fail, writeJson, type CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { count } from './output/text.ts';
-import { sizeText, statsIfAny } from './stats.ts';
+import { count } from '../words/text.ts';
+import { sizeText } from '../words/figures.ts';
+import { statsIfAny } from './stats.ts';
 import type { ProjectLocation } from '../store/locate.ts';
-import { shownInstances } from './view.ts';
+import { shownInstances } from '../words/instances.ts';
 
 export type DaemonAction = 'status' | 'restart' | 'stop';
 

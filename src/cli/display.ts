@@ -1,6 +1,7 @@
 import type { CliContext } from './context.ts';
-import { palette } from './output/colour.ts';
-import { changedRows, LiveBlock, progressFrame, type ProgressRow } from './output/progress.ts';
+import { palette } from '../words/colour.ts';
+import { changedRows, LiveBlock, progressFrame } from './output/progress.ts';
+import type { ProgressRow } from '../words/progress-row.ts';
 
 export type KeyedRow = ProgressRow & { readonly key: string };
 

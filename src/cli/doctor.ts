@@ -1,9 +1,9 @@
 import type { Common, Format } from './common.ts';
 import { writeJson } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { palette } from './output/colour.ts';
-import { widest } from './output/table.ts';
-import { padEnd } from './output/width.ts';
+import { palette } from '../words/colour.ts';
+import { widest } from '../words/table.ts';
+import { padEnd } from '../words/width.ts';
 
 /** Reports what this machine lacks. Fails when something essential is missing. */
 export async function doctor(

@@ -3,10 +3,10 @@ import { closing, locate, notRunning, reach, type Common, type Format } from './
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { isGone } from './monitor.ts';
-import { palette } from './output/colour.ts';
-import { tell } from './output/happening.ts';
-import { dayAndTime } from './output/text.ts';
-import { padEnd } from './output/width.ts';
+import { palette } from '../words/colour.ts';
+import { tell } from '../words/events.ts';
+import { dayAndTime } from '../words/text.ts';
+import { padEnd } from '../words/width.ts';
 
 export interface EventsOptions {
   readonly follow: boolean;

@@ -1,12 +1,13 @@
 import { constants } from 'node:os';
 import type { ExecChannel } from '../client/types.ts';
 import type { ExecCommand } from '../core/api.ts';
-import { describeExit, type Exit } from '../core/exit.ts';
+import { describeExit } from '../words/exit.ts';
+import type { Exit } from '../core/exit.ts';
 import { findRunning } from './attach.ts';
 import { withDaemon, type Common } from './common.ts';
 import { fail, type CliContext } from './context.ts';
 import { EXIT, serviceStatus, type ExitStatus } from './exit-status.ts';
-import { oneLine } from './output/text.ts';
+import { oneLine } from '../words/text.ts';
 
 export interface ExecCommandOptions {
   /** False (`-T`): no terminal, even where this one is. */

@@ -4,15 +4,16 @@ import type { Happening } from '../core/event.ts';
 import { closing, locate, notRunning, reach, type Common, type Format } from './common.ts';
 import { fail, writeJson } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { explainFacts } from './explain-facts.ts';
-import { palette } from './output/colour.ts';
-import { tell } from './output/happening.ts';
-import { clockTime, oneLine } from './output/text.ts';
-import { timelineText } from './output/timeline.ts';
-import { padEnd } from './output/width.ts';
-import { widest } from './output/table.ts';
+import { explainFacts, nextSteps, verdicts } from '../words/explain-facts.ts';
+import { palette } from '../words/colour.ts';
+import { tell } from '../words/events.ts';
+import { clockTime, oneLine } from '../words/text.ts';
+import { timelineText } from '../words/timeline.ts';
+import { padEnd } from '../words/width.ts';
+import { widest } from '../words/table.ts';
 import type { ProjectLocation } from '../store/locate.ts';
-import { displayNames, unknownName } from './view.ts';
+import { displayNames } from '../words/instances.ts';
+import { unknownName } from './view.ts';
 
 export interface ExplainOptions {
   readonly timeline: boolean;
@@ -43,7 +44,8 @@ export async function explain(
   return closing(client, async () => {
     if (options.timeline) return explainTimeline(common, client, service, options);
     const answer = await client.explain(service ?? '');
-    if (options.format === 'json') writeJson(context, answer);
+    if (options.format === 'json')
+      writeJson(context, { ...answer, verdicts: verdicts(answer), next: nextSteps(answer) });
     else context.stdout.write(explainText(answer, context.color, context.now()));
     return EXIT.ok;
   });
@@ -87,7 +89,7 @@ export function timelineOf(timeline: TimelineResponse, name: string): TimelineRe
 
 export function explainText(answer: ExplainResponse, color: boolean, now: number): string {
   const colours = palette(color);
-  const lines = answer.verdicts.map(({ text }) => colours.bold(oneLine(text)));
+  const lines = verdicts(answer).map(({ text }) => colours.bold(oneLine(text)));
   if (lines.length === 0) lines.push(colours.bold(`${answer.service.id} has no instances`));
   if (answer.history.length > 0)
     lines.push('', ...historyLines(answer.history, answer.service.instances.length > 1, color));

@@ -1,6 +1,6 @@
 import { InvalidArgumentError, Option } from 'commander';
 import { parseDuration } from '../core/util/duration.ts';
-import { parseDetachKeys } from './detach-keys.ts';
+import { parseDetachKeys } from '../terminal/detach-keys.ts';
 
 /** Parsers of option values. Each throws commander's error, which names the option. */
 

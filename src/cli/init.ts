@@ -4,7 +4,7 @@ import { messageOf } from '../core/util/system-error.ts';
 import type { Common } from './common.ts';
 import { fail } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { count } from './output/text.ts';
+import { count } from '../words/text.ts';
 
 export interface InitOptions {
   readonly force: boolean;

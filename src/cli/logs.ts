@@ -3,12 +3,12 @@ import type { LogLine, LogQuery } from '../core/api.ts';
 import { closing, keptOutput, locate, type Common, type Format } from './common.ts';
 import { fail } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { LogCursor } from './log-cursor.ts';
+import { LogCursor } from '../client/log-cursor.ts';
 import { isGone } from './monitor.ts';
 import { LogPrinter } from './output/log-printer.ts';
 import { notRunning, reach } from './common.ts';
 import type { ProjectLocation } from '../store/locate.ts';
-import { displayNames } from './view.ts';
+import { displayNames } from '../words/instances.ts';
 
 export interface LogsOptions {
   readonly follow: boolean;

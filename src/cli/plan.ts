@@ -1,6 +1,6 @@
 import type { PlanResponse, ProjectSnapshot } from '../core/api.ts';
 import { formatSpan } from '../core/util/duration.ts';
-import { planText } from '../core/plan-text.ts';
+import { planText } from '../words/plan.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
 import {
   applyRequest,
@@ -14,10 +14,10 @@ import {
 } from './common.ts';
 import { fail, writeJson, type CliContext, type Problem } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { palette } from './output/colour.ts';
-import { diagnosticsText, hasErrors, tally } from './output/diagnostics.ts';
+import { palette } from '../words/colour.ts';
+import { diagnosticsText, hasErrors, tally } from '../words/diagnostics.ts';
 import type { ProjectLocation } from '../store/locate.ts';
-import { oneLine } from './output/text.ts';
+import { oneLine } from '../words/text.ts';
 import { closest } from '../core/util/closest.ts';
 
 export interface PlanOptions extends LoadOptions {
@@ -72,6 +72,13 @@ async function ask(
     return err({ message: `there is no service \`${unknown}\` in ${location.manifest}`, next });
   }
   const view = loaded.planAgainstNothing?.(names);
+  // What its engine has of images, networks and volumes only a daemon can tell, too.
+  if (view?.steps.some(({ backend }) => backend !== 'native') === true) {
+    const { client: begun } = await common.services.ensureDaemon(location);
+    return closing(begun, async () =>
+      ok({ response: await begun.plan(applyRequest(common, location, options, names)) }),
+    );
+  }
   return ok({ response: { diagnostics: loaded.diagnostics, ...(view === undefined ? {} : { plan: view }) } });
 }
 

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { isatty } from 'node:tty';
 import { errnoOf } from '../core/util/system-error.ts';
 import type { CliContext, Output } from './context.ts';
-import { wantsColour } from './output/colour.ts';
+import { wantsColour } from '../words/colour.ts';
 
 /** The context of the real process. `readerLeft` is called when whoever reads stdout has closed it, as `head` does. */
 export function processContext(argv: readonly string[], readerLeft: () => void): CliContext {

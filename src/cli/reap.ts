@@ -2,8 +2,8 @@ import type { ReapedFile, ReapedLeavings, ReapGroup, ReapReport } from '../core/
 import type { Common, Format } from './common.ts';
 import { fail, writeJson } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { palette, type Palette } from './output/colour.ts';
-import { count, oneLine } from './output/text.ts';
+import { palette, type Palette } from '../words/colour.ts';
+import { count, oneLine } from '../words/text.ts';
 
 export interface ReapCommandOptions {
   readonly dryRun: boolean;

@@ -1,10 +1,11 @@
 import type { ReloadResponse } from '../core/api.ts';
-import { changeLines, countSteps, describeCounts } from '../core/reload.ts';
+import { changeLines, describeCounts } from '../words/counts.ts';
+import { countSteps, serviceChanges } from '../core/reload.ts';
 import { withDaemon, type Common, type Format } from './common.ts';
 import { writeJson, type CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { diagnosticsText, tally } from './output/diagnostics.ts';
-import { whatKeepsRunning } from './view.ts';
+import { diagnosticsText, tally } from '../words/diagnostics.ts';
+import { whatKeepsRunning } from '../words/instances.ts';
 
 export interface ReloadOptions {
   /** Confirms what is held for review. */
@@ -32,7 +33,7 @@ function print(context: CliContext, { outcome, diagnostics, plan, snapshot }: Re
     );
   }
   if (plan === undefined) return;
-  for (const line of changeLines(plan)) context.stdout.write(`${line}\n`);
+  for (const line of changeLines(serviceChanges(plan))) context.stdout.write(`${line}\n`);
   if (outcome === 'unchanged') context.stdout.write('Nothing to do.\n');
   if (outcome === 'held') {
     const counts = describeCounts(countSteps(plan));

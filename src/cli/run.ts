@@ -4,7 +4,7 @@ import { CommanderError, type Command } from 'commander';
 import type { Globals } from './common.ts';
 import { fail, type CliContext, type Problem } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { wantsColour, type ColourChoice } from './output/colour.ts';
+import { wantsColour, type ColourChoice } from '../words/colour.ts';
 import { buildProgram, type Dispatch } from './program.ts';
 import type { CliServices } from './services.ts';
 

@@ -1,6 +1,5 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { InstanceStats, StatsResponse } from '../core/api.ts';
-import { formatSize } from '../core/util/duration.ts';
 import type { CliContext } from './context.ts';
 
 /** What a table of states waits for figures at most: they are extra there. */
@@ -27,15 +26,4 @@ export function statsIfAny(client: DaemonClient, atOnce = false): Promise<StatsR
 
 export function byInstance(stats: StatsResponse | undefined): ReadonlyMap<string, InstanceStats> {
   return new Map(stats?.instances.map((one) => [one.instance, one]));
-}
-
-/** `0.4 %`, `11 %`, `240 %`; `-` where nothing is known. */
-export function percentText(percent: number | undefined): string {
-  if (percent === undefined) return '-';
-  const tenths = Math.round(Math.max(0, percent) * 10) / 10;
-  return `${tenths < 10 ? tenths.toFixed(1) : Math.round(tenths)} %`;
-}
-
-export function sizeText(bytes: number | undefined): string {
-  return bytes === undefined ? '-' : formatSize(bytes);
 }

@@ -1,28 +1,24 @@
+import { describeFailedChange } from '../words/cause.ts';
+import { describeSkip } from '../words/dependency.ts';
 import type { InstanceStats, ManifestStatus, ProjectSnapshot, StatsResponse } from '../core/api.ts';
 import { formatSpan } from '../core/util/duration.ts';
 import type { Happening } from '../core/event.ts';
-import { describeExit } from '../core/exit.ts';
-import { describeState, instanceWord, stateWord, unnested, type InstanceWord } from '../core/status-text.ts';
+import { describeExit } from '../words/exit.ts';
+import { describeState, instanceWord, stateWord, unnested, type InstanceWord } from '../words/status.ts';
 import { relative } from 'node:path';
 import { closing, locate, reach, type Common, type Format } from './common.ts';
 import { fail, writeJson, type CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { palette, type Paint, type Palette } from './output/colour.ts';
-import { tellBriefly } from './output/happening.ts';
-import { table, type Column } from './output/table.ts';
-import { count, dayAndTime, oneLine } from './output/text.ts';
-import { truncate } from './output/width.ts';
+import { palette, type Paint, type Palette } from '../words/colour.ts';
+import { tellBriefly } from '../words/events.ts';
+import { table, type Column } from '../words/table.ts';
+import { count, dayAndTime, oneLine } from '../words/text.ts';
+import { truncate } from '../words/width.ts';
 import type { ProjectLocation } from '../store/locate.ts';
-import { byInstance, percentText, sizeText, statsAtOnce, statsIfAny } from './stats.ts';
-import {
-  countStates,
-  narrow,
-  portsText,
-  shownInstances,
-  type NamedInstance,
-  unknownName,
-  withLabels,
-} from './view.ts';
+import { byInstance, statsAtOnce, statsIfAny } from './stats.ts';
+import { percentText, sizeText } from '../words/figures.ts';
+import { countStates, portsText, shownInstances, type NamedInstance } from '../words/instances.ts';
+import { narrow, unknownName, withLabels } from './view.ts';
 
 export interface StatusOptions {
   readonly all: boolean;
@@ -88,7 +84,9 @@ export function statusText(snapshot: ProjectSnapshot, options: StatusView): stri
     const after = kept === true ? 'its former version goes on' : again;
     const what = kept === true ? 'the change was not taken up' : 'did not come up as changed';
     lines.push(
-      cut(`${colours.red('✖')} ${service}${kept === true ? ':' : ''} ${what}: ${oneLine(reason)}; ${after}`),
+      cut(
+        `${colours.red('✖')} ${service}${kept === true ? ':' : ''} ${what}: ${oneLine(describeFailedChange(reason))}; ${after}`,
+      ),
     );
   }
   const rows = shownInstances(snapshot);
@@ -193,7 +191,7 @@ function lastWords(instance: NamedInstance['instance']): string {
     case 'scheduled':
       return state.exit === undefined ? '' : `last: ${oneLine(describeExit(state.exit))}`;
     case 'skipped':
-      return oneLine(unnested(state.reason));
+      return oneLine(unnested(describeSkip(state.reason)));
     case 'starting':
     case 'waiting':
       return lastExit === undefined ? '' : `last: ${oneLine(describeExit(lastExit))}${cause}`;

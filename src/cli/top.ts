@@ -1,19 +1,21 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { InstanceStats, ProjectSnapshot, StatsResponse } from '../core/api.ts';
 import { formatSpan } from '../core/util/duration.ts';
-import { describeState, instanceWord } from '../core/status-text.ts';
+import { describeState, instanceWord } from '../words/status.ts';
 import { withDaemon, type Common, type Format } from './common.ts';
 import { fail, writeJson, type CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { isGone } from './monitor.ts';
-import { palette, type Palette } from './output/colour.ts';
-import { FullScreen } from './output/full-screen.ts';
-import { table, type Column } from './output/table.ts';
-import { truncate } from './output/width.ts';
-import { byInstance, percentText, sizeText } from './stats.ts';
+import { palette, type Palette } from '../words/colour.ts';
+import { FullScreen } from '../terminal/full-screen.ts';
+import { table, type Column } from '../words/table.ts';
+import { truncate } from '../words/width.ts';
+import { byInstance } from './stats.ts';
+import { percentText, sizeText } from '../words/figures.ts';
 import { paintOf } from './status.ts';
 import { daemonGone } from './up-detached.ts';
-import { countStates, narrow, shownInstances, type NamedInstance, unknownName } from './view.ts';
+import { countStates, shownInstances, type NamedInstance } from '../words/instances.ts';
+import { narrow, unknownName } from './view.ts';
 
 export type TopOrder = 'cpu' | 'mem' | 'name';
 

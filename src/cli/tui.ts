@@ -4,7 +4,7 @@ import { fail } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { reportDown } from './bring-down.ts';
 import { keepsRunningText } from './up-tui.ts';
-import { stoppedText } from './view.ts';
+import { stoppedText } from '../words/instances.ts';
 
 /** Shows a project that runs on the whole terminal, until it is left. */
 export async function tui(common: Common, options: LoadOptions): Promise<ExitStatus> {

@@ -1,3 +1,4 @@
+import { changeLines, describeCounts } from '../words/counts.ts';
 import type { DaemonClient, Lease } from '../client/types.ts';
 import type { ProjectSnapshot } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
@@ -5,13 +6,13 @@ import { keptOutput, type Common } from './common.ts';
 import { reportCulprits } from './culprit.ts';
 import { Display } from './display.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import type { LogCursor } from './log-cursor.ts';
+import type { LogCursor } from '../client/log-cursor.ts';
 import { isGone, monitor } from './monitor.ts';
-import { tellBriefly } from './output/happening.ts';
+import { tellBriefly } from '../words/events.ts';
 import { LogPrinter } from './output/log-printer.ts';
 import { bringDown, downToTheEnd, reportDown } from './bring-down.ts';
 import { judgeUp, type Culprit } from './up-progress.ts';
-import { displayNames, shownInstances } from './view.ts';
+import { displayNames, shownInstances } from '../words/instances.ts';
 
 interface AttachedRun {
   readonly common: Common;
@@ -172,8 +173,9 @@ function instanceOf({ service }: Happening): string | undefined {
 /** What has come of a manifest that was edited, line by line; nothing of any other happening. */
 function aboutTheManifest(happening: Happening): readonly string[] {
   const { type } = happening;
-  if (type === 'manifest-reloaded') return [`manifest reloaded, ${happening.summary}`, ...happening.changes];
-  if (type === 'manifest-held') return [tellBriefly(happening), ...happening.changes];
+  if (type === 'manifest-reloaded')
+    return [`manifest reloaded, ${describeCounts(happening.counts)}`, ...changeLines(happening)];
+  if (type === 'manifest-held') return [tellBriefly(happening), ...changeLines(happening)];
   if (type !== 'manifest-rejected') return [];
   return [`${tellBriefly(happening)}; nothing was changed, \`setpoint check\` shows where`];
 }

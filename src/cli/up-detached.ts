@@ -8,7 +8,8 @@ import { Display, FRAME_MS } from './display.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { monitor } from './monitor.ts';
 import { judgeApplied, notUp, upRows, type UpMode, type UpVerdict } from './up-progress.ts';
-import { countStates, withDependencies } from './view.ts';
+import { countStates } from '../words/instances.ts';
+import { withDependencies } from './view.ts';
 
 interface DetachedRun {
   readonly context: CliContext;

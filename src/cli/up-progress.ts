@@ -1,14 +1,18 @@
+import { describeCause, describeFailedChange } from '../words/cause.ts';
+import { describeSkip, describeStatus } from '../words/dependency.ts';
+import { describeProbeFailure } from '../words/probe.ts';
+import { describeFailure } from '../words/restart.ts';
 import type { ProjectSnapshot } from '../core/api.ts';
 import type { InstanceSnapshot } from '../core/event.ts';
-import { describeExit } from '../core/exit.ts';
+import { describeExit } from '../words/exit.ts';
 import { formatSpan } from '../core/util/duration.ts';
 import { unreachable } from '../core/util/result.ts';
 import { DEFAULT_BACKEND } from '../core/service.ts';
 import { isReady, type WaitingOn } from '../core/state.ts';
-import { describeProbe, describeReplacing, describeState, stateWord, unnested } from '../core/status-text.ts';
-import type { ProgressIcon, ProgressRow } from './output/progress.ts';
-import { oneLine } from './output/text.ts';
-import { shownInstances, type NamedInstance } from './view.ts';
+import { describeProbe, describeReplacing, describeState, stateWord, unnested } from '../words/status.ts';
+import type { ProgressIcon, ProgressRow } from '../words/progress-row.ts';
+import { oneLine } from '../words/text.ts';
+import { shownInstances, type NamedInstance } from '../words/instances.ts';
 
 /** A service without a readiness probe counts as up once it has run for this long without an end. */
 export const SETTLE_MS = 250;
@@ -73,7 +77,7 @@ function keptCulprits(snapshot: ProjectSnapshot, only?: ReadonlySet<string>): re
   return (snapshot.manifest?.failed ?? []).flatMap((change): readonly Culprit[] => {
     const shown = all.find(({ service }) => service.id === change.service);
     if (change.kept !== true || shown === undefined) return [];
-    const reason = `the change was not taken up: ${change.reason}; its former version goes on`;
+    const reason = `the change was not taken up: ${describeFailedChange(change.reason)}; its former version goes on`;
     return [{ name: change.service, instance: shown.instance, reason, kept: true }];
   });
 }
@@ -173,19 +177,20 @@ function reasonOf(instance: InstanceSnapshot, now: number): string {
   const { state, ready, replacing, progress } = instance;
   switch (state.kind) {
     case 'failed':
-      return state.reason === '' ? describeExit(state.exit) : state.reason;
+      return describeFailure(state.reason, state.exit);
     case 'backoff':
       return `${describeExit(state.exit)}; it is waiting to be restarted (attempt ${state.attempt})`;
     case 'skipped':
-      return `was not started: ${state.reason}`;
+      return `was not started: ${describeSkip(state.reason)}`;
     case 'waiting':
-      return `still waits for ${state.on.map(({ service, now }) => `${service} (${now})`).join(', ')}`;
+      return `still waits for ${state.on.map(({ service, now }) => `${service} (${describeStatus(now)})`).join(', ')}`;
     case 'stopping':
-      return `is still being stopped: ${state.reason}`;
+      return `is still being stopped: ${describeCause(state.cause)}`;
     case 'running':
       if (replacing === true) return `is still ${describeReplacing(instance)}`;
       if (state.readiness === undefined) return 'is still settling';
-      if (state.readiness.kind === 'lost') return `is not ready any more: ${state.readiness.reason}`;
+      if (state.readiness.kind === 'lost')
+        return `is not ready any more: ${describeProbeFailure(state.readiness.reason)}`;
       return `is not ready${ready === undefined ? '' : `: ${ready.what}: ${describeProbe(ready, now)}`}`;
     case 'scheduled':
       return 'waits for its schedule';
@@ -226,7 +231,7 @@ export function upRows(
 function progressText(instance: InstanceSnapshot, now: number): string {
   const { state } = instance;
   if (state.kind !== 'waiting' || state.on.length === 0) return describeState(instance, now);
-  return `waiting for ${state.on.map((on) => `${on.service} (${on.now})`).join(', ')}`;
+  return `waiting for ${state.on.map((on) => `${on.service} (${describeStatus(on.now)})`).join(', ')}`;
 }
 
 function whenSettled({ state }: InstanceSnapshot): number | undefined {

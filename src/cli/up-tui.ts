@@ -1,16 +1,16 @@
 import { dirname } from 'node:path';
 import type { DaemonClient, Lease } from '../client/types.ts';
 import type { ApplyRequest, ProjectSnapshot } from '../core/api.ts';
-import { describeExit } from '../core/exit.ts';
+import { describeExit } from '../words/exit.ts';
 import type { TuiEnd } from '../tui/tui.ts';
 import { reach, type Common } from './common.ts';
 import { Display } from './display.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { oneLine } from './output/text.ts';
+import { oneLine } from '../words/text.ts';
 import type { ProjectLocation } from '../store/locate.ts';
 import { bringDown, reportDown } from './bring-down.ts';
 import { daemonGone } from './up-detached.ts';
-import { countStates, shownInstances, stoppedText } from './view.ts';
+import { countStates, shownInstances, stoppedText } from '../words/instances.ts';
 
 export interface TuiRun {
   readonly common: Common;

@@ -1,17 +1,17 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { ProjectSnapshot } from '../core/api.ts';
 import type { PlanStep, PlanView } from '../core/plan-view.ts';
-import { describeCause } from '../core/cause.ts';
+import { describeCause } from '../words/cause.ts';
 import { applyRequest, closing, locate, type Common, type LoadOptions } from './common.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
-import { LogCursor } from './log-cursor.ts';
-import { diagnosticsText, hasErrors, tally } from './output/diagnostics.ts';
+import { LogCursor } from '../client/log-cursor.ts';
+import { diagnosticsText, hasErrors, tally } from '../words/diagnostics.ts';
 import { isGone } from './monitor.ts';
 import { downToTheEnd } from './bring-down.ts';
 import { attached } from './up-attached.ts';
 import { daemonGone, detached } from './up-detached.ts';
 import { upOnTerminal } from './up-tui.ts';
-import { whatKeepsRunning } from './view.ts';
+import { whatKeepsRunning } from '../words/instances.ts';
 
 export interface UpOptions extends LoadOptions {
   readonly detach: boolean;

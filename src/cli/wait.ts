@@ -1,5 +1,7 @@
+import { describeSkip } from '../words/dependency.ts';
 import type { ProjectSnapshot } from '../core/api.ts';
-import { describeExit, type Exit } from '../core/exit.ts';
+import { describeExit } from '../words/exit.ts';
+import type { Exit } from '../core/exit.ts';
 import { closing, locate, notRunning, reach, type Common, type Format } from './common.ts';
 import { fail, writeJson, type CliContext } from './context.ts';
 import { reportCulprits } from './culprit.ts';
@@ -7,7 +9,8 @@ import { EXIT, type ExitStatus } from './exit-status.ts';
 import { monitor, type MonitorEnd, type LiveSnapshot } from './monitor.ts';
 import { unfinished } from './actions.ts';
 import { judgeUp, notUp, type Culprit, type UpVerdict } from './up-progress.ts';
-import { narrow, shownInstances, unknownName } from './view.ts';
+import { narrow, unknownName } from './view.ts';
+import { shownInstances } from '../words/instances.ts';
 
 export type WaitGoal = 'ready' | 'running' | 'completed' | 'stopped';
 
@@ -138,7 +141,8 @@ function judgeCompleted(snapshot: ProjectSnapshot): UpVerdict {
   const culprits = instances.flatMap(({ name, instance }): Culprit[] => {
     const { state, wanted } = instance;
     if (state.kind === 'failed') return [{ name, instance, reason: describeExit(state.exit) }];
-    if (state.kind === 'skipped') return [{ name, instance, reason: `was skipped: ${state.reason}` }];
+    if (state.kind === 'skipped')
+      return [{ name, instance, reason: `was skipped: ${describeSkip(state.reason)}` }];
     if (state.kind === 'stopped' && wanted === 'down') return [{ name, instance, reason: 'was stopped' }];
     if (state.kind === 'scheduled' && state.exit !== undefined && !isClean(state.exit))
       return [{ name, instance, reason: `its last run: ${describeExit(state.exit)}` }];

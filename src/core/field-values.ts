@@ -1,4 +1,3 @@
-import { CHANGED_FURTHER_ON, CONTENT_CHANGED, SECRET_CHANGED } from './cause.ts';
 import type { FieldChange } from './event.ts';
 import { sha256 } from './fingerprint.ts';
 import { compareText } from './graph.ts';
@@ -11,6 +10,15 @@ import type { Text } from './service.ts';
  * for the content of files; so two of them can be told apart without anything secret being kept. `diffFields` takes the digests off again.
  */
 export type Fields = Readonly<Record<string, string>>;
+
+/** Stands for the new value of a field whose old and new value look the same once masked. */
+export const SECRET_CHANGED = '(secret changed)';
+
+/** The same for values that differ behind where they are cut for display. */
+export const CHANGED_FURTHER_ON = '(changed further on)';
+
+/** The same for what lies beside the manifest: a flake's files, a build's context. */
+export const CONTENT_CHANGED = '(content changed)';
 
 /** A longer value is cut for display. */
 export const MAX_VALUE = 200;

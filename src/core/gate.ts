@@ -1,5 +1,4 @@
-import { formatDuration } from './util/duration.ts';
-import { describeExit } from './exit.ts';
+import type { DependencyStatus, SkipReason } from './event.ts';
 import type { GateVerdict } from './machine.ts';
 import { unreachable } from './util/result.ts';
 import type { Dependency } from './service.ts';
@@ -19,8 +18,8 @@ export interface DependencyInstance {
 
 type OneVerdict =
   | { readonly kind: 'open' }
-  | { readonly kind: 'blocked'; readonly now: string }
-  | { readonly kind: 'never'; readonly reason: string };
+  | { readonly kind: 'blocked'; readonly now: DependencyStatus }
+  | { readonly kind: 'never'; readonly reason: SkipReason };
 
 const OPEN: OneVerdict = { kind: 'open' };
 
@@ -42,7 +41,7 @@ export function gate(dependsOn: readonly Dependency[], lookup: Lookup, waited: W
     const verdict = judgeAll(dependency, lookup(dependency.service) ?? []);
     if (verdict.kind === 'open' || (verdict.kind === 'never' && !dependency.required)) continue;
     const { service, condition, timeoutMs } = dependency;
-    if (verdict.kind === 'never') return { kind: 'never', reason: `${service} ${verdict.reason}` };
+    if (verdict.kind === 'never') return verdict;
     const leftMs = timeoutMs === undefined ? Infinity : timeoutMs - waited.forMs;
     if (leftMs > 0) {
       const until = leftMs === Infinity ? {} : { until: waited.wallNow + leftMs };
@@ -56,24 +55,8 @@ export function gate(dependsOn: readonly Dependency[], lookup: Lookup, waited: W
   return { kind: 'blocked', on, ...(askAgainInMs === undefined ? {} : { askAgainInMs }) };
 }
 
-function late({ service, condition, timeoutMs }: Dependency, now: string): string {
-  return `${service} was not ${describeCondition(condition)} within ${formatDuration(timeoutMs ?? 0)}, it is ${now}`;
-}
-
-/** A condition as part of a sentence: "db to be ready", "db was not ready". */
-export function describeCondition(condition: Dependency['condition']): string {
-  switch (condition) {
-    case 'started':
-    case 'ready':
-    case 'completed':
-      return condition;
-    case 'completed-successfully':
-      return 'completed successfully';
-    case 'log':
-      return 'far enough by its log';
-    default:
-      return unreachable(condition);
-  }
+function late({ service, condition, timeoutMs }: Dependency, now: DependencyStatus): SkipReason {
+  return { kind: 'late', service, condition, timeoutMs: timeoutMs ?? 0, now };
 }
 
 /** All instances must hold; the first that does not speaks for them. */
@@ -88,31 +71,31 @@ function judgeAll(dependency: Dependency, instances: readonly DependencyInstance
 }
 
 function judge(dependency: Dependency, instance: DependencyInstance): OneVerdict {
-  const { condition } = dependency;
+  const { condition, service } = dependency;
   const { state, wanted, unknown } = instance;
   if (unknown !== undefined && state.kind === 'running')
-    return { kind: 'blocked', now: `unknown: ${unknown}` };
+    return { kind: 'blocked', now: { kind: 'unknown', why: unknown } };
   switch (state.kind) {
     case 'completed':
       if (condition !== 'log' || hasSaid(dependency, instance)) return OPEN;
-      return { kind: 'never', reason: 'completed without the line that is waited for' };
+      return { kind: 'never', reason: { kind: 'line-missing', service } };
     case 'running':
       return judgeRunning(dependency, instance);
     case 'scheduled':
       return judgeScheduled(condition, state);
     case 'failed':
       if (condition === 'completed' && state.exit.kind !== 'spawn-error') return OPEN;
-      return { kind: 'never', reason: `failed (${describeExit(state.exit)})` };
+      return { kind: 'never', reason: { kind: 'failed', service, exit: state.exit } };
     case 'skipped':
-      return { kind: 'never', reason: `was skipped: ${state.reason}` };
+      return { kind: 'never', reason: { kind: 'skipped', service, reason: state.reason } };
     case 'stopped':
-      return { kind: 'blocked', now: wanted === 'down' ? 'stopped' : 'about to start' };
+      return { kind: 'blocked', now: { kind: wanted === 'down' ? 'stopped' : 'about-to-start' } };
     case 'backoff':
-      return { kind: 'blocked', now: `backing off after ${describeExit(state.exit)}` };
+      return { kind: 'blocked', now: { kind: 'backoff', exit: state.exit } };
     case 'waiting':
     case 'starting':
     case 'stopping':
-      return { kind: 'blocked', now: state.kind };
+      return { kind: 'blocked', now: { kind: state.kind } };
     default:
       return unreachable(state);
   }
@@ -127,12 +110,12 @@ function judgeRunning(dependency: Dependency, instance: DependencyInstance): One
     case 'started':
       return OPEN;
     case 'ready':
-      return isReady(instance.state) ? OPEN : { kind: 'blocked', now: 'running, not ready' };
+      return isReady(instance.state) ? OPEN : { kind: 'blocked', now: { kind: 'not-ready' } };
     case 'log':
-      return hasSaid(dependency, instance) ? OPEN : { kind: 'blocked', now: 'running' };
+      return hasSaid(dependency, instance) ? OPEN : { kind: 'blocked', now: { kind: 'running' } };
     case 'completed':
     case 'completed-successfully':
-      return { kind: 'blocked', now: 'running' };
+      return { kind: 'blocked', now: { kind: 'running' } };
     default:
       return unreachable(dependency.condition);
   }
@@ -144,8 +127,8 @@ function judgeScheduled(
   { exit }: Extract<InstanceState, { kind: 'scheduled' }>,
 ): OneVerdict {
   if (condition === 'started' || condition === 'ready') return OPEN;
-  if (exit === undefined) return { kind: 'blocked', now: 'waiting for its schedule' };
+  if (exit === undefined) return { kind: 'blocked', now: { kind: 'scheduled' } };
   const succeeded = exit.kind === 'code' && exit.code === 0;
   if (condition === 'completed' || (condition === 'completed-successfully' && succeeded)) return OPEN;
-  return { kind: 'blocked', now: `waiting for its schedule after ${describeExit(exit)}` };
+  return { kind: 'blocked', now: { kind: 'scheduled', exit } };
 }

@@ -1,4 +1,11 @@
-import type { Cause, HappeningBody } from './event.ts';
+import type {
+  Cause,
+  EscalationReason,
+  HappeningBody,
+  ProbeFailure,
+  SkipReason,
+  Unfinished,
+} from './event.ts';
 import type { Exit, StartFailure } from './exit.ts';
 import type { Backoff, RestartSpec, ScheduleSpec } from './service.ts';
 import type { InstanceState, RunId, WaitingOn, Wanted } from './state.ts';
@@ -52,7 +59,7 @@ export type GateVerdict =
   /** `askAgainInMs`: a wait among them is over then. */
   | { readonly kind: 'blocked'; readonly on: readonly WaitingOn[]; readonly askAgainInMs?: number }
   /** Cannot open any more unless something is started anew. */
-  | { readonly kind: 'never'; readonly reason: string };
+  | { readonly kind: 'never'; readonly reason: SkipReason };
 
 export type MachineEvent =
   /** `afresh` also starts one that has completed, failed or is backing off, with its counts set back. */
@@ -69,7 +76,7 @@ export type MachineEvent =
       readonly run: RunId;
       readonly exit: Exit;
       readonly ranMs: number;
-      readonly unfinished?: string;
+      readonly unfinished?: Unfinished;
       readonly lastWords?: string;
     }
   /** Nothing but zombies is left of the unit. */
@@ -78,8 +85,8 @@ export type MachineEvent =
   | { readonly type: 'grace-over'; readonly run: RunId }
   | { readonly type: 'timed-out'; readonly run: RunId; readonly afterMs: number }
   | { readonly type: 'ready'; readonly run: RunId; readonly tookMs: number }
-  | { readonly type: 'unready'; readonly run: RunId; readonly reason: string }
-  | { readonly type: 'unhealthy'; readonly run: RunId; readonly reason: string }
+  | { readonly type: 'unready'; readonly run: RunId; readonly reason: ProbeFailure }
+  | { readonly type: 'unhealthy'; readonly run: RunId; readonly reason: ProbeFailure }
   /** The manifest gave the service a `ready` probe, or took it away. */
   | { readonly type: 'probed'; readonly run: RunId; readonly probed: boolean }
   /** A time of its schedule has come. */
@@ -87,7 +94,7 @@ export type MachineEvent =
   /** Something it runs on has failed, and it wants that to have a consequence. */
   | { readonly type: 'dependency-failed'; readonly then: 'restart' | 'stop'; readonly cause: Cause }
   /** Stop waiting politely: kill what is being stopped. */
-  | { readonly type: 'escalate'; readonly reason: string }
+  | { readonly type: 'escalate'; readonly reason: EscalationReason }
   /** A run that an earlier daemon started was found, alive or ended. */
   | {
       readonly type: 'adopted';

@@ -2,7 +2,7 @@ import type { Cause, FieldChange } from './event.ts';
 import { diffFields, type Fields } from './field-values.ts';
 import { closure, compareText, type Edges, topologicalBatches } from './graph.ts';
 import { stepOrder } from './plan-order.ts';
-import type { ActionKind, PlanStep, PlanView } from './plan-view.ts';
+import type { ActionKind, PlanNote, PlanStep, PlanView } from './plan-view.ts';
 import { unreachable } from './util/result.ts';
 import { type Dependency, instanceId, type ServiceId } from './service.ts';
 import type { InstanceStateKind, Wanted } from './state.ts';
@@ -130,9 +130,7 @@ function draftSteps(input: PlanInput): Draft[] {
 }
 
 function absent(service: ServiceId, inactive: readonly ServiceId[]): Cause {
-  return inactive.includes(service)
-    ? { kind: 'policy', reason: 'none of its profiles is active' }
-    : { kind: 'removed' };
+  return inactive.includes(service) ? { kind: 'policy', reason: { kind: 'profiles' } } : { kind: 'removed' };
 }
 
 function countByService(
@@ -161,7 +159,7 @@ function compare(desired: DesiredInstance, observed: ObservedInstance, keepFaile
       {
         kind: 'not-running',
         was:
-          observed.fingerprint === undefined && observed.state === 'stopped' ? 'not started' : observed.state,
+          observed.fingerprint === undefined && observed.state === 'stopped' ? 'not-started' : observed.state,
       },
     ]);
   switch (observed.state) {
@@ -198,10 +196,10 @@ function keepDown(desired: DesiredInstance, observed: ObservedInstance): Draft {
   const policy = policyChanges(desired, observed);
   const ends = observed.state === 'stopping' && observed.wanted === 'down';
   if (isAtRest(observed.state) || ends) return inPlace(desired, policy, observed.state);
-  return draft(observed, 'stop', [{ kind: 'user', what: 'stopped by hand' }, ...changed(policy)]);
+  return draft(observed, 'stop', [{ kind: 'user', request: 'stop' }, ...changed(policy)]);
 }
 
-function inPlace(desired: DesiredInstance, policy: readonly FieldChange[], note: string): Draft {
+function inPlace(desired: DesiredInstance, policy: readonly FieldChange[], note: PlanNote): Draft {
   if (policy.length === 0) return draft(desired, 'none', [], note);
   return draft(desired, 'update', changed(policy));
 }
@@ -230,7 +228,7 @@ function draft(
   of: DesiredInstance | ObservedInstance,
   action: ActionKind,
   causes: readonly Cause[],
-  note?: string,
+  note?: PlanNote,
 ): Draft {
   const instance = instanceId(of.service, of.number);
   return {

@@ -1,13 +1,12 @@
 import type { PlanCounts } from './api.ts';
-import { describeCause } from './cause.ts';
-import { describeExit } from './exit.ts';
+import type { ChangeFailure, ServiceChange, StepCounts } from './event.ts';
 import type { ActionKind, PlanStep, PlanView } from './plan-view.ts';
-import { formatDuration } from './util/duration.ts';
+import { canonicalJson } from './fingerprint.ts';
 import type { InstanceId, Probe, ServiceId } from './service.ts';
 import { type InstanceState, isReady, type Wanted } from './state.ts';
 
-/** More lines about one reload are counted only. */
-const MOST_LINES = 50;
+/** More changes of one reload are counted only. */
+const MOST_CHANGES = 50;
 
 /** How many steps do what. What is forgotten without having run counts as stopped. */
 export function countSteps({ steps }: Pick<PlanView, 'steps'>): PlanCounts {
@@ -16,49 +15,30 @@ export function countSteps({ steps }: Pick<PlanView, 'steps'>): PlanCounts {
   return counts;
 }
 
-/** "1 to start, 2 to replace"; "nothing to do". */
-export function describeCounts({ start, replace, update, stop }: PlanCounts): string {
-  const parts: readonly (readonly [number, string])[] = [
-    [start, 'to start'],
-    [replace, 'to replace'],
-    [update, 'in place'],
-    [stop, 'to stop'],
-  ];
-  const said = parts.filter(([n]) => n > 0).map(([n, what]) => `${n} ${what}`);
-  return said.length === 0 ? 'nothing to do' : said.join(', ');
+/** How many steps of a plan do what, in their order. */
+export function stepCounts({ steps }: Pick<PlanView, 'steps'>): StepCounts {
+  const counts: Partial<Record<Doing, number>> = {};
+  for (const { action } of steps) if (action !== 'none') counts[action] = (counts[action] ?? 0) + 1;
+  return counts;
 }
 
-/** A line for each service and what is done to it: `api: env.PORT "8080" -> "8081": replace`. Bounded. */
-export function changeLines({ steps }: Pick<PlanView, 'steps'>): readonly string[] {
-  const groups = new Map<string, { head: string; action: Doing; instances: number }>();
+/** What is done to each service, and why; `more`: how many changes are left out. */
+export function serviceChanges({ steps }: Pick<PlanView, 'steps'>): {
+  readonly changes: readonly ServiceChange[];
+  readonly more?: number;
+} {
+  const groups = new Map<string, ServiceChange>();
   for (const { service, action, causes } of meaningful(steps)) {
-    const head = `${service}: ${causes.map(describeCause).join(', ')}`;
-    const key = `${head}\n${action}`;
-    const group = groups.get(key) ?? { head, action, instances: 0 };
-    group.instances += 1;
-    groups.set(key, group);
+    const key = canonicalJson({ service, action, causes });
+    const instances = (groups.get(key)?.instances ?? 0) + 1;
+    groups.set(key, { service, action, instances, causes });
   }
-  const lines = [...groups.values()].map(
-    ({ head, action, instances }) => `${head}: ${doing(action, instances)}`,
-  );
-  if (lines.length <= MOST_LINES) return lines;
-  return [...lines.slice(0, MOST_LINES), `and ${lines.length - MOST_LINES} more`];
+  const changes = [...groups.values()];
+  if (changes.length <= MOST_CHANGES) return { changes };
+  return { changes: changes.slice(0, MOST_CHANGES), more: changes.length - MOST_CHANGES };
 }
 
 type Doing = Exclude<ActionKind, 'none'>;
-
-const WORDS: Readonly<Record<Doing, string>> = {
-  start: 'start',
-  replace: 'replace',
-  update: 'in place',
-  stop: 'stop',
-  forget: 'forget',
-};
-
-function doing(action: Doing, instances: number): string {
-  if (instances === 1) return WORDS[action];
-  return action === 'replace' ? `replace ${instances}, one after another` : `${WORDS[action]} (${instances})`;
-}
 
 /** Without what is as it should be, and without what only follows from a stop. */
 function meaningful(steps: readonly PlanStep[]): readonly (PlanStep & { readonly action: Doing })[] {
@@ -120,7 +100,7 @@ export type TrialVerdict =
       /** Absent: only a changed state can decide it. */ readonly lookAgainInMs?: number;
     }
   | { readonly kind: 'good' }
-  | { readonly kind: 'bad'; readonly reason: string };
+  | { readonly kind: 'bad'; readonly reason: ChangeFailure };
 
 export function beginTrial(
   service: ServiceId,
@@ -167,7 +147,7 @@ interface Seen {
 type InstanceVerdict =
   | { readonly kind: 'open'; readonly seen?: Seen; readonly inMs?: number }
   | { readonly kind: 'good'; readonly seen?: Seen }
-  | { readonly kind: 'bad'; readonly reason: string };
+  | { readonly kind: 'bad'; readonly reason: ChangeFailure };
 
 function judgeInstance(
   { former, windowMs }: Trial,
@@ -176,12 +156,11 @@ function judgeInstance(
   now: number,
 ): InstanceVerdict {
   const { state } = view;
-  if (state.kind === 'failed') return bad(view, `${describeExit(state.exit)}: ${state.reason}`);
+  const { id: instance } = view;
+  if (state.kind === 'failed')
+    return bad({ kind: 'failed', instance, exit: state.exit, reason: state.reason });
   if (state.kind === 'backoff' && state.attempt >= MOST_FAILURES) {
-    return bad(
-      view,
-      `failed ${state.attempt} times in a row, the last time with ${describeExit(state.exit)}`,
-    );
+    return bad({ kind: 'failing', instance, attempts: state.attempt, exit: state.exit });
   }
   const isFormer = view.fingerprint !== undefined && view.fingerprint === former.get(view.id);
   if (isFormer) return was === undefined ? { kind: 'open' } : { kind: 'open', seen: was };
@@ -196,10 +175,10 @@ function judgeInstance(
     return left <= 0 ? { kind: 'good', seen } : { kind: 'open', seen, inMs: left };
   }
   const left = firstAt + windowMs - now;
-  if (left <= 0) return bad(view, `was not ready within ${formatDuration(windowMs)}`);
+  if (left <= 0) return bad({ kind: 'not-ready', instance, withinMs: windowMs });
   return { kind: 'open', seen: { firstAt }, inMs: left };
 }
 
-function bad({ id }: TrialView, what: string): InstanceVerdict {
-  return { kind: 'bad', reason: `${id} ${what}` };
+function bad(reason: ChangeFailure): InstanceVerdict {
+  return { kind: 'bad', reason };
 }

@@ -1,5 +1,5 @@
-import { formatDuration, formatSpan } from './util/duration.ts';
-import { describeExit, type Exit } from './exit.ts';
+import type { FailureReason, RetryReason } from './event.ts';
+import type { Exit } from './exit.ts';
 import { unreachable } from './util/result.ts';
 import type { Backoff, RestartPolicy, RestartSpec } from './service.ts';
 import type { Wanted } from './state.ts';
@@ -19,13 +19,19 @@ export interface Ended {
   readonly random: () => number;
 }
 
-/** What follows from the end of a run, and why, in words. */
+/** What follows from the end of a run, and why. */
 export type Verdict =
-  | { readonly kind: 'stay-stopped'; readonly reason: string }
-  | { readonly kind: 'complete'; readonly reason: string }
-  | { readonly kind: 'fail'; readonly reason: string; readonly code?: 'E_MAX_RESTARTS' }
+  /** It is not wanted. */
+  | { readonly kind: 'stay-stopped' }
+  | { readonly kind: 'complete' }
+  | { readonly kind: 'fail'; readonly reason: FailureReason; readonly code?: 'E_MAX_RESTARTS' }
   /** `attempt` counts retries in a row from 1. */
-  | { readonly kind: 'retry'; readonly attempt: number; readonly delayMs: number; readonly reason: string };
+  | {
+      readonly kind: 'retry';
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly reason: RetryReason;
+    };
 
 /**
  * Applies the restart policy to the end of a run or to a start that failed:
@@ -40,21 +46,20 @@ export type Verdict =
 export function decide(ended: Ended): Verdict {
   const { restart, exit } = ended;
   const { policy } = restart;
-  const end = describeExit(exit);
-  if (ended.wanted === 'down') return { kind: 'stay-stopped', reason: `${end}; it is not wanted` };
-  if (saysNothing(exit)) return retry(ended, `${end}, which says nothing about it`);
+  if (ended.wanted === 'down') return { kind: 'stay-stopped' };
+  if (saysNothing(exit)) return retry(ended, { kind: 'no-fault' });
   const success = isSuccess(exit, restart);
   if (!success && !isOnList(exit, restart)) {
-    return { kind: 'fail', reason: `${end}, which \`on_codes\` does not hold` };
+    return { kind: 'fail', reason: { kind: 'other-code' } };
   }
   switch (policy) {
     case 'never':
-      return { kind: success ? 'complete' : 'fail', reason: `${end}, restart is ${policy}` };
+      return success ? { kind: 'complete' } : { kind: 'fail', reason: { kind: 'policy', policy } };
     case 'on-failure':
-      return success ? { kind: 'complete', reason: `${end}, ${policy}` } : retryWithin(ended, end);
+      return success ? { kind: 'complete' } : retryWithin(ended);
     case 'always':
     case 'unless-stopped':
-      return retryWithin(ended, end);
+      return retryWithin(ended);
     default:
       return unreachable(policy);
   }
@@ -97,26 +102,20 @@ const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
 };
 
 /** The window's count is of restarts done; this one would come on top of them. */
-function retryWithin(ended: Ended, end: string): Verdict {
+function retryWithin(ended: Ended): Verdict {
   const { policy, maxRestarts, windowMs } = ended.restart;
   if (maxRestarts > 0 && ended.recentRestarts >= maxRestarts) {
-    const count = `${maxRestarts} ${maxRestarts === 1 ? 'restart' : 'restarts'}`;
-    const reason = `${count} in ${formatSpan(windowMs)}: giving up (last: ${end})`;
+    const reason: FailureReason = { kind: 'gave-up', restarts: maxRestarts, windowMs };
     return { kind: 'fail', reason, code: 'E_MAX_RESTARTS' };
   }
-  return retry(ended, `${end}, ${policy}`, maxRestarts > 0 ? ` of ${maxRestarts}` : '');
+  return retry(ended, { kind: 'policy', policy, ...(maxRestarts > 0 ? { of: maxRestarts } : {}) });
 }
 
-function retry(ended: Ended, why: string, of = ''): Verdict {
+function retry(ended: Ended, reason: RetryReason): Verdict {
   const before = ended.ranMs >= ended.backoff.resetAfterMs ? 0 : ended.consecutiveFailures;
   const attempt = before + 1;
   const delayMs = backoffDelayMs(ended.backoff, attempt, ended.random);
-  return {
-    kind: 'retry',
-    attempt,
-    delayMs,
-    reason: `${why}: retry ${attempt}${of} in ${formatSpan(delayMs)}`,
-  };
+  return { kind: 'retry', attempt, delayMs, reason };
 }
 
 /** `initial * multiplier^(attempt - 1)`, varied by the jitter either way; whole ms, never negative, never above `max`. */
@@ -135,9 +134,4 @@ export function backoffDelayMs(backoff: Backoff, attempt: number, random: () => 
  */
 export function restoreWanted(policy: RestartPolicy, personStopped: boolean): Wanted {
   return personStopped && policy !== 'always' ? 'down' : 'up';
-}
-
-/** "500ms x2, jitter 0.2, max 30s". */
-export function describeBackoff({ initialMs, maxMs, multiplier, jitter }: Backoff): string {
-  return `${formatDuration(initialMs)} x${multiplier}, jitter ${jitter}, max ${formatDuration(maxMs)}`;
 }

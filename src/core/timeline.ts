@@ -92,6 +92,8 @@ function comesWithTheProject(cause: Cause): boolean {
     case 'scaled':
     case 'not-running':
       return true;
+    case 'text':
+      return cause.of === 'dependency' || cause.of === 'not-running';
     case 'removed':
     case 'user':
     case 'policy':

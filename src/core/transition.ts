@@ -1,8 +1,8 @@
-import { describeCause } from './cause.ts';
-import type { Cause, HappeningBody } from './event.ts';
-import { describeExit, type Exit, type StartFailure } from './exit.ts';
+import type { Cause, EscalationReason, HappeningBody, ProbeFailure } from './event.ts';
+import type { Exit, StartFailure } from './exit.ts';
 import type { Effect, GateVerdict, Machine, MachineContext, MachineEvent, Step } from './machine.ts';
 import { decide, isSuccess, saysNothing } from './restart.ts';
+import { canonicalJson } from './fingerprint.ts';
 import { unreachable } from './util/result.ts';
 import type { AfterStop, InstanceState, Readiness, RunId, WaitingOn } from './state.ts';
 
@@ -34,7 +34,7 @@ export function transition(machine: Machine, event: MachineEvent, context: Machi
     case 'retry-due':
       return retry(machine, context);
     case 'grace-over':
-      return escalate(machine, 'the grace period is over');
+      return escalate(machine, { kind: 'grace-over' });
     case 'timed-out':
       return timedOut(machine, event.afterMs, context);
     case 'escalate':
@@ -95,8 +95,8 @@ function toWaiting(machine: Machine, context: MachineContext, ...before: readonl
 function retry(machine: Machine, context: MachineContext): Step {
   const { state } = machine;
   if (state.kind !== 'backoff') return stay(machine);
-  const reason = `retry ${state.attempt} after ${describeExit(state.exit)}`;
-  const cause: Cause = { kind: 'policy', reason };
+  const { attempt, exit } = state;
+  const cause: Cause = { kind: 'policy', reason: { kind: 'retry', attempt, exit } };
   if (saysNothing(state.exit)) return toWaiting({ ...machine, cause }, context);
   const recent = withinWindow({ ...machine, recent: [...machine.recent, context.now] }, context);
   return toWaiting({ ...machine, restarts: machine.restarts + 1, recent, cause }, context);
@@ -177,7 +177,7 @@ function due(machine: Machine, cause: Cause, context: MachineContext): Step {
         return beginStop(fresh, 'start-again', cause, context);
       return stay(state.kind === 'stopping' ? { ...fresh, state: { ...state, then: 'start-again' } } : fresh);
     case 'skip': {
-      const reason = `${describeCause(cause)}: it was ${state.kind} since the last time, and overlap is skip`;
+      const reason = { kind: 'overlap', cause, state: state.kind } as const;
       return { machine, effects: [tell({ type: 'schedule-missed', reason })] };
     }
     default:
@@ -233,11 +233,11 @@ function lostReadiness(
   };
 }
 
-function unhealthy(machine: Machine, reason: string, context: MachineContext): Step {
+function unhealthy(machine: Machine, reason: ProbeFailure, context: MachineContext): Step {
   const { state } = machine;
   if (state.kind !== 'running') return stay(machine);
   const exit: Exit = { kind: 'unhealthy', reason };
-  const cause: Cause = { kind: 'policy', reason: `its live probe failed: ${reason}` };
+  const cause: Cause = { kind: 'policy', reason: { kind: 'unhealthy', probe: reason } };
   const step = beginStop(machine, 'decide', cause, context, exit);
   const seen = tell({ type: 'instance-unhealthy', run: state.run, reason });
   return { machine: step.machine, effects: [seen, ...step.effects, { do: 'report-failure', exit }] };
@@ -331,7 +331,7 @@ function beginStop(
         deadline: context.wallNow + context.stop.graceMs,
         then,
         escalated: false,
-        reason: describeCause(cause),
+        cause,
         ...(pid === undefined ? {} : { pid }),
         ...(exit === undefined ? {} : { exit }),
       },
@@ -361,14 +361,14 @@ function passGate(machine: Machine, verdict: GateVerdict, context: MachineContex
       const news =
         state.kind === 'waiting' && state.on.length > 0
           ? []
-          : [tell({ type: 'instance-waiting', on: verdict.on.map(describeWaiting).join(', ') })];
+          : [tell({ type: 'instance-waiting', on: verdict.on })];
       return {
         machine: { ...machine, state: { kind: 'waiting', since, on: verdict.on } },
         effects: [...news, ...later],
       };
     }
     case 'never':
-      if (state.kind === 'skipped' && state.reason === verdict.reason) return stay(machine);
+      if (state.kind === 'skipped' && isSame(state.reason, verdict.reason)) return stay(machine);
       return {
         machine: { ...machine, state: { kind: 'skipped', reason: verdict.reason } },
         effects: [tell({ type: 'instance-skipped', reason: verdict.reason })],
@@ -387,15 +387,15 @@ function sameWaiting(a: readonly WaitingOn[], b: readonly WaitingOn[]): boolean 
         other !== undefined &&
         item.service === other.service &&
         item.condition === other.condition &&
-        item.now === other.now
+        isSame(item.now, other.now)
       );
     })
   );
 }
 
-/** "db (running, wanted: completed)". */
-function describeWaiting(on: WaitingOn): string {
-  return `${on.service} (${on.now}, wanted: ${on.condition})`;
+/** Whether two values of the contract say the same. */
+function isSame<T extends object>(a: T, b: T): boolean {
+  return canonicalJson(a) === canonicalJson(b);
 }
 
 function started(machine: Machine, run: RunId, pid: number | undefined, context: MachineContext): Step {
@@ -464,7 +464,8 @@ function ranOut(
   context: MachineContext,
 ): Step {
   if (event.unfinished === undefined) return settle(machine, event.exit, event.ranMs, context);
-  const cause: Cause = { kind: 'policy', reason: `${describeExit(event.exit)}, but ${event.unfinished}` };
+  const { exit, unfinished: rest } = event;
+  const cause: Cause = { kind: 'policy', reason: { kind: 'unfinished', exit, rest } };
   return beginStop(machine, 'decide', cause, context, event.exit);
 }
 
@@ -552,6 +553,7 @@ function settle(machine: Machine, exit: Exit, ranMs: number, context: MachineCon
             type: 'instance-backing-off',
             attempt: verdict.attempt,
             delayMs: verdict.delayMs,
+            exit,
             reason: verdict.reason,
           }),
           { do: 'arm-retry', delayMs: verdict.delayMs },
@@ -570,7 +572,7 @@ function over(ended: Machine, news: Effect, context: MachineContext): Step {
   return { machine: step.machine, effects: [news, ...step.effects] };
 }
 
-function escalate(machine: Machine, reason: string): Step {
+function escalate(machine: Machine, reason: EscalationReason): Step {
   const { state } = machine;
   if (state.kind !== 'stopping' || state.escalated) return stay(machine);
   return {
@@ -581,7 +583,7 @@ function escalate(machine: Machine, reason: string): Step {
 
 function timedOut(machine: Machine, afterMs: number, context: MachineContext): Step {
   if (machine.state.kind !== 'running') return stay(machine);
-  const cause: Cause = { kind: 'policy', reason: `ran longer than its timeout of ${afterMs} ms` };
+  const cause: Cause = { kind: 'policy', reason: { kind: 'timeout', afterMs } };
   return beginStop(machine, 'decide', cause, context, { kind: 'timeout', afterMs });
 }
 

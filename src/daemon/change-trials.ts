@@ -4,8 +4,8 @@ import type { PlanView } from '../core/plan-view.ts';
 import { beginTrial, judge, type Trial } from '../core/reload.ts';
 import type { InstanceId, Project, ServiceId, ServiceSpec } from '../core/service.ts';
 import { isReady } from '../core/state.ts';
-import type { Cause } from '../core/event.ts';
-import type { Supervisor } from '../engine/supervisor.ts';
+import type { Cause, ChangeFailure } from '../core/event.ts';
+import type { Supervisor } from '../engine/instance/supervisor.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 
@@ -185,7 +185,7 @@ export class ChangeTrials {
     if (this.#failed.delete(service)) this.#ports.engine.touched();
   }
 
-  #failing(service: ServiceId, held: Held, reason: string): void {
+  #failing(service: ServiceId, held: Held, reason: ChangeFailure): void {
     if (held.told) return;
     const rolledBack = this.#fail(service, reason, held.fallback);
     if (rolledBack) this.#held.delete(service);
@@ -193,7 +193,7 @@ export class ChangeTrials {
   }
 
   /** Tells it, and answers whether the fallback comes back. */
-  #fail(service: ServiceId, reason: string, fallback: ServiceSpec | undefined): boolean {
+  #fail(service: ServiceId, reason: ChangeFailure, fallback: ServiceSpec | undefined): boolean {
     const { engine, store, inTurn } = this.#ports;
     const refused = engine.project.services.find((spec) => spec.id === service);
     const usable = fallback !== undefined && refused !== undefined && canRun(fallback, engine.project);
@@ -207,7 +207,7 @@ export class ChangeTrials {
     void inTurn(async () => {
       // An `up` or another reload that came before this has put something else in its place.
       if (engine.shutdown !== undefined || this.#failed.get(service) !== failure) return;
-      await engine.substitute(instead, { kind: 'policy', reason: `rolled back: ${reason}` });
+      await engine.substitute(instead, { kind: 'policy', reason: { kind: 'rolled-back', failure: reason } });
     });
     return true;
   }

@@ -27,7 +27,6 @@ import { displayedFields } from '../core/field-values.ts';
 import { createRedactor } from '../core/redact.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
 import type { InstanceId, LoadRequest, ServiceId } from '../core/service.ts';
-import { verdict } from '../core/status-text.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { LoadedProject } from '../engine/fleet.ts';
 import { select, type UnknownName } from '../engine/select.ts';
@@ -203,15 +202,12 @@ export class ProjectControl implements Control {
     return Promise.resolve(
       ok({
         service: found,
-        verdicts: instances.map((i) => ({ instance: i.id, text: verdict(i, found, now) })),
+        asked: instances.map(({ id }) => id),
+        now,
         history: store.happenings(HISTORY, found.id),
         dependencies: found.dependsOn.map((d) => ({
           ...d,
-          now:
-            all
-              .find((s) => s.id === d.service)
-              ?.instances.map((i) => i.state.kind)
-              .join(', ') ?? 'not there',
+          now: all.find((s) => s.id === d.service)?.instances.map((i) => i.state.kind) ?? [],
         })),
         dependents: all.filter((s) => s.dependsOn.some((d) => d.service === found.id)).map((s) => s.id),
         instances: details.filter((one) => one !== undefined),
@@ -222,10 +218,6 @@ export class ProjectControl implements Control {
               type === 'instance-exited' && (found.id === service || instance === service),
           )
           .slice(-MOST_ENDS),
-        next: nextSteps(
-          found.id,
-          instances.map((i) => i.state.kind),
-        ),
       }),
     );
   }
@@ -431,15 +423,4 @@ function withoutSecrets(load: LoadRequest, { project, secrets }: LoadedProject):
     !redactor.isSecretKey(key) && redactor.text(value) === value;
   const set = Object.fromEntries(Object.entries(load.set).filter(open));
   return { ...load, set };
-}
-
-function nextSteps(service: ServiceId, kinds: readonly string[]): readonly string[] {
-  const steps: string[] = [];
-  if (kinds.includes('backoff')) steps.push(`\`setpoint restart ${service}\` acts now`);
-  if (kinds.includes('failed')) steps.push(`\`setpoint restart ${service}\` starts afresh`);
-  if (kinds.includes('stopped')) steps.push(`\`setpoint start ${service}\` starts it`);
-  if (kinds.includes('failed') || kinds.includes('backoff')) {
-    steps.push(`\`setpoint logs ${service}\` shows what it wrote`);
-  }
-  return steps;
 }

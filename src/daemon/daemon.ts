@@ -17,7 +17,7 @@ import type { LoadedProject } from '../engine/fleet.ts';
 import { createLogStore } from '../logs/log-store.ts';
 import { createProber } from '../probes/prober.ts';
 import { calendar } from '../schedule/cron.ts';
-import type { ResumedRun } from '../engine/resumption.ts';
+import type { ResumedRun } from '../engine/adoption.ts';
 import type { Backend, RunRecord } from '../ports/backend.ts';
 import type { LogStore } from '../ports/logs.ts';
 import type { ProjectRecord, Store } from '../ports/store.ts';

@@ -2,7 +2,7 @@ import { openExecBeside } from '../backends/native/exec-session.ts';
 import type { ApiError, ExecCommand } from '../core/api.ts';
 import { err, type Result } from '../core/util/result.ts';
 import type { ExecSession } from '../ports/backend.ts';
-import type { Supervisor } from '../engine/supervisor.ts';
+import type { Supervisor } from '../engine/instance/supervisor.ts';
 
 type Failure = ApiError['error'];
 

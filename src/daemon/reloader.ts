@@ -1,8 +1,9 @@
+import { canonicalJson } from '../core/fingerprint.ts';
 import { basename } from 'node:path';
 import type { ApiError, ApplyRequest, ManifestStatus, PlanCounts, ReloadResponse } from '../core/api.ts';
 import type { Diagnostic } from '../core/diagnostic.ts';
 import type { PlanView } from '../core/plan-view.ts';
-import { changeLines, countSteps, describeCounts, keptScale } from '../core/reload.ts';
+import { countSteps, keptScale, serviceChanges } from '../core/reload.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
 import type { LoadRequest, Project, ServiceId } from '../core/service.ts';
 import type { Engine } from '../engine/engine.ts';
@@ -265,14 +266,13 @@ export class Reloader {
 
   #hold(plan: PlanView): void {
     const counts = countSteps(plan);
-    const changes = changeLines(plan);
-    const summary = describeCounts(counts);
-    const told = [summary, ...changes].join('\n');
+    const what = serviceChanges(plan);
+    const told = canonicalJson({ counts, ...what });
     const isNews = this.#standing.state !== 'pending' || this.#standing.told !== told;
     this.#standing = { state: 'pending', counts, told };
     this.#toldInvalid = false;
     this.#parts.engine.touched();
-    if (isNews) this.#parts.store.append({ type: 'manifest-held', summary, changes }, {});
+    if (isNews) this.#parts.store.append({ type: 'manifest-held', counts, ...what }, {});
   }
 
   #warn(reason: string): void {

@@ -1,5 +1,5 @@
 import type { ServiceSpec } from '../core/service.ts';
-import type { ResumedRun } from '../engine/resumption.ts';
+import type { ResumedRun } from '../engine/adoption.ts';
 import type { Backend, RunRecord } from '../ports/backend.ts';
 import type { LogStore } from '../ports/logs.ts';
 import type { Store } from '../ports/store.ts';

@@ -1,29 +1,30 @@
 import type { ActionRequest, DownRequest, DownResponse, FailedChange, ServiceSnapshot } from '../core/api.ts';
-import type { Cause } from '../core/event.ts';
+import type { Cause, HappeningBody } from '../core/event.ts';
 import type { GateVerdict } from '../core/machine.ts';
 import type { PlanView } from '../core/plan-view.ts';
-import { changeLines, countSteps, describeCounts } from '../core/reload.ts';
+import { countSteps, serviceChanges, stepCounts } from '../core/reload.ts';
 import type { Redactor } from '../core/redact.ts';
 import { ok, type Result } from '../core/util/result.ts';
 import type { InstanceId, Project, ServiceId, ServiceSpec } from '../core/service.ts';
 import type { InstanceRef } from '../core/state.ts';
 import type { ProjectRecord } from '../ports/store.ts';
-import { act, type ActResult } from './acting.ts';
+import { act, type ActResult } from './actions.ts';
 import { commandLinesOf } from './command-lines.ts';
 import { Execution } from './execution.ts';
 import { Fleet, type LoadedProject } from './fleet.ts';
-import { FleetHost } from './fleet-host.ts';
+import { ProjectView } from './project-view.ts';
 import { Launches } from './launches.ts';
 import { Orphans } from './orphans.ts';
 import { type Kept, Planning, type ReloadInput, scaled } from './planning.ts';
 import { ProjectMemory } from './project-memory.ts';
 import { Publisher } from './publisher.ts';
-import { type ResumedRun, takeOver } from './resumption.ts';
+import { type ResumedRun, takeOver } from './adoption.ts';
+import { ResourceSteps } from './resource-steps.ts';
 import type { UnknownName } from './select.ts';
 import type { Shutdown } from './shutdown.ts';
-import { Supervisor, type SupervisorPorts } from './supervisor.ts';
-import { TakingDown } from './taking-down.ts';
-import { type Tell, tellerOf } from './telling.ts';
+import { Supervisor, type SupervisorPorts } from './instance/supervisor.ts';
+import { ProjectShutdown } from './project-shutdown.ts';
+import { type Tell, tellerOf } from './journal.ts';
 
 export interface EnginePorts extends SupervisorPorts {
   readonly freePort: () => Promise<number>;
@@ -31,12 +32,22 @@ export interface EnginePorts extends SupervisorPorts {
 
 const SNAPSHOT_INTERVAL_MS = 25;
 
+/** A change of what is wanted, beside its plan. */
+interface Change {
+  readonly next: LoadedProject;
+  /** What is put on record; absent where it is there already. */
+  readonly remembered?: Partial<ProjectRecord>;
+  readonly happening?: HappeningBody;
+  /** Whether plans under way go on, but for the instances that this one concerns. */
+  readonly beside?: boolean;
+}
+
 /**
  * Keeps the instances of one project as its manifest wants them. All it does follows from the states as they are: a
  * plan compares whole states, gates are asked again whenever a state changes, a shutdown looks at who lives.
  *
  * Here stands what changes what is wanted, and the parts are put together: `Planning` says what it takes, `Execution` has
- * it done, `FleetHost` has happen what follows from changed states, `TakingDown` ends it all.
+ * it done, `ProjectView` has happen what follows from changed states, `ProjectShutdown` ends it all.
  */
 export class Engine {
   readonly #ports: EnginePorts;
@@ -47,7 +58,7 @@ export class Engine {
   readonly #launches: Launches;
   readonly #planning: Planning;
   readonly #execution: Execution;
-  readonly #takingDown: TakingDown;
+  readonly #projectShutdown: ProjectShutdown;
 
   constructor(ports: EnginePorts, record: ProjectRecord, nothing: LoadedProject) {
     const { backend, clock, store, logs } = ports;
@@ -58,18 +69,37 @@ export class Engine {
     const launches = new Launches(ports, fleet, memory);
     const masked = (text: string): string => fleet.redactor.text(text);
     const orphans = new Orphans({ backend, clock, tell, masked });
+    const resources = new ResourceSteps({ backend, clock, memory, tell, masked });
     const isGoingDown = (): boolean => this.shutdown !== undefined;
-    const execution = new Execution({ backend, store, fleet, orphans, publisher, tell, isGoingDown });
+    const execution = new Execution({
+      backend,
+      store,
+      fleet,
+      orphans,
+      resources,
+      publisher,
+      tell,
+      isGoingDown,
+    });
     const awaits = (instance: InstanceId): boolean => execution.awaits(instance);
-    const planning = new Planning({ store, fleet, launches, orphans, memory, awaits });
-    const takingDown = new TakingDown({ backend, clock, store, fleet, memory, execution, publisher, tell });
-    const host: FleetHost = new FleetHost({
+    const planning = new Planning({ store, fleet, launches, orphans, resources, memory, awaits });
+    const projectShutdown = new ProjectShutdown({
+      backend,
+      clock,
+      store,
+      fleet,
+      memory,
+      execution,
+      publisher,
+      tell,
+    });
+    const host: ProjectView = new ProjectView({
       logs,
       fleet,
       launches,
       planning,
       execution,
-      takingDown,
+      projectShutdown,
       memory,
       publisher,
       gate: (ref, waitedMs) => this.gate(ref, waitedMs),
@@ -82,7 +112,7 @@ export class Engine {
     this.#launches = launches;
     this.#planning = planning;
     this.#execution = execution;
-    this.#takingDown = takingDown;
+    this.#projectShutdown = projectShutdown;
   }
 
   get project(): Project {
@@ -102,7 +132,7 @@ export class Engine {
   }
 
   get shutdown(): Shutdown | undefined {
-    return this.#takingDown.shutdown;
+    return this.#projectShutdown.shutdown;
   }
 
   /** Services whose new version could not even be begun, and of which the former one goes on, by name. */
@@ -167,23 +197,22 @@ export class Engine {
   ): Promise<PlanView> {
     const plan = await this.#planning.plan(next, only);
     const named = new Set(only);
-    this.#adoptProject(next);
     const excluded = next.project.services.map((s) => s.id).filter((id) => !isNeeded(plan, id));
     const kept = this.record.stopped.filter(
       (id) => only.length > 0 && !named.has(id) && excluded.includes(id),
     );
     const newlyLeftOut = only.length > 0 ? excluded.filter((id) => !this.#fleet.isWanted(id)) : [];
-    this.#memory.remember({
+    const remembered = {
       name: next.project.name,
       dir: next.project.dir,
       load,
-      phase: 'up',
+      phase: 'up' as const,
       stopped: [...new Set([...kept, ...newlyLeftOut])].sort(),
       scale: {},
       ...(how === undefined ? {} : { reload: how }),
-    });
-    this.#tell({ type: 'manifest-applied', summary: summaryOf(plan) });
-    await this.#execution.supersede(plan);
+    };
+    const happening = { type: 'manifest-applied' as const, counts: stepCounts(plan) };
+    await this.#carryOut(plan, { next, remembered, happening });
     return plan;
   }
 
@@ -193,15 +222,14 @@ export class Engine {
    */
   async reload(input: ReloadInput, how: NonNullable<ProjectRecord['reload']>): Promise<PlanView> {
     const plan = await this.#planning.planReload(input);
-    const isDown = this.#planning.leftDown(input);
     const { project } = input.next;
-    const stopped = project.services.map(({ id }) => id).filter(isDown);
-    this.#adoptProject(scaled(input.next, input.scale));
+    const stopped = project.services.map(({ id }) => id).filter(this.#planning.leftDown(input));
     const intent = { name: project.name, dir: project.dir, stopped: stopped.sort(), scale: input.scale };
-    if (!isRecorded(intent, this.record)) this.#memory.remember(intent);
-    const summary = describeCounts(countSteps(plan));
-    this.#tell({ type: 'manifest-reloaded', summary, changes: changeLines(plan) });
-    await this.#execution.supersede(plan);
+    await this.#carryOut(plan, {
+      next: scaled(input.next, input.scale),
+      ...(isRecorded(intent, this.record) ? {} : { remembered: intent }),
+      happening: { type: 'manifest-reloaded', counts: countSteps(plan), ...serviceChanges(plan) },
+    });
     // Somebody waits for the first action, not for the disk. A daemon that dies here reloads once more, to no effect.
     this.#memory.remember({ reload: how });
     return plan;
@@ -255,7 +283,7 @@ export class Engine {
 
   /** Resolves once the project is down, or once all means have been used. */
   down(request: DownRequest): Promise<DownResponse> {
-    return this.#takingDown.down(request);
+    return this.#projectShutdown.down(request);
   }
 
   /** Ends the engine's own timers; what runs goes on running. */
@@ -282,11 +310,21 @@ export class Engine {
     const plan = await this.#planning.plan(next, [spec.id], kept);
     const steps = plan.steps.filter((s) => s.service === spec.id);
     const own = { ...plan, steps: steps.map((s) => (s.action === 'none' ? s : { ...s, causes: [cause] })) };
-    this.#execution.giveUpOn(...own.steps.map(({ instance }) => instance));
-    this.#adoptProject(next);
-    this.#memory.remember(remembered);
-    this.#execution.begin(own);
+    await this.#carryOut(own, { next, remembered, beside: true });
     return own;
+  }
+
+  /**
+   * The one way of all that changes what is wanted, once there is a plan: the project is adopted, what is wanted is put on
+   * record, the journal is told, and the plan is begun, in place of all earlier ones or beside them.
+   */
+  async #carryOut(plan: PlanView, { next, remembered, happening, beside = false }: Change): Promise<void> {
+    if (beside) this.#execution.giveUpOn(...plan.steps.map(({ instance }) => instance));
+    this.#adoptProject(next);
+    if (remembered !== undefined) this.#memory.remember(remembered);
+    if (happening !== undefined) this.#tell(happening);
+    if (beside) this.#execution.begin(plan);
+    else await this.#execution.supersede(plan);
   }
 }
 
@@ -296,11 +334,4 @@ function isRecorded(intent: Partial<ProjectRecord>, record: ProjectRecord): bool
 
 function isNeeded(plan: PlanView, service: ServiceId): boolean {
   return plan.steps.some((s) => s.service === service && s.action !== 'stop' && s.action !== 'forget');
-}
-
-function summaryOf(plan: PlanView): string {
-  const counts = new Map<string, number>();
-  for (const { action } of plan.steps) counts.set(action, (counts.get(action) ?? 0) + 1);
-  const parts = [...counts].filter(([a]) => a !== 'none').map(([action, n]) => `${n} to ${action}`);
-  return parts.length === 0 ? 'nothing to do' : parts.join(', ');
 }

@@ -1,21 +1,18 @@
 import type { ServiceSnapshot } from '../core/api.ts';
-import { formatDuration } from '../core/util/duration.ts';
 import { type DependencyInstance, gate } from '../core/gate.ts';
 import type { Edges } from '../core/graph.ts';
 import type { GateVerdict } from '../core/machine.ts';
 import { createRedactor, type Redactor } from '../core/redact.ts';
-import { describeBackoff } from '../core/restart.ts';
 import {
   instanceId,
   type InstanceId,
   type OnDependencyFailure,
   type Project,
-  type ScheduleSpec,
   type ServiceId,
   type ServiceSpec,
 } from '../core/service.ts';
 import type { InstanceRef } from '../core/state.ts';
-import type { Supervisor } from './supervisor.ts';
+import type { Supervisor } from './instance/supervisor.ts';
 
 /** A project with what it was loaded under. */
 export interface LoadedProject {
@@ -196,8 +193,8 @@ export class Fleet {
       inManifest: this.#specs.has(spec.id),
       instances: [...list].sort((a, b) => a.ref.number - b.ref.number).map((s) => s.snapshot()),
       restart: spec.restart.policy,
-      backoff: describeBackoff(spec.backoff),
-      ...(spec.schedule === undefined ? {} : { schedule: describeSchedule(spec.schedule) }),
+      backoff: spec.backoff,
+      ...(spec.schedule === undefined ? {} : { schedule: spec.schedule.when }),
       ...(spec.watch === undefined ? {} : { watch: spec.watch.paths }),
       ...inputOf(spec),
     };
@@ -207,12 +204,6 @@ export class Fleet {
 function inputOf({ launch }: ServiceSpec): Pick<ServiceSnapshot, 'input'> {
   if (launch.tty === true) return { input: 'tty' };
   return launch.stdin === undefined ? {} : { input: launch.stdin };
-}
-
-/** "every 5m", "0 3 * * * (Europe/Berlin)". */
-function describeSchedule({ when }: ScheduleSpec): string {
-  if (when.kind === 'every') return `every ${formatDuration(when.everyMs)}`;
-  return when.timezone === undefined ? when.expression : `${when.expression} (${when.timezone})`;
 }
 
 function needsStart(supervisor: Supervisor): boolean {

@@ -32,7 +32,7 @@ export class InputsBook {
     if (key !== undefined && !this.#digests.has(key)) this.#digests.set(key, digest);
   }
 
-  /** Looks anew; what takes too long, or cannot be told, stays as it was known. Never rejects. */
+  /** PollingProbe anew; what takes too long, or cannot be told, stays as it was known. Never rejects. */
   async look(specs: readonly Pick<ServiceSpec, 'launch'>[]): Promise<void> {
     const launches = new Map<string, LaunchSpec>();
     for (const { launch } of specs) {
@@ -47,7 +47,7 @@ export class InputsBook {
     disarm();
   }
 
-  /** Looks where nothing is known yet. */
+  /** PollingProbe where nothing is known yet. */
   async lookOnce(spec: Pick<ServiceSpec, 'launch'>): Promise<void> {
     if (this.of(spec) === undefined) await this.look([spec]);
   }

@@ -9,7 +9,7 @@ import { type Fleet, type LoadedProject, redactorOf } from './fleet.ts';
 import { InputsBook } from './inputs-book.ts';
 import { PortBook } from './port-book.ts';
 import type { ProjectMemory } from './project-memory.ts';
-import type { PreparedLaunch } from './run-owner.ts';
+import type { PreparedLaunch } from './instance/engine-view.ts';
 
 export interface LaunchesPorts {
   readonly backend: Pick<Backend, 'inputs'>;

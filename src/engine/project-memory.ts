@@ -2,7 +2,7 @@ import type { StartFailure } from '../core/exit.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
 import { type BackendName, DEFAULT_BACKEND, type ServiceId } from '../core/service.ts';
 import type { ProjectRecord, Store } from '../ports/store.ts';
-import type { Tell } from './telling.ts';
+import type { Tell } from './journal.ts';
 
 /**
  * The project's record: what is wanted of it as a whole, kept so that a later daemon knows. A disk that refuses it is told
@@ -63,7 +63,7 @@ export class ProjectMemory {
   }
 
   /** Notes, on disk, that the backend may have something of the project from now on. */
-  usedBackend(backend: BackendName): Result<void, StartFailure> {
+  usedBackend(backend: string): Result<void, StartFailure> {
     const known = this.#record.backends ?? [];
     if (backend !== DEFAULT_BACKEND && !known.includes(backend)) {
       this.remember({ backends: [...known, backend].sort() });

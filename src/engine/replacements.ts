@@ -2,7 +2,7 @@ import type { FailedChange } from '../core/api.ts';
 import type { Cause } from '../core/event.ts';
 import type { StartFailure } from '../core/exit.ts';
 import type { InstanceId } from '../core/service.ts';
-import type { Supervisor } from './supervisor.ts';
+import type { Supervisor } from './instance/supervisor.ts';
 
 export interface ReplacementHost {
   /** The new launch cannot be begun; the former run goes on. */
@@ -71,7 +71,8 @@ export class Replacements {
       if (brought.ok) {
         supervisor.dispatch({ type: 'restart', cause });
       } else if (state.kind === 'running') {
-        this.#failed.set(id, { service, reason: brought.error.message, rolledBack: false, kept: true });
+        const reason = { kind: 'preparation', failure: brought.error } as const;
+        this.#failed.set(id, { service, reason, rolledBack: false, kept: true });
         this.#host.kept(supervisor, brought.error);
       }
     }

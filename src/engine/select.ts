@@ -1,7 +1,7 @@
 import type { Selector } from '../core/api.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
 import type { ServiceId, ServiceSpec } from '../core/service.ts';
-import type { Supervisor } from './supervisor.ts';
+import type { Supervisor } from './instance/supervisor.ts';
 
 export interface UnknownName {
   readonly name: string;

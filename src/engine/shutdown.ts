@@ -1,7 +1,7 @@
 import type { Cause } from '../core/event.ts';
 import type { ServiceId } from '../core/service.ts';
 import type { Clock } from '../ports/clock.ts';
-import { mayLive, type Supervisor } from './supervisor.ts';
+import { mayLive, type Supervisor } from './instance/supervisor.ts';
 
 /** How patient a shutdown is: 0 orderly; 1 in order, without the grace periods; 2 kills everything now. */
 export type ShutdownLevel = 0 | 1 | 2;
@@ -20,7 +20,7 @@ export interface ShutdownHost {
 }
 
 /**
- * Takes everything down: what others depend on goes last. Looks at states whenever one changes and does what can be
+ * Takes everything down: what others depend on goes last. PollingProbe at states whenever one changes and does what can be
  * done next, so it needs no memory of what it did. `finished` resolves once nothing lives, or once all means have been
  * used, with whether something is left.
  */
@@ -86,11 +86,11 @@ export class Shutdown {
     if (this.#level === 2) supervisor.giveUpHooks();
     if (state.escalated || this.#level === 0) return;
     if (this.#level === 2) {
-      supervisor.dispatch({ type: 'escalate', reason: 'everything is killed' });
+      supervisor.dispatch({ type: 'escalate', reason: { kind: 'kill' } });
       return;
     }
     const left = state.since + SHORT_GRACE_MS - this.#host.clock.wall();
-    if (left <= 0) supervisor.dispatch({ type: 'escalate', reason: 'the grace periods are skipped' });
+    if (left <= 0) supervisor.dispatch({ type: 'escalate', reason: { kind: 'impatient' } });
     else this.#lookAgainIn(left);
   }
 

@@ -4,6 +4,7 @@ import type { Happening, HappeningBody } from '../core/event.ts';
 import type { ServiceId } from '../core/service.ts';
 import { explainErrno } from '../core/util/system-error.ts';
 import { readReplaced, replaceQuickly } from './files.ts';
+import { upgradedEvent } from './former.ts';
 import { RecentEvents, EventRetention } from './recent-events.ts';
 
 const FILE = 'events.ndjson';
@@ -256,15 +257,14 @@ function collectLines(lines: readonly string[], choice: Choice, found: Happening
   }
 }
 
-/** Of a line that we have written: there the service of the happening comes after whatever else names one. */
+/** The service that a line is of which we have written; undefined where it is of the project as a whole. */
 function serviceOf(line: string): ServiceId | undefined {
-  const at = line.lastIndexOf(SERVICE_KEY);
-  if (at < 0) return undefined;
-  const from = at + SERVICE_KEY.length;
-  return line.slice(from, line.indexOf('"', from));
+  return PLACE.exec(line.slice(-LONGEST_PLACE))?.groups?.['service'];
 }
 
-const SERVICE_KEY = '"service":"';
+/** What of a line says where it happened: its end. What the event itself says may name services as well. */
+const PLACE = /"service":"(?<service>[^"]*)"(?:,"instance":"[^"]*")?,"seq":\d+,"time":[\d.]+\}$/;
+const LONGEST_PLACE = 512;
 
 function readAt(fd: number, position: number, length: number): Buffer {
   const bytes = Buffer.allocUnsafe(length);
@@ -283,7 +283,7 @@ function parseHappening(line: string): Happening | undefined {
     const value = JSON.parse(line) as Partial<Happening>;
     const holds =
       typeof value.type === 'string' && Number.isSafeInteger(value.seq) && typeof value.time === 'number';
-    return holds ? (value as Happening) : undefined;
+    return holds ? (upgradedEvent(value) as unknown as Happening) : undefined;
   } catch {
     return undefined;
   }

@@ -2,6 +2,7 @@ import type { LoadRequest } from '../core/service.ts';
 import { isRecord } from '../core/util/record.ts';
 import type { RunRecord } from '../ports/backend.ts';
 import type { ProjectRecord } from '../ports/store.ts';
+import { upgradedRunRecord } from './former.ts';
 
 /** A record read back, or in a few words why it is none. */
 export type RecordResult<T> =
@@ -28,32 +29,40 @@ export function parseProjectRecord(text: string): RecordResult<ProjectRecord> {
   });
 }
 
-/** Reads `run.json`. Whatever is not a record of version 1 is refused; nothing is guessed. */
+/** Reads `run.json`, of earlier versions too. Whatever is not a record of version 1 is refused; nothing is guessed. */
 export function parseRunRecord(text: string): RecordResult<RunRecord> {
-  return parseRecord(text, (it): it is Fields & RunRecord => {
-    return (
-      isText(it['run']) &&
-      isText(it['service']) &&
-      isText(it['instance']) &&
-      isCount(it['number']) &&
-      isNumber(it['startedAt']) &&
-      isText(it['backend']) &&
-      isText(it['fingerprint']) &&
-      isMapOf(it['fields'], isText) &&
-      optional(it['inputs'], isText) &&
-      isMapOf(it['ports'], isCount) &&
-      isStop(it['stop']) &&
-      isCount(it['restarts']) &&
-      optional(it['recentRestarts'], (them) => Array.isArray(them) && them.every(isNumber)) &&
-      optional(it['lastExit'], isExit) &&
-      optional(it['socket'], isText) &&
-      optional(it['ended'], isEnded) &&
-      optional(it['stopping'], isStopping)
-    );
-  });
+  return parseRecord(
+    text,
+    (it): it is Fields & RunRecord => {
+      return (
+        isText(it['run']) &&
+        isText(it['service']) &&
+        isText(it['instance']) &&
+        isCount(it['number']) &&
+        isNumber(it['startedAt']) &&
+        isText(it['backend']) &&
+        isText(it['fingerprint']) &&
+        isMapOf(it['fields'], isText) &&
+        optional(it['inputs'], isText) &&
+        isMapOf(it['ports'], isCount) &&
+        isStop(it['stop']) &&
+        isCount(it['restarts']) &&
+        optional(it['recentRestarts'], (them) => Array.isArray(them) && them.every(isNumber)) &&
+        optional(it['lastExit'], isExit) &&
+        optional(it['socket'], isText) &&
+        optional(it['ended'], isEnded) &&
+        optional(it['stopping'], isStopping)
+      );
+    },
+    upgradedRunRecord,
+  );
 }
 
-function parseRecord<T>(text: string, holds: (fields: Fields) => fields is Fields & T): RecordResult<T> {
+function parseRecord<T>(
+  text: string,
+  holds: (fields: Fields) => fields is Fields & T,
+  upgrade: (fields: Fields) => Fields = (fields) => fields,
+): RecordResult<T> {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -64,8 +73,9 @@ function parseRecord<T>(text: string, holds: (fields: Fields) => fields is Field
   if (value['version'] !== 1) {
     return { ok: false, why: `its version is ${JSON.stringify(value['version'])}, and only 1 is known` };
   }
-  if (!holds(value)) return { ok: false, why: 'a field is missing or of the wrong type' };
-  return { ok: true, record: value };
+  const upgraded = upgrade(value);
+  if (!holds(upgraded)) return { ok: false, why: 'a field is missing or of the wrong type' };
+  return { ok: true, record: upgraded };
 }
 
 function isText(value: unknown): value is string {
@@ -141,7 +151,7 @@ function isExit(value: unknown): boolean {
     case 'oom':
       return isText(value['evidence']);
     case 'unhealthy':
-      return isText(value['reason']);
+      return isRecord(value['reason']) && isText(value['reason']['kind']);
     case 'unknown':
       return isText(value['why']);
     default:
@@ -150,5 +160,7 @@ function isExit(value: unknown): boolean {
 }
 
 function isStopping(value: unknown): boolean {
-  return isRecord(value) && isNumber(value['at']) && isText(value['reason']);
+  return (
+    isRecord(value) && isNumber(value['at']) && isRecord(value['cause']) && isText(value['cause']['kind'])
+  );
 }

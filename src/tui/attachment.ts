@@ -1,7 +1,8 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { InstanceId } from '../core/service.ts';
 import { messageOf } from '../core/util/system-error.ts';
-import { DetachKeys, TerminalModes } from './shared.ts';
+import { DetachKeys } from '../terminal/detach-keys.ts';
+import { TerminalModes } from '../terminal/terminal-modes.ts';
 
 /** About a screenful of what was written before is shown first. */
 const BACKLOG_BYTES = 4096;

@@ -1,7 +1,7 @@
 import { bottomOf, entryText, reindexed, shownLines, toMatch, withoutBottom } from './log-view.ts';
 import type { UpdateResult } from './message.ts';
 import { selectedOf } from './service-actions.ts';
-import { clockTime } from './shared.ts';
+import { clockTime } from '../words/text.ts';
 import { nameOf, newBuffer, shownBuffer, type State } from './state.ts';
 import { doing, noticed, only, show } from './update-result.ts';
 import { mainSize } from './views/document.ts';

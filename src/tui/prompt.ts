@@ -4,7 +4,7 @@ import { reindexed, toMatch, toMoment, withFilter, withoutBottom, withSearch } f
 import type { UpdateResult } from './message.ts';
 import { parsePattern } from './pattern.ts';
 import { scaled, selectedOf, signalled } from './service-actions.ts';
-import { clockTime } from './shared.ts';
+import { clockTime } from '../words/text.ts';
 import { daemonNow, newBuffer, type Prompt, type State } from './state.ts';
 import { only, show } from './update-result.ts';
 import { foreignText } from './text.ts';

@@ -1,7 +1,7 @@
 import type { ProjectSnapshot } from '../core/api.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
-import { instanceWord, type InstanceWord } from '../core/status-text.ts';
-import { shownInstances, type NamedInstance } from './shared.ts';
+import { instanceWord, type InstanceWord } from '../words/status.ts';
+import { shownInstances, type NamedInstance } from '../words/instances.ts';
 import type { Grouping } from './state.ts';
 
 /** A line of the list of services. */

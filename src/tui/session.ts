@@ -1,7 +1,7 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { LogLine } from '../core/api.ts';
 import type { Message } from './message.ts';
-import { LogCursor } from './shared.ts';
+import { LogCursor } from '../client/log-cursor.ts';
 
 /** Happenings of before that the events view begins with. */
 const EVENTS = 300;

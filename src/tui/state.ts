@@ -11,7 +11,8 @@ import type { InstanceId, ServiceId } from '../core/service.ts';
 import { DEFAULT_KEYMAP, type Action, type Keymap } from './keymap.ts';
 import { LogBuffer, type MatchIndex } from './log-buffer.ts';
 import type { Pattern } from './pattern.ts';
-import { displayNames, type DownMemory } from './shared.ts';
+import { displayNames } from '../words/instances.ts';
+import type { DownMemory } from '../words/down.ts';
 import { themeOf, type Theme } from './theme.ts';
 
 /** How the list of services is ordered. */

@@ -1,5 +1,5 @@
 /** Styled text in columns of a terminal, and what foreign text has to lose before it may stand in one. */
-import { displayWidth } from './shared.ts';
+import { displayWidth } from '../words/width.ts';
 
 /** `style` holds the parameters of an SGR sequence, such as `1;32`; '' is the terminal's own. */
 export interface StyledText {

@@ -1,6 +1,9 @@
+import { serviceChanges } from '../core/reload.ts';
+import { describeCounts } from '../words/counts.ts';
+import { describeChangeFailure } from '../words/cause.ts';
 import type { LogLine, ReloadResponse } from '../core/api.ts';
 import type { Happening } from '../core/event.ts';
-import { changeLines } from '../core/reload.ts';
+import { changeLines } from '../words/counts.ts';
 import { perform } from './actions.ts';
 import { keyOf } from './keymap.ts';
 import { layout, type Rect } from './layout.ts';
@@ -8,7 +11,9 @@ import { pushLine, reindexed, scrolled } from './log-view.ts';
 import type { TuiEffect, Message, UpdateResult } from './message.ts';
 import { promptKey, promptPaste } from './prompt.ts';
 import { listRows, selectable } from './rows.ts';
-import { beginDown, count, hearStop, seeDown, tellBriefly } from './shared.ts';
+import { beginDown, hearStop, seeDown } from '../words/down.ts';
+import { count } from '../words/text.ts';
+import { tellBriefly } from '../words/events.ts';
 import { bufferOf, MAX_HAPPENINGS, withSnapshot, type State, type Usage } from './state.ts';
 import { noticed, only } from './update-result.ts';
 import { listTop } from './views/services.ts';
@@ -220,16 +225,16 @@ const PLAN_CHANGES: ReadonlySet<Happening['type']> = new Set([
 function aboutTheManifest(state: State, happening: Happening): State {
   const { type } = happening;
   if (type === 'manifest-reloaded') {
-    const { changes, summary } = happening;
+    const changes = changeLines(happening);
     return noticed(
       state,
       'info',
-      `manifest reloaded: ${changes.length === 0 ? summary : changes.join('; ')}`,
+      `manifest reloaded: ${changes.length === 0 ? describeCounts(happening.counts) : changes.join('; ')}`,
     );
   }
   if (type === 'manifest-held') {
     const keys = `${keyOf(state, 'plan')} shows, ${keyOf(state, 'apply')} carries out`;
-    return noticed(state, 'info', `held for review (${keys}): ${happening.changes.join('; ')}`);
+    return noticed(state, 'info', `held for review (${keys}): ${changeLines(happening).join('; ')}`);
   }
   if (type === 'manifest-rejected') {
     const errors = `${count(happening.errors, 'error')}, nothing was changed`;
@@ -238,7 +243,11 @@ function aboutTheManifest(state: State, happening: Happening): State {
   if (type === 'change-failed') {
     const refused = happening.kept === true ? 'was not taken up' : 'failed';
     const what = happening.rolledBack ? 'was rolled back' : refused;
-    return noticed(state, 'error', `${happening.service ?? ''}: the change ${what}: ${happening.reason}`);
+    return noticed(
+      state,
+      'error',
+      `${happening.service ?? ''}: the change ${what}: ${describeChangeFailure(happening.reason)}`,
+    );
   }
   return state;
 }
@@ -288,7 +297,11 @@ function reloaded(state: State, response: ReloadResponse): State {
       return noticed(next, 'info', 'nothing to do: all is as the manifest says');
     case 'applied': {
       const { plan: _plan, ...rest } = next;
-      return noticed(rest, 'info', plan === undefined ? 'applied' : changeLines(plan).join('; '));
+      return noticed(
+        rest,
+        'info',
+        plan === undefined ? 'applied' : changeLines(serviceChanges(plan)).join('; '),
+      );
     }
   }
 }

@@ -34,7 +34,7 @@ const stopping: InstanceState = {
   deadline: NOW + 7000,
   then: 'stopped',
   escalated: false,
-  reason: 'setpoint down',
+  cause: { kind: 'text', of: 'user', text: 'setpoint down' },
 };
 const stopped: InstanceState = { kind: 'stopped' };
 
@@ -137,7 +137,7 @@ describe('start, stop, restart, scale, kill', () => {
     const failed: InstanceState = {
       kind: 'failed',
       exit: { kind: 'code', code: 1 },
-      reason: 'exit 1',
+      reason: { kind: 'text', text: 'exit 1' },
       at: NOW,
     };
     const daemon = new FakeDaemon(up);
@@ -338,10 +338,21 @@ describe('logs and events', () => {
 
 test('explain tells the verdict, the history, and what comes next', async () => {
   const daemon = new FakeDaemon(up);
-  const worker = service('worker', [running()]);
+  const worker = service('worker', [
+    {
+      kind: 'backoff',
+      attempt: 3,
+      since: NOW,
+      until: NOW + 1_900,
+      delayMs: 1_900,
+      exit: { kind: 'code', code: 1 },
+      reason: { kind: 'policy', policy: 'on-failure' },
+    },
+  ]);
   const explained: ExplainResponse = {
     service: worker,
-    verdicts: [{ instance: 'worker.1', text: 'worker is waiting to restart: attempt 3 in 1.9 s' }],
+    asked: ['worker.1'],
+    now: NOW,
     history: [
       happening(
         { type: 'instance-started', run: 'r', pid: 4711, cause: { kind: 'added' } },
@@ -359,17 +370,16 @@ test('explain tells the verdict, the history, and what comes next', async () => 
       ),
     ],
     dependencies: [
-      { service: 'db', condition: 'started', required: true, onFailure: 'ignore', now: 'running' },
-      { service: 'mq', condition: 'started', required: true, onFailure: 'ignore', now: 'failed' },
+      { service: 'db', condition: 'started', required: true, onFailure: 'ignore', now: ['running'] },
+      { service: 'mq', condition: 'started', required: true, onFailure: 'ignore', now: ['failed'] },
     ],
     dependents: ['web'],
-    next: ['`setpoint restart worker` acts now'],
   };
   daemon.explained = explained;
   const { status, out } = await run(['explain', 'worker'], { daemon });
   expect(status).toBe(0);
   expect(out.replaceAll(/\d\d:\d\d:\d\d\.\d{3}/g, 'TIME'))
-    .toBe(`worker is waiting to restart: attempt 3 in 1.9 s
+    .toBe(`worker is waiting to restart: attempt 3 in 1.9 s after exit 1 (backoff 500ms x2, jitter 0.2, max 30s)
 
   TIME  started  pid 4711            because it was added
   TIME  exited   exit 1 after 0.2 s  Cannot find
@@ -379,10 +389,19 @@ test('explain tells the verdict, the history, and what comes next', async () => 
   needed by     web
   restart       on-failure, backoff 500ms x2, jitter 0.2, max 30s
   backend       native: the only backend that fits
-  next          \`setpoint restart worker\` acts now
+  next          \`setpoint restart worker\` acts now; \`setpoint logs worker\` shows what it wrote
 `);
   const json = await run(['explain', 'worker', '--format', 'json'], { daemon });
-  expect(JSON.parse(json.out)).toEqual(JSON.parse(JSON.stringify(explained)));
+  expect(JSON.parse(json.out)).toEqual({
+    ...(JSON.parse(JSON.stringify(explained)) as object),
+    verdicts: [
+      {
+        instance: 'worker.1',
+        text: 'worker is waiting to restart: attempt 3 in 1.9 s after exit 1 (backoff 500ms x2, jitter 0.2, max 30s)',
+      },
+    ],
+    next: ['`setpoint restart worker` acts now', '`setpoint logs worker` shows what it wrote'],
+  });
 });
 
 test('explain tells probes, schedules, terms of dependencies and limits', async () => {
@@ -415,7 +434,7 @@ test('explain tells probes, schedules, terms of dependencies and limits', async 
       ),
     ],
     {
-      schedule: 'every 5m',
+      schedule: { kind: 'every', everyMs: 300_000 },
       watch: ['/home/ada/shop/src'],
       input: 'tty',
       dependsOn: [
@@ -425,17 +444,17 @@ test('explain tells probes, schedules, terms of dependencies and limits', async 
   );
   daemon.explained = {
     service: worker,
-    verdicts: [{ instance: 'worker.1', text: 'worker has been ready for 59s' }],
+    asked: ['worker.1'],
+    now: NOW,
     history: [],
     dependencies: [
-      { service: 'db', condition: 'ready', required: true, onFailure: 'ignore', now: 'running' },
+      { service: 'db', condition: 'ready', required: true, onFailure: 'ignore', now: ['running'] },
     ],
     dependents: [],
-    next: [],
   };
   const { out } = await run(['explain', 'worker'], { daemon });
   expect(out.replaceAll(/(\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(\.\d{3})?/g, 'TIME'))
-    .toBe(`worker has been ready for 59s
+    .toBe(`worker has been ready for 59s, 1s after its start; it runs by its schedule, every 5m
 
   readiness     ready since TIME, took 1s
   ready         http http://127.0.0.1:80/: succeeded 30 times in a row, 1s ago, took 12 ms: HTTP 200; 3 failures in a row would take it back

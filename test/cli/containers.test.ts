@@ -156,9 +156,10 @@ docker run --name shop-web-1 nginx
   });
 });
 
+const KEPT_REASON = 'what it needs could not be brought about: pull failed: no such tag';
 const KEPT: FailedChange = {
   service: 'api',
-  reason: 'what it needs could not be brought about: pull failed: no such tag',
+  reason: { kind: 'text', text: KEPT_REASON },
   rolledBack: false,
   kept: true,
 };
@@ -201,7 +202,7 @@ describe('up', () => {
     const { status, out, err } = await session.done;
     expect(status).toBe(1);
     expect(out).not.toContain('is up');
-    expect(err).toBe(`error: api: the change was not taken up: ${KEPT.reason}; its former version goes on
+    expect(err).toBe(`error: api: the change was not taken up: ${KEPT_REASON}; its former version goes on
   next: \`setpoint explain api\`, \`setpoint up\` tries it again
 `);
   });
@@ -239,7 +240,7 @@ describe('status', () => {
     const status = async (snapshot: ProjectSnapshot): Promise<string> =>
       (await run(['status'], { daemon: new FakeDaemon(snapshot) })).out;
     expect(await status(shop({}, KEPT))).toContain(
-      `✖ api: the change was not taken up: ${KEPT.reason}; its former version goes on\n`,
+      `✖ api: the change was not taken up: ${KEPT_REASON}; its former version goes on\n`,
     );
     expect(await status(shop({ replacing: true }))).toContain('running (to be replaced)');
     const unknown = await status(shop({ unknown: 'the engine does not answer' }));

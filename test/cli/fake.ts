@@ -1,3 +1,4 @@
+import type { DependencyCondition } from '../../src/core/event.ts';
 /** A command line without a process: fake services and a scripted daemon behind the real commands. */
 import type { DaemonClient, Lease } from '../../src/client/types.ts';
 import { ClientError } from '../../src/client/client-error.ts';
@@ -74,7 +75,7 @@ export function service(
     inManifest: true,
     instances: states.map((one, index) => ('state' in one ? one : instance(id, index + 1, one))),
     restart: 'on-failure',
-    backoff: '500ms x2, jitter 0.2, max 30s',
+    backoff: { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0.2, resetAfterMs: 60_000 },
     ...more,
   };
 }
@@ -107,7 +108,7 @@ export function project(
 }
 
 /** A dependency as a manifest has it that says no more than this. */
-export function on(id: string, condition = 'started'): DependencyView {
+export function on(id: string, condition: DependencyCondition = 'started'): DependencyView {
   return { service: id, condition, required: true, onFailure: 'ignore' };
 }
 

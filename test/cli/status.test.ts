@@ -33,7 +33,7 @@ const shop = project(
           until: NOW + 1900,
           delayMs: 2000,
           exit: { kind: 'code', code: 1 },
-          reason: 'exit 1, on-failure: retry 2 in 2s',
+          reason: { kind: 'text', text: 'exit 1, on-failure: retry 2 in 2s' },
         },
         { restarts: 2, lastCause: "Cannot find module './queue'\n\u001b[31mat load" },
       ),
@@ -88,7 +88,7 @@ migrate  completed          -      0         -                      native   exi
               kind: 'running',
               run: 'r',
               since,
-              readiness: { kind: 'lost', since: NOW, reason: 'http failed' },
+              readiness: { kind: 'lost', since: NOW, reason: { kind: 'text', text: 'http failed' } },
             },
             { ready: { ...failing, last: { ok: false, at: NOW, tookMs: 3, output: 'HTTP 503' } } },
           ),
@@ -101,7 +101,12 @@ migrate  completed          -      0         -                      native   exi
             { nextRun: NOW + 180_000 },
           ),
         ]),
-        service('old', [{ kind: 'skipped', reason: 'db failed (killed for lack of memory (cgroup))' }]),
+        service('old', [
+          {
+            kind: 'skipped',
+            reason: { kind: 'text', text: 'db failed (killed for lack of memory (cgroup))' },
+          },
+        ]),
       ]),
     );
     const { out } = await run(['status'], { daemon });

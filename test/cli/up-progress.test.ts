@@ -10,8 +10,13 @@ import { instance, NOW, on, project, running, service } from './fake.ts';
 const exit1: Exit = { kind: 'code', code: 1 };
 const starting: InstanceState = { kind: 'starting', run: 'r', since: NOW };
 const completed: InstanceState = { kind: 'completed', exit: { kind: 'code', code: 0 }, at: NOW };
-const failed: InstanceState = { kind: 'failed', exit: exit1, reason: 'exit 1, never: not retried', at: NOW };
-const skipped: InstanceState = { kind: 'skipped', reason: 'db failed (exit 1)' };
+const failed: InstanceState = {
+  kind: 'failed',
+  exit: exit1,
+  reason: { kind: 'text', text: 'exit 1, never: not retried' },
+  at: NOW,
+};
+const skipped: InstanceState = { kind: 'skipped', reason: { kind: 'text', text: 'db failed (exit 1)' } };
 const backoff: InstanceState = {
   kind: 'backoff',
   attempt: 3,
@@ -19,7 +24,7 @@ const backoff: InstanceState = {
   until: NOW + 1000,
   delayMs: 1000,
   exit: exit1,
-  reason: '',
+  reason: { kind: 'text', text: '' },
 };
 const stopping: InstanceState = {
   kind: 'stopping',
@@ -28,10 +33,10 @@ const stopping: InstanceState = {
   deadline: NOW + 1000,
   then: 'start-again',
   escalated: false,
-  reason: 'changed',
+  cause: { kind: 'text', of: 'user', text: 'changed' },
 };
 function waiting(on: string, condition: WaitingOn['condition'] = 'started'): InstanceState {
-  return { kind: 'waiting', since: NOW, on: [{ service: on, condition, now: 'starting' }] };
+  return { kind: 'waiting', since: NOW, on: [{ service: on, condition, now: { kind: 'starting' } }] };
 }
 function probed(readiness: Readiness): InstanceState {
   return { kind: 'running', run: 'r', since: NOW - 10_000, readiness };
@@ -54,7 +59,7 @@ describe('judgeUp', () => {
     ['one that is not ready yet', [service('a', [probed({ kind: 'pending' })])], 'pending', 'up'],
     [
       'one that is not ready any more',
-      [service('a', [probed({ kind: 'lost', since: NOW, reason: 'x' })])],
+      [service('a', [probed({ kind: 'lost', since: NOW, reason: { kind: 'text', text: 'x' } })])],
       'pending',
       'up',
     ],
@@ -221,7 +226,7 @@ test('rows tell readiness, how long it took, and how far those are that are wait
       {
         kind: 'waiting',
         since: NOW,
-        on: [{ service: 'web', condition: 'ready', now: 'running, not ready', until: NOW + 30_000 }],
+        on: [{ service: 'web', condition: 'ready', now: { kind: 'not-ready' }, until: NOW + 30_000 }],
       },
     ]),
     service('job', [instance('job', 1, { kind: 'scheduled', since: NOW }, { nextRun: NOW + 60_000 })]),

@@ -184,7 +184,7 @@ describe('up --detach', () => {
     const failed: InstanceState = {
       kind: 'failed',
       exit: { kind: 'code', code: 3 },
-      reason: 'exit 3, never: not retried',
+      reason: { kind: 'text', text: 'exit 3, never: not retried' },
       at: NOW,
     };
     const daemon = daemonThat(
@@ -210,7 +210,7 @@ describe('up --detach', () => {
       until: NOW + 9000,
       delayMs: 9000,
       exit: { kind: 'code', code: 1 },
-      reason: '',
+      reason: { kind: 'text', text: '' },
     };
     const daemon = daemonThat(project([service('web', [backoff]), service('db', [running(0)])]));
     const session = new Session(['up', '--wait', '--timeout', '5s'], { daemon });
@@ -368,7 +368,7 @@ web   * started, pid 7 because it was added
     const failed: InstanceState = {
       kind: 'failed',
       exit: { kind: 'code', code: 1 },
-      reason: 'exit 1',
+      reason: { kind: 'text', text: 'exit 1' },
       at: NOW,
     };
     const daemon = daemonThat(project([service('web', [done]), service('job', [failed])]));

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { describeChange } from '../../src/core/cause.ts';
+import { describeChange } from '../../src/words/cause.ts';
 import { diffFields } from '../../src/core/field-values.ts';
 import { launchFields } from '../../src/core/fields/launch.ts';
 import { policyFields } from '../../src/core/fields/policy.ts';

@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 import type { Exit } from '../../src/core/exit.ts';
 import { type DependencyInstance, gate } from '../../src/core/gate.ts';
 import type { Dependency } from '../../src/core/service.ts';
+import { describeSkip, describeStatus } from '../../src/words/dependency.ts';
 import type { InstanceState } from '../../src/core/state.ts';
 
 const EXIT: Exit = { kind: 'code', code: 0 };
@@ -24,9 +25,9 @@ function ask(
     case 'open':
       return 'open';
     case 'never':
-      return `never: ${verdict.reason}`;
+      return `never: ${describeSkip(verdict.reason)}`;
     case 'blocked':
-      return `blocked: ${verdict.on.map(({ now }) => now).join()}`;
+      return `blocked: ${verdict.on.map(({ now }) => describeStatus(now)).join()}`;
   }
 }
 
@@ -39,15 +40,19 @@ describe('gate', () => {
     [{ condition: 'ready' }, { ...running, readiness: { kind: 'ready', since: 1, tookMs: 1 } }, 'open'],
     [
       { condition: 'ready' },
-      { ...running, readiness: { kind: 'lost', since: 1, reason: 'x' } },
+      { ...running, readiness: { kind: 'lost', since: 1, reason: { kind: 'text', text: 'x' } } },
       'blocked: running, not ready',
     ],
     [{ condition: 'completed' }, running, 'blocked: running'],
     [{ condition: 'completed' }, { kind: 'completed', exit: EXIT, at: 1 }, 'open'],
-    [{ condition: 'completed' }, { kind: 'failed', exit: BAD, reason: 'x', at: 1 }, 'open'],
+    [
+      { condition: 'completed' },
+      { kind: 'failed', exit: BAD, reason: { kind: 'text', text: 'x' }, at: 1 },
+      'open',
+    ],
     [
       { condition: 'completed-successfully' },
-      { kind: 'failed', exit: BAD, reason: 'x', at: 1 },
+      { kind: 'failed', exit: BAD, reason: { kind: 'text', text: 'x' }, at: 1 },
       'never: db failed (exit 3)',
     ],
     [
@@ -55,7 +60,11 @@ describe('gate', () => {
       { kind: 'completed', exit: EXIT, at: 1 },
       'never: db completed without the line that is waited for',
     ],
-    [{ condition: 'started' }, { kind: 'skipped', reason: 'x failed' }, 'never: db was skipped: x failed'],
+    [
+      { condition: 'started' },
+      { kind: 'skipped', reason: { kind: 'text', text: 'x failed' } },
+      'never: db was skipped: x failed',
+    ],
     [{ condition: 'started' }, { kind: 'scheduled', since: 1 }, 'open'],
     [{ condition: 'completed' }, { kind: 'scheduled', since: 1 }, 'blocked: waiting for its schedule'],
     [{ condition: 'completed' }, { kind: 'scheduled', since: 1, exit: BAD }, 'open'],
@@ -79,9 +88,9 @@ describe('gate', () => {
   test('waits for all instances, and a hopeless one decides', () => {
     const waiting: InstanceState = { kind: 'waiting', since: 0, on: [] };
     expect(ask(on(), [running, waiting])).toBe('blocked: waiting');
-    expect(ask(on(), [waiting, { kind: 'failed', exit: BAD, reason: 'x', at: 1 }])).toBe(
-      'never: db failed (exit 3)',
-    );
+    expect(
+      ask(on(), [waiting, { kind: 'failed', exit: BAD, reason: { kind: 'text', text: 'x' }, at: 1 }]),
+    ).toBe('never: db failed (exit 3)');
     expect(ask(on(), [])).toBe('open');
   });
 
@@ -119,7 +128,9 @@ describe('gate', () => {
     const dependency = on({ required: false, condition: 'ready', timeoutMs: 1_000 });
     const waiting: InstanceState = { kind: 'waiting', since: 0, on: [] };
     expect(ask(dependency, undefined)).toBe('open');
-    expect(ask(dependency, [{ kind: 'failed', exit: BAD, reason: 'x', at: 1 }])).toBe('open');
+    expect(ask(dependency, [{ kind: 'failed', exit: BAD, reason: { kind: 'text', text: 'x' }, at: 1 }])).toBe(
+      'open',
+    );
     expect(ask(dependency, [waiting], 999)).toBe('blocked: waiting');
     expect(ask(dependency, [waiting], 1_000)).toBe('open');
   });

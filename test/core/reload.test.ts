@@ -4,14 +4,15 @@ import type { Cause } from '../../src/core/event.ts';
 import type { ActionKind, PlanStep } from '../../src/core/plan-view.ts';
 import {
   beginTrial,
-  changeLines,
   countSteps,
-  describeCounts,
   judge,
   keptScale,
+  serviceChanges,
   type Trial,
   type TrialView,
 } from '../../src/core/reload.ts';
+import { describeChangeFailure } from '../../src/words/cause.ts';
+import { changeLines, describeCounts } from '../../src/words/counts.ts';
 import type { InstanceState } from '../../src/core/state.ts';
 
 function step(
@@ -38,7 +39,7 @@ describe('what a reload does, in words', () => {
       step('start', 'new.1'),
       step('start', 'new.2'),
     ];
-    expect(changeLines({ steps })).toEqual([
+    expect(changeLines(serviceChanges({ steps }))).toEqual([
       'api: env.PORT "8080" -> "8081": replace',
       'web: env.PORT "8080" -> "8081": replace 3, one after another',
       'db: env.PORT "8080" -> "8081": in place',
@@ -52,7 +53,9 @@ describe('what a reload does, in words', () => {
 
   test('nothing is nothing, and much is bounded', () => {
     expect(describeCounts(countSteps({ steps: [step('none', 'a.1')] }))).toBe('nothing to do');
-    const lines = changeLines({ steps: Array.from({ length: 80 }, (_, n) => step('start', `s${n}.1`)) });
+    const lines = changeLines(
+      serviceChanges({ steps: Array.from({ length: 80 }, (_, n) => step('start', `s${n}.1`)) }),
+    );
     expect(lines).toHaveLength(51);
     expect(lines.at(-1)).toBe('and 30 more');
   });
@@ -84,7 +87,7 @@ const backoff = (attempt: number): InstanceState => ({
   until: 1,
   delayMs: 1,
   exit: EXIT,
-  reason: 'r',
+  reason: { kind: 'text', text: 'r' },
 });
 
 function view(state: InstanceState, more: Partial<TrialView> = {}): TrialView {
@@ -97,7 +100,7 @@ function shown(...looks: readonly (readonly [atMs: number, TrialView])[]): strin
   for (const [at, seen] of looks) {
     const verdict = judge(trial, [seen], at);
     if (verdict.kind === 'good') return 'good';
-    if (verdict.kind === 'bad') return verdict.reason;
+    if (verdict.kind === 'bad') return describeChangeFailure(verdict.reason);
     trial = verdict.trial;
   }
   return 'open';
@@ -170,12 +173,20 @@ describe('the trial of a change', () => {
     ],
     [
       'failed for good',
-      [[0, view({ kind: 'failed', exit: EXIT, reason: 'no restart', at: 0 })]],
+      [[0, view({ kind: 'failed', exit: EXIT, reason: { kind: 'text', text: 'no restart' }, at: 0 })]],
       'web.1 exit 1: no restart',
     ],
     [
       'nobody wants it any more',
-      [[0, view({ kind: 'failed', exit: EXIT, reason: 'r', at: 0 }, { wanted: 'down' })]],
+      [
+        [
+          0,
+          view(
+            { kind: 'failed', exit: EXIT, reason: { kind: 'text', text: 'r' }, at: 0 },
+            { wanted: 'down' },
+          ),
+        ],
+      ],
       'good',
     ],
     ['not one of those', [[0, view(backoff(9), { id: 'web.2' })]], 'good'],

@@ -1,17 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Exit } from '../../src/core/exit.ts';
-import {
-  backoffDelayMs,
-  decide,
-  describeBackoff,
-  type Ended,
-  restoreWanted,
-} from '../../src/core/restart.ts';
+import { backoffDelayMs, decide, type Ended, restoreWanted, type Verdict } from '../../src/core/restart.ts';
+import { describeBackoff, describeFailure, describeRetry } from '../../src/words/restart.ts';
 import type { RestartPolicy } from '../../src/core/service.ts';
 import { restartSpec } from '../rig/spec.ts';
 
 const BACKOFF = { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0.2, resetAfterMs: 30_000 };
+/** The verdict on an end with status 3, in words. */
+function said(verdict: Verdict): string {
+  const exit: Exit = { kind: 'code', code: 3 };
+  if (verdict.kind === 'retry') return describeRetry({ ...verdict, exit });
+  return verdict.kind === 'fail' ? describeFailure(verdict.reason, exit) : verdict.kind;
+}
+
 const OK: Exit = { kind: 'code', code: 0 };
 const BAD: Exit = { kind: 'code', code: 3 };
 const SHORTAGE: Exit = {
@@ -46,7 +48,7 @@ describe('decide', () => {
     timeout: { kind: 'timeout', afterMs: 5 },
     unknown: { kind: 'unknown', why: 'the launcher was killed' },
     oom: { kind: 'oom', evidence: 'memory.events' },
-    unhealthy: { kind: 'unhealthy', reason: 'HTTP 500' },
+    unhealthy: { kind: 'unhealthy', reason: { kind: 'text', text: 'HTTP 500' } },
   };
   const table: [RestartPolicy, Record<string, string>][] = [
     ['never', { 'exit 0': 'complete', shortage: 'retry', else: 'fail' }],
@@ -78,9 +80,10 @@ describe('decide', () => {
       kind: 'retry',
       attempt: 2,
       delayMs: 1_900,
-      reason: 'exit 3, on-failure: retry 2 in 1.9 s',
+      reason: { kind: 'policy', policy: 'on-failure' },
     });
-    expect(decide(ended({ restart: restartSpec('never') })).reason).toBe('exit 3, restart is never');
+    expect(said(verdict)).toBe('exit 3, on-failure: retry 2 in 1.9 s');
+    expect(said(decide(ended({ restart: restartSpec('never') })))).toBe('exit 3, restart is never');
   });
 
   it('takes the codes that are declared a success for one', () => {
@@ -104,11 +107,13 @@ describe('decide', () => {
 
   it('gives up once the window holds as many restarts as are allowed, and keeps the last cause', () => {
     const restart = restartSpec({ maxRestarts: 5, windowMs: 60_000 });
-    expect(decide(ended({ restart, recentRestarts: 4 })).reason).toMatch(/retry 1 of 5 in/);
-    expect(decide(ended({ restart, recentRestarts: 5 }))).toEqual({
+    expect(said(decide(ended({ restart, recentRestarts: 4 })))).toMatch(/retry 1 of 5 in/);
+    const last = decide(ended({ restart, recentRestarts: 5 }));
+    expect(said(last)).toBe('5 restarts in 1m: giving up (last: exit 3)');
+    expect(last).toEqual({
       kind: 'fail',
       code: 'E_MAX_RESTARTS',
-      reason: '5 restarts in 1m: giving up (last: exit 3)',
+      reason: { kind: 'gave-up', restarts: 5, windowMs: 60_000 },
     });
     expect(decide(ended({ restart, recentRestarts: 5, exit: SHORTAGE })).kind).toBe('retry');
     expect(decide(ended({ recentRestarts: 1_000 })).kind).toBe('retry');

@@ -1,3 +1,4 @@
+import type { DependencyCondition } from '../../src/core/event.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ServiceSnapshot, TimelineResponse } from '../../src/core/api.ts';
@@ -7,15 +8,19 @@ import type { InstanceState } from '../../src/core/state.ts';
 import { timeline } from '../../src/core/timeline.ts';
 
 const ADDED: Cause = { kind: 'added' };
-const BY_HAND: Cause = { kind: 'user', what: 'started by hand' };
-const RETRY: Cause = { kind: 'policy', reason: 'retry 1' };
+const BY_HAND: Cause = { kind: 'user', request: 'start' };
+const RETRY: Cause = {
+  kind: 'policy',
+  reason: { kind: 'retry', attempt: 1, exit: { kind: 'code', code: 1 } },
+};
 const OK: Exit = { kind: 'code', code: 0 };
 const BAD: Exit = { kind: 'code', code: 3 };
 const NO_PROGRAM: Exit = { kind: 'spawn-error', failure: { code: 'missing-program', message: 'm' } };
 
-const APPLIED: HappeningBody = { type: 'manifest-applied', summary: 's' };
+const DAILY = { kind: 'every', everyMs: 86_400_000 } as const;
+const APPLIED: HappeningBody = { type: 'manifest-applied', counts: {} };
 const DAEMON: HappeningBody = { type: 'daemon-started', pid: 1, version: 'v' };
-const WAITING: HappeningBody = { type: 'instance-waiting', on: 'db' };
+const WAITING: HappeningBody = { type: 'instance-waiting', on: [] };
 const READY: HappeningBody = { type: 'instance-ready', run: 'r', tookMs: 1 };
 const COMPLETED: HappeningBody = { type: 'instance-completed', exit: OK };
 const started = (cause: Cause = ADDED, run = 'r'): HappeningBody => ({
@@ -24,7 +29,11 @@ const started = (cause: Cause = ADDED, run = 'r'): HappeningBody => ({
   cause,
 });
 const exited = (exit: Exit): HappeningBody => ({ type: 'instance-exited', run: 'r', exit, ranMs: 1 });
-const failed = (exit: Exit): HappeningBody => ({ type: 'instance-failed', exit, reason: 'r' });
+const failed = (exit: Exit): HappeningBody => ({
+  type: 'instance-failed',
+  exit,
+  reason: { kind: 'text', text: 'r' },
+});
 const stopping = (cause: Cause): HappeningBody => ({
   type: 'instance-stopping',
   run: 'q',
@@ -57,7 +66,7 @@ function instance(service: string, number: number, state: InstanceState): Instan
 function service(
   id: string,
   states: InstanceState | readonly InstanceState[],
-  dependsOn: Readonly<Record<string, string>> = {},
+  dependsOn: Readonly<Record<string, DependencyCondition>> = {},
 ): ServiceSnapshot {
   const all = Array.isArray(states) ? (states as readonly InstanceState[]) : [states as InstanceState];
   return {
@@ -75,7 +84,7 @@ function service(
     inManifest: true,
     instances: all.map((state, index) => instance(id, index + 1, state)),
     restart: 'always',
-    backoff: 'b',
+    backoff: { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0.2, resetAfterMs: 60_000 },
   };
 }
 
@@ -176,7 +185,7 @@ describe('the rows', () => {
         [31, started(), 'web'],
       ),
       [
-        service('job', { kind: 'failed', exit: BAD, reason: 'r', at: 30 }),
+        service('job', { kind: 'failed', exit: BAD, reason: { kind: 'text', text: 'r' }, at: 30 }),
         service('web', running, { job: 'completed' }),
       ],
       ['job.1 0 1 30 failed *', 'web.1 0 31 31 running < job completed 30 *'],
@@ -193,12 +202,12 @@ describe('the rows', () => {
         [0, APPLIED],
         [3, exited(NO_PROGRAM), 'db'],
         [3, failed(NO_PROGRAM), 'db'],
-        [4, { type: 'instance-skipped', reason: 'r' }, 'web'],
+        [4, { type: 'instance-skipped', reason: { kind: 'text', text: 'r' } }, 'web'],
         [9, started(), 'x'],
       ),
       [
-        service('db', { kind: 'failed', exit: NO_PROGRAM, reason: 'r', at: 3 }),
-        service('web', { kind: 'skipped', reason: 'r' }, { db: 'ready' }),
+        service('db', { kind: 'failed', exit: NO_PROGRAM, reason: { kind: 'text', text: 'r' }, at: 3 }),
+        service('web', { kind: 'skipped', reason: { kind: 'text', text: 'r' } }, { db: 'ready' }),
         service('x', running),
       ],
       ['x.1 0 9 9 running *', 'db.1 0 - 3 failed', 'web.1 0 - 4 skipped'],
@@ -345,14 +354,17 @@ describe('the rows', () => {
         [1, started(), 'hourly'],
         [9, COMPLETED, 'hourly'],
         [50, exited(NO_PROGRAM), 'nightly'],
-        [60, started({ kind: 'schedule', what: 'w' }), 'backup'],
+        [60, started({ kind: 'schedule', schedule: DAILY }), 'backup'],
       ),
       [
         service('db', running),
-        { ...service('hourly', { kind: 'scheduled', since: 9 }), schedule: 'every 1h' },
-        { ...service('nightly', { kind: 'scheduled', since: 50 }), schedule: 'every 1d' },
-        { ...service('backup', { kind: 'running', run: 'r', since: 60 }), schedule: 'every 1d' },
-        { ...service('soon', { kind: 'starting', run: 'r', since: 70 }), schedule: 'every 1d' },
+        {
+          ...service('hourly', { kind: 'scheduled', since: 9 }),
+          schedule: { kind: 'every', everyMs: 3_600_000 },
+        },
+        { ...service('nightly', { kind: 'scheduled', since: 50 }), schedule: DAILY },
+        { ...service('backup', { kind: 'running', run: 'r', since: 60 }), schedule: DAILY },
+        { ...service('soon', { kind: 'starting', run: 'r', since: 70 }), schedule: DAILY },
       ],
       ['db.1 0 1 1 running', 'hourly.1 0 1 9 completed *'],
     ],
@@ -412,7 +424,7 @@ const starts = fc
     const doneAt: number[] = [];
     const lines: Line[] = [[1000, APPLIED]];
     const services = plan.map(({ conditions, delay, until, kind }, n) => {
-      const dependsOn: Record<string, string> = {};
+      const dependsOn: Record<string, DependencyCondition> = {};
       let begin = 1000;
       conditions.slice(0, n).forEach((condition, d) => {
         const isJob = plan[d]?.kind === 'job';

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import type { Unfinished } from '../../src/core/event.ts';
 import type { Exit } from '../../src/core/exit.ts';
 import type { RestartPolicy, RestartSpec } from '../../src/core/service.ts';
 import {
@@ -13,7 +14,8 @@ import {
 import { transition } from '../../src/core/transition.ts';
 import { restartSpec } from '../rig/spec.ts';
 
-const CAUSE = { kind: 'user', what: 'test' } as const;
+const OTHERS: Unfinished = { kind: 'processes', count: 1 };
+const CAUSE = { kind: 'user', request: 'start' } as const;
 const OPEN: GateVerdict = { kind: 'open' };
 
 function context(
@@ -50,7 +52,7 @@ const DOWN: MachineEvent = { type: 'want-down', cause: CAUSE };
 const THROUGH: MachineEvent = { type: 'gate', verdict: OPEN };
 const STARTED: MachineEvent = { type: 'started', run: 'r1', pid: 42 };
 const code = (n: number): Exit => ({ kind: 'code', code: n });
-const exited = (exit: Exit, ranMs = 100, unfinished?: string): MachineEvent => ({
+const exited = (exit: Exit, ranMs = 100, unfinished?: Unfinished): MachineEvent => ({
   type: 'exited',
   run: 'r1',
   exit,
@@ -66,13 +68,13 @@ describe('transition', () => {
     ['waits at a closed gate', [UP, blocked()], 'waiting', ['ask-gate', 'tell']],
     [
       'is skipped where the gate can never open',
-      [UP, { type: 'gate', verdict: { kind: 'never', reason: 'x' } }],
+      [UP, { type: 'gate', verdict: { kind: 'never', reason: { kind: 'text', text: 'x' } } }],
       'skipped',
       ['ask-gate', 'tell'],
     ],
     [
       'starts after having been skipped, once the gate opens after all',
-      [UP, { type: 'gate', verdict: { kind: 'never', reason: 'x' } }, THROUGH],
+      [UP, { type: 'gate', verdict: { kind: 'never', reason: { kind: 'text', text: 'x' } } }, THROUGH],
       'starting',
       ['ask-gate', 'tell', 'start'],
     ],
@@ -116,13 +118,13 @@ describe('transition', () => {
     ],
     [
       'is not over while its unit lives on',
-      [UP, THROUGH, STARTED, exited(code(0), 100, 'others live')],
+      [UP, THROUGH, STARTED, exited(code(0), 100, OTHERS)],
       'stopping',
       ['ask-gate', 'start', 'tell', 'tell', 'stop'],
     ],
     [
       'asks the policy once the rest of the unit is gone',
-      [UP, THROUGH, STARTED, exited(code(0), 100, 'others live'), { type: 'gone', run: 'r1', ranMs: 100 }],
+      [UP, THROUGH, STARTED, exited(code(0), 100, OTHERS), { type: 'gone', run: 'r1', ranMs: 100 }],
       'completed',
       ['ask-gate', 'start', 'tell', 'tell', 'stop', 'tell'],
     ],
@@ -199,9 +201,21 @@ describe('readiness', () => {
   test.each<[string, MachineEvent[], string]>([
     ['is pending at first', [], 'pending'],
     ['comes with the probe', [READY], 'ready'],
-    ['goes with the probe', [READY, { type: 'unready', run: 'r1', reason: 'HTTP 503' }], 'lost'],
-    ['comes again', [READY, { type: 'unready', run: 'r1', reason: 'HTTP 503' }, READY], 'ready'],
-    ['cannot be lost before it was there', [{ type: 'unready', run: 'r1', reason: 'x' }], 'pending'],
+    [
+      'goes with the probe',
+      [READY, { type: 'unready', run: 'r1', reason: { kind: 'text', text: 'HTTP 503' } }],
+      'lost',
+    ],
+    [
+      'comes again',
+      [READY, { type: 'unready', run: 'r1', reason: { kind: 'text', text: 'HTTP 503' } }, READY],
+      'ready',
+    ],
+    [
+      'cannot be lost before it was there',
+      [{ type: 'unready', run: 'r1', reason: { kind: 'text', text: 'x' } }],
+      'pending',
+    ],
     ['is not that of another run', [{ type: 'ready', run: 'r0', tookMs: 1 }], 'pending'],
     ['ends with the probe', [READY, { type: 'probed', run: 'r1', probed: false }], 'none'],
     ['is looked for once there is a probe', [{ type: 'probed', run: 'r1', probed: true }], 'pending'],
@@ -228,7 +242,12 @@ describe('readiness', () => {
   });
 
   test('a failed live probe stops the run, tells who depends on it, and leaves the rest to the policy', () => {
-    const events = [UP, THROUGH, STARTED, { type: 'unhealthy', run: 'r1', reason: 'HTTP 500' } as const];
+    const events = [
+      UP,
+      THROUGH,
+      STARTED,
+      { type: 'unhealthy', run: 'r1', reason: { kind: 'text', text: 'HTTP 500' } } as const,
+    ];
     const stopping = run(events);
     expect(stopping.machine.state).toMatchObject({ kind: 'stopping', then: 'decide' });
     expect(stopping.effects.map((e) => e.do)).toContain('report-failure');
@@ -238,7 +257,7 @@ describe('readiness', () => {
     ];
     expect(run([...events, ...ended]).machine.state).toMatchObject({
       kind: 'backoff',
-      exit: { kind: 'unhealthy', reason: 'HTTP 500' },
+      exit: { kind: 'unhealthy', reason: { kind: 'text', text: 'HTTP 500' } },
     });
   });
 });
@@ -247,7 +266,10 @@ describe('a schedule', () => {
   const scheduled = (overlap: 'skip' | 'queue' | 'replace', onStart = false): MachineContext =>
     context('on-failure', 'r1', { schedule: { overlap, onStart } });
   const added: MachineEvent = { type: 'want-up', afresh: true, cause: { kind: 'added' } };
-  const DUE: MachineEvent = { type: 'due', cause: { kind: 'schedule', what: 'every 5m' } };
+  const DUE: MachineEvent = {
+    type: 'due',
+    cause: { kind: 'schedule', schedule: { kind: 'every', everyMs: 300_000 } },
+  };
   const GONE: MachineEvent = { type: 'gone', run: 'r1', ranMs: 1 };
 
   test.each<[string, MachineEvent[], MachineContext, string]>([
@@ -314,7 +336,7 @@ describe('a failed dependency', () => {
   const failed = (then: 'restart' | 'stop'): MachineEvent => ({
     type: 'dependency-failed',
     then,
-    cause: { kind: 'dependency', service: 'db', what: 'failed: exit 1' },
+    cause: { kind: 'dependency', service: 'db', exit: { kind: 'code', code: 1 } },
   });
   const GONE: MachineEvent = { type: 'gone', run: 'r1', ranMs: 1 };
 
@@ -337,7 +359,7 @@ describe('a failed dependency', () => {
     const { effects } = run([UP, THROUGH, STARTED, failed(then), failed(then)]);
     const passed = effects.filter((effect) => effect.do === 'pass-on-failure');
     expect(passed.map(({ cause }) => cause)).toEqual([
-      { kind: 'dependency', service: 'db', what: 'failed: exit 1' },
+      { kind: 'dependency', service: 'db', exit: { kind: 'code', code: 1 } },
     ]);
   });
 });
@@ -381,7 +403,7 @@ const UP_KEEP: MachineEvent = { type: 'want-up', afresh: false, cause: CAUSE };
 function blocked(): MachineEvent {
   return {
     type: 'gate',
-    verdict: { kind: 'blocked', on: [{ service: 'db', condition: 'started', now: 'waiting' }] },
+    verdict: { kind: 'blocked', on: [{ service: 'db', condition: 'started', now: { kind: 'waiting' } }] },
   };
 }
 
@@ -449,7 +471,7 @@ class World {
   endMain(run: string, exit: Exit, rest: boolean): void {
     this.mainEnded.add(run);
     if (!rest) this.alive.delete(run);
-    this.feed({ type: 'exited', run, exit, ranMs: 5, ...(rest ? { unfinished: 'rest' } : {}) });
+    this.feed({ type: 'exited', run, exit, ranMs: 5, ...(rest ? { unfinished: OTHERS } : {}) });
     if (!rest) this.feed({ type: 'gone', run, ranMs: 5 });
   }
 
@@ -525,8 +547,9 @@ function play(world: World, move: Move): void {
   const { state } = world.machine;
   const run = 'run' in state ? state.run : 'none';
   if (move === 'ready') world.feed({ type: 'ready', run, tookMs: 5 });
-  if (move === 'unready') world.feed({ type: 'unready', run, reason: 'HTTP 503' });
-  if (move === 'unhealthy') world.feed({ type: 'unhealthy', run, reason: 'HTTP 500' });
+  if (move === 'unready') world.feed({ type: 'unready', run, reason: { kind: 'text', text: 'HTTP 503' } });
+  if (move === 'unhealthy')
+    world.feed({ type: 'unhealthy', run, reason: { kind: 'text', text: 'HTTP 500' } });
   if (move === 'due') world.feed({ type: 'due', cause: CAUSE });
   if (move === 'dependency-restart') world.feed({ type: 'dependency-failed', then: 'restart', cause: CAUSE });
   if (move === 'dependency-stop') world.feed({ type: 'dependency-failed', then: 'stop', cause: CAUSE });
@@ -548,7 +571,7 @@ function play(world: World, move: Move): void {
     world.feed({ type: 'retry-due' });
   }
   if (move === 'grace' && 'run' in state) world.feed({ type: 'grace-over', run: state.run });
-  if (move === 'escalate') world.feed({ type: 'escalate', reason: 'test' });
+  if (move === 'escalate') world.feed({ type: 'escalate', reason: { kind: 'kill' } });
   if (move === 'stale') world.feed({ type: 'exited', run: 'gone-long-ago', exit: code(1), ranMs: 1 });
 }
 

@@ -1,9 +1,11 @@
 import { describe, expect, test } from 'vitest';
 import type { ApplyRequest } from '../../src/core/api.ts';
 import type { Diagnostic } from '../../src/core/diagnostic.ts';
+import type { Happening } from '../../src/core/event.ts';
 import type { Project, ServiceSpec } from '../../src/core/service.ts';
 import { type Loaded, Reloader } from '../../src/daemon/reloader.ts';
 import { EngineRig, loaded } from '../engine/rig.ts';
+import { changeLines, describeCounts } from '../../src/words/counts.ts';
 import { settled } from '../rig/fake-clock.ts';
 import { project, spec } from '../rig/spec.ts';
 
@@ -125,9 +127,9 @@ describe('a manifest that was edited', () => {
     await it.save([web('2'), spec('db')]);
     expect(envOf(it)).toBe('2');
     expect(it.backend.startsOf('db.1')).toBe(1);
-    expect(it.told('manifest-reloaded')).toMatchObject([
-      { summary: '1 to replace', changes: ['web: env.A "1" -> "2": replace'] },
-    ]);
+    const [reloaded] = it.told('manifest-reloaded');
+    expect(reloaded).toMatchObject({ counts: { start: 0, replace: 1, update: 0, stop: 0 } });
+    expect(wordsOf(reloaded)).toEqual(['1 to replace', 'web: env.A "1" -> "2": replace']);
     expect(it.standing).toBe('in-sync');
     expect(it.engines.engine.record.reload).toMatchObject({ watch: true, review: false });
   });
@@ -375,7 +377,7 @@ describe('a change that does not come up', () => {
     expect(envOf(it, 'web.1')).toBe('2');
     await it.clock.pass(2_000);
     expect(it.told('change-failed')).toMatchObject([
-      { rolledBack: true, reason: expect.stringContaining('web.1 was not ready within 1m') as string },
+      { rolledBack: true, reason: { kind: 'not-ready', instance: 'web.1', withinMs: 60_000 } },
     ]);
     expect(envOf(it, 'web.1')).toBe('1');
     expect([2, 3].map((n) => it.backend.of(`web.${n}`).run)).toEqual(before);
@@ -418,7 +420,9 @@ describe('a daemon that takes over', () => {
     it.content += 1;
     await it.reloader.resumed(it.request(), it.loaded());
     await settled();
-    expect(it.told('manifest-reloaded')).toMatchObject([{ summary: '1 to replace' }]);
+    expect(it.told('manifest-reloaded')).toMatchObject([
+      { counts: { start: 0, replace: 1, update: 0, stop: 0 } },
+    ]);
   });
 
   test('says what is wrong with a manifest that was broken meanwhile', async () => {
@@ -475,3 +479,9 @@ describe('review', () => {
     expect(new Rig().reloader.setReview(true)).toMatchObject({ ok: false, error: { code: 'not-up' } });
   });
 });
+
+/** What an event about the manifest says, line by line. */
+function wordsOf(event: object | undefined): readonly string[] {
+  const { counts, ...what } = event as Extract<Happening, { type: 'manifest-reloaded' }>;
+  return [describeCounts(counts), ...changeLines(what)];
+}

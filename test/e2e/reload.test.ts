@@ -1,3 +1,4 @@
+import { describeCounts } from '../../src/words/counts.ts';
 import {
   mkdirSync,
   readFileSync,
@@ -111,7 +112,7 @@ test('however the manifest is saved, it is taken up once, with its last content'
     await runsWith(project, way);
     // One too many of the way before would be seen here at the latest.
     expect(
-      told(project, 'manifest-reloaded').map(({ summary }) => summary),
+      told(project, 'manifest-reloaded').map(({ counts }) => describeCounts(counts)),
       way,
     ).toEqual(values.slice(1).map(() => '1 to replace'));
   }
@@ -289,7 +290,9 @@ test('what is to be reviewed is held until it is confirmed', async (ctx) => {
   await project.ok('up', '-d', '--wait');
   await runsWith(project, 'three');
   expect((await project.snapshot()).manifest?.state).toBe('in-sync');
-  expect(told(project, 'manifest-held').map(({ summary }) => summary)).toContain('1 to replace');
+  expect(told(project, 'manifest-held').map(({ counts }) => describeCounts(counts))).toContain(
+    '1 to replace',
+  );
 });
 
 test('what was edited while there was no daemon is taken up by the next one', async (ctx) => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { InstanceSnapshot } from '../../src/core/event.ts';
 import type { Command, LaunchSpec, Probe, ServiceSpec } from '../../src/core/service.ts';
-import { describeState, verdict } from '../../src/core/status-text.ts';
+import { describeState, verdict } from '../../src/words/status.ts';
 import type { HealthState } from '../../src/ports/backend.ts';
 import { FakeBackend } from '../rig/fake-backend.ts';
 import { settled } from '../rig/fake-clock.ts';

@@ -1,8 +1,10 @@
+import type { ProbeFailure } from '../../src/core/event.ts';
+import { describeProbeFailure } from '../../src/words/probe.ts';
 import type { Probe } from '../../src/core/service.ts';
 import type { NotifyFeed, NotifyState } from '../../src/ports/backend.ts';
 import type { Clock } from '../../src/ports/clock.ts';
 import type { ConcreteCheck, Prober, ProbeResult } from '../../src/ports/probes.ts';
-import { Probing, type ProbedRun, type Probes } from '../../src/engine/probing.ts';
+import { ProbeRunner, type ProbedRun, type Probes } from '../../src/engine/instance/probes.ts';
 import { settled } from '../rig/fake-clock.ts';
 
 interface Timer {
@@ -75,7 +77,7 @@ export const FAILED: ProbeResult = { ok: false, output: 'no good' };
 /** Answers each look as the test says: with `next`, or, where that says nothing, when `answer` is called. */
 export class ScriptedProber implements Prober {
   readonly looks: ScriptedLook[] = [];
-  /** Looks that are under way now, and the most there were at a time. */
+  /** PollingProbe that are under way now, and the most there were at a time. */
   active = 0;
   most = 0;
   next: (nth: number) => ProbeResult | undefined = () => OK;
@@ -202,7 +204,7 @@ export interface Rig {
   readonly clock: StallingClock;
   readonly prober: ScriptedProber;
   readonly logs: ScriptedLines;
-  readonly probing: Probing;
+  readonly probing: ProbeRunner;
   /** What the host was told, `changed` aside, in order. */
   readonly told: string[];
   /** How often `changed` was called. */
@@ -223,8 +225,8 @@ export function rig(probes: Probes, change: Partial<ProbedRun> = {}): Rig {
   };
   const host = {
     ready: () => tell('ready'),
-    unready: (reason: string) => tell(`unready: ${reason}`),
-    unhealthy: (reason: string) => tell(`unhealthy: ${reason}`),
+    unready: (reason: ProbeFailure) => tell(`unready: ${describeProbeFailure(reason)}`),
+    unhealthy: (reason: ProbeFailure) => tell(`unhealthy: ${describeProbeFailure(reason)}`),
     seen: (pattern: string) => tell(`seen ${pattern}`),
     probed: (has: boolean) => tell(has ? 'probed' : 'not probed'),
     changed: () => void (made.changes += 1),
@@ -242,7 +244,7 @@ export function rig(probes: Probes, change: Partial<ProbedRun> = {}): Rig {
     patterns: [],
     ...change,
   };
-  const probing = new Probing({ clock, prober, logs }, host, run, probes);
+  const probing = new ProbeRunner({ clock, prober, logs }, host, run, probes);
   const made: Rig = { clock, prober, logs, probing, told, changes: 0, onTold: () => {} };
   return made;
 }

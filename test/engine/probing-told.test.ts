@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { LogScan } from '../../src/engine/log-scan.ts';
+import { LogScan } from '../../src/engine/instance/log-scan.ts';
 import { settled } from '../rig/fake-clock.ts';
 import { eventually } from '../rig/wait.ts';
 import { probe, rig, ScriptedFeed, tcp } from './probing-rig.ts';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Probe } from '../../src/core/service.ts';
-import { Probing } from '../../src/engine/probing.ts';
+import { ProbeRunner } from '../../src/engine/instance/probes.ts';
 import { settled } from '../rig/fake-clock.ts';
 import { FAILED, OK, probe, rig, ScriptedFeed, ScriptedProber, StallingClock, tcp } from './probing-rig.ts';
 
@@ -419,7 +419,7 @@ test('looks of a hundred services that are ready together do not stay together',
   const run = { run: 'r', cwd: '/', env: {}, startedAt: 0, wasReady: false, patterns: [] };
   const all = Array.from({ length: 100 }, (_, i) => {
     const context = { service: `s${i}`, number: 1 };
-    return new Probing(
+    return new ProbeRunner(
       { clock, prober, logs },
       host,
       { ...run, instance: `s${i}.1`, context, onMachine: context },

@@ -1,7 +1,9 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ScheduleSpec } from '../../src/core/service.ts';
-import { ScheduleTimer } from '../../src/engine/schedule-timer.ts';
+import { describeCause } from '../../src/words/cause.ts';
+import { describeSchedule } from '../../src/words/schedule.ts';
+import { ScheduleTimer } from '../../src/engine/instance/schedule-timer.ts';
 import { calendar } from '../../src/schedule/cron.ts';
 import { FakeClock } from '../rig/fake-clock.ts';
 
@@ -33,8 +35,11 @@ let told: string[];
 function begin(): void {
   timer = new ScheduleTimer(
     { clock, calendar },
-    (what) => told.push(`${time()} due ${what}`),
-    (count, what) => told.push(`${time()} missed ${count} ${what}`),
+    (schedule, unseen) =>
+      told.push(
+        `${time()} due ${describeCause({ kind: 'schedule', schedule, ...(unseen === undefined ? {} : { unseen }) })}`,
+      ),
+    (count, schedule) => told.push(`${time()} missed ${count} schedule ${describeSchedule(schedule)}`),
   );
 }
 
@@ -355,8 +360,8 @@ describe('whatever happens to the clock', () => {
           const hours: number[] = [];
           timer = new ScheduleTimer(
             { clock, calendar },
-            (what) => {
-              if (!what.includes('unseen')) hours.push(Math.floor(clock.wall() / HOUR));
+            (_schedule, unseen) => {
+              if (unseen === undefined) hours.push(Math.floor(clock.wall() / HOUR));
             },
             (count) => expect(count).toBeGreaterThan(0),
           );

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { WatchSpec } from '../../src/core/service.ts';
-import { SourceWatch } from '../../src/engine/source-watch.ts';
+import { SourceWatch } from '../../src/engine/instance/source-watch.ts';
 import type { FileWatcher } from '../../src/ports/file-watcher.ts';
 import { FakeClock } from '../rig/fake-clock.ts';
 

@@ -58,9 +58,9 @@ describe('the journal', () => {
       seq: 1,
       time: 1_001,
     });
-    journal.append({ type: 'instance-waiting', on: 'db\nready' }, { service: 'api', instance: 'api.1' });
+    journal.append({ type: 'warning', message: 'db\nready' }, { service: 'api', instance: 'api.1' });
     expect(readFileSync(file, 'utf8').split('\n').slice(1)).toEqual([
-      '{"type":"instance-waiting","on":"db\\nready","service":"api","instance":"api.1","seq":2,"time":1002}',
+      '{"type":"warning","message":"db\\nready","service":"api","instance":"api.1","seq":2,"time":1002}',
       '',
     ]);
     expect(statSync(file).mode & 0o777).toBe(0o600);
@@ -141,7 +141,7 @@ describe('a service to which something happens all the time', () => {
     const options = { rotateAtBytes: 64 * 1024 };
     const journal = open(options);
     for (let i = 0; i < 150; i += 1) warn(journal, `quiet ${i}`, 'quiet');
-    journal.append({ type: 'manifest-applied', summary: '2 to start' }, {});
+    journal.append({ type: 'manifest-applied', counts: { start: 2 } }, {});
     flood(journal, 0);
     const last = Array.from({ length: 100 }, (_, n) => `quiet ${n + 50}`);
     const check = (of: Journal): void => {

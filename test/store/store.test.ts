@@ -83,7 +83,7 @@ describe('records', () => {
       instance: 'api.2',
       service: 'api',
       socket: '/x.sock',
-      stopping: { at: 1, reason: 'asked' },
+      stopping: { at: 1, cause: { kind: 'user', request: 'stop' } },
     };
     store.writeRun(RUN);
     store.writeRun(ended);
@@ -101,7 +101,7 @@ describe('records', () => {
     { kind: 'spawn-error', failure: { code: 'other', message: 'no' } },
     { kind: 'timeout', afterMs: 5 },
     { kind: 'oom', evidence: 'its control group says so' },
-    { kind: 'unhealthy', reason: 'no answer' },
+    { kind: 'unhealthy', reason: { kind: 'text', text: 'no answer' } },
     { kind: 'unknown', why: 'nobody saw it' },
   ])('are read back with every kind of end: $kind', (exit) => {
     const record: RunRecord = { ...RUN, lastExit: exit, ended: { at: 5, exit } };

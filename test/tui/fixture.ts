@@ -1,3 +1,4 @@
+import type { DependencyCondition } from '../../src/core/event.ts';
 import type { LogLine, ProjectSnapshot, ServiceSnapshot } from '../../src/core/api.ts';
 import type { InstanceSnapshot } from '../../src/core/event.ts';
 import type { InstanceState } from '../../src/core/state.ts';
@@ -46,7 +47,7 @@ export function service(
     inManifest: true,
     instances,
     restart: 'on-failure',
-    backoff: '500ms x2, jitter 0.2, max 30s',
+    backoff: { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0.2, resetAfterMs: 60_000 },
     ...(input === undefined ? {} : { input }),
   };
 }
@@ -57,7 +58,7 @@ const READY: InstanceState = {
   readiness: { kind: 'ready', since: NOW - 750_000, tookMs: 300 },
 };
 
-function needs(id: string, condition = 'ready'): ServiceSnapshot['dependsOn'][number] {
+function needs(id: string, condition: DependencyCondition = 'ready'): ServiceSnapshot['dependsOn'][number] {
   return { service: id, condition, required: true, onFailure: 'ignore' };
 }
 
@@ -111,7 +112,7 @@ const SHOP: readonly ServiceSnapshot[] = [
       until: NOW + 1_900,
       delayMs: 2_000,
       exit: { kind: 'code', code: 1 },
-      reason: 'exit 1',
+      reason: { kind: 'text', text: 'exit 1' },
     },
     { restarts: 1, lastCause: "Cannot find module './queue'" },
   ),

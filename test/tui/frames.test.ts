@@ -81,7 +81,8 @@ function containers(): ProjectSnapshot {
       : {}),
     instances: service.instances.map((one) => ({ ...one, ...(more[one.id] ?? more[one.service]) })),
   }));
-  const reason = 'what it needs could not be brought about: pull of worker:2 failed: no such tag';
+  const text = 'what it needs could not be brought about: pull of worker:2 failed: no such tag';
+  const reason = { kind: 'text', text } as const;
   const failed = [{ service: 'worker', reason, rolledBack: false, kept: true }] as const;
   return { ...all, services, manifest: { state: 'in-sync', watched: true, errors: 0, failed } };
 }
@@ -91,7 +92,8 @@ function containerExplained(state: State): State {
   if (service === undefined) throw new Error('there is no db');
   const answer: ExplainResponse = {
     service,
-    verdicts: service.instances.map(({ id }) => ({ instance: id, text: '' })),
+    asked: service.instances.map(({ id }) => id),
+    now: NOW,
     history: [],
     dependencies: [],
     dependents: ['api'],
@@ -107,7 +109,6 @@ function containerExplained(state: State): State {
         processes: [],
       },
     ],
-    next: [],
   };
   return send(press(state, 'down', 'down', 'e'), { type: 'explained', service: 'db', answer });
 }
@@ -118,10 +119,11 @@ function explained(state: State): State {
   const exit = { kind: 'code', code: 1 } as const;
   const answer: ExplainResponse = {
     service,
-    verdicts: service.instances.map(({ id }) => ({ instance: id, text: '' })),
+    asked: service.instances.map(({ id }) => id),
+    now: NOW,
     history: [],
     dependencies: [
-      { service: 'db', condition: 'ready', required: true, onFailure: 'ignore', now: 'running' },
+      { service: 'db', condition: 'ready', required: true, onFailure: 'ignore', now: ['running'] },
     ],
     dependents: ['web'],
     instances: [
@@ -154,7 +156,6 @@ function explained(state: State): State {
         cause: 'EADDRINUSE',
       },
     ],
-    next: [],
   };
   return send(press(state, 'e'), { type: 'explained', service: 'api', answer });
 }
@@ -186,7 +187,7 @@ test('a shutdown shows who has stopped, who has not and who waits, with the time
               deadline: NOW + 7_000,
               then: 'stopped',
               escalated: false,
-              reason: 'q',
+              cause: { kind: 'text', of: 'user', text: 'q' },
             } as const,
           }
         : instance,

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { displayWidth } from '../../src/tui/shared.ts';
+import { displayWidth } from '../../src/words/width.ts';
 import {
   ansi,
   clip,

@@ -269,7 +269,7 @@ describe('the first row says how what runs stands to the manifest', () => {
     ],
     [
       'a change that was rolled back',
-      { ...base, failed: [{ service: 'api', reason: 'exit 1', rolledBack: true }] },
+      { ...base, failed: [{ service: 'api', reason: { kind: 'text', text: 'exit 1' }, rolledBack: true }] },
       /✖ api rolled back/,
     ],
   ];
@@ -326,7 +326,7 @@ test.each([
 ] as const)('a change that did not come up is said, with what came of it: %j', (outcome, text) => {
   const happening = {
     type: 'change-failed',
-    reason: 'exit 7',
+    reason: { kind: 'text', text: 'exit 7' },
     ...outcome,
     seq: 1,
     time: NOW,

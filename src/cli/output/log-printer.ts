@@ -1,8 +1,8 @@
 import { formatSize } from '../../core/util/duration.ts';
 import type { LogLine } from '../../core/api.ts';
-import { palette, type Palette } from './colour.ts';
-import { clockTime, logText } from './text.ts';
-import { padEnd } from './width.ts';
+import { palette, type Palette } from '../../words/colour.ts';
+import { clockTime, logText } from '../../words/text.ts';
+import { padEnd } from '../../words/width.ts';
 
 export interface LogStyle {
   /** Whether the names are coloured. */

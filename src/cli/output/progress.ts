@@ -1,19 +1,6 @@
-import type { Palette } from './colour.ts';
-import { displayWidth, padEnd, truncate } from './width.ts';
-
-export type ProgressIcon = 'ok' | 'bad' | 'busy' | 'idle';
-
-/** What one instance's line of a progress display says. */
-export interface ProgressRow {
-  readonly icon: ProgressIcon;
-  readonly name: string;
-  /** What it does: "running", "waiting for db". */
-  readonly text: string;
-  /** How long it took, once settled. */
-  readonly time?: string;
-  /** What else there is to say: ports, the cause of a failure. */
-  readonly note?: string;
-}
+import type { ProgressIcon, ProgressRow } from '../../words/progress-row.ts';
+import type { Palette } from '../../words/colour.ts';
+import { displayWidth, padEnd, truncate } from '../../words/width.ts';
 
 const SPINNER = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'] as const;
 

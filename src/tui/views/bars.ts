@@ -2,9 +2,10 @@
 import { basename } from 'node:path';
 import type { FailedChange, ManifestStatus } from '../../core/api.ts';
 import { isLive } from '../../core/state.ts';
-import { instanceWord, STATE_ORDER } from '../../core/status-text.ts';
+import { instanceWord, STATE_ORDER } from '../../words/status.ts';
 import { ACTION_NAMES, ACTIONS, keyOf, keysOf, keyText, type Action } from '../keymap.ts';
-import { count, shownInstances, type NamedInstance } from '../shared.ts';
+import { count } from '../../words/text.ts';
+import { shownInstances, type NamedInstance } from '../../words/instances.ts';
 import { selectedOf } from '../service-actions.ts';
 import type { State } from '../state.ts';
 import { clip, fit, joined, rowWidth, span, type ScreenRow, type StyledText } from '../text.ts';
@@ -72,7 +73,10 @@ function health(state: State): readonly StyledText[] {
   const warnings = plan.diagnostics.length - errors;
   if (errors > 0)
     return [span(name), span(`\u2716 ${count(errors, 'error')} (${keyOf(state, 'diagnostics')})`, theme.bad)];
-  const changes = plan.plan?.steps.filter(({ action }) => action !== 'none').length ?? 0;
+  const { steps = [], resources = [] } = plan.plan ?? {};
+  const changes =
+    steps.filter(({ action }) => action !== 'none').length +
+    resources.filter(({ action }) => action !== 'keep').length;
   if (changes > 0)
     return [span(name), span(`~ ${count(changes, 'change')} (${keyOf(state, 'plan')})`, theme.busy)];
   const note =

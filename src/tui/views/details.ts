@@ -1,8 +1,11 @@
 /** Everything there is to know of the selected service. */
 import type { ExplainResponse, InstanceDetails, ProcessView } from '../../core/api.ts';
 import type { Happening } from '../../core/event.ts';
-import { verdict } from '../../core/status-text.ts';
-import { clockTime, explainFacts, oneLine, percentText, tell } from '../shared.ts';
+import { verdict } from '../../words/status.ts';
+import { clockTime, oneLine } from '../../words/text.ts';
+import { explainFacts } from '../../words/explain-facts.ts';
+import { percentText } from '../../words/figures.ts';
+import { tell } from '../../words/events.ts';
 import { daemonNow, nameOf, type State } from '../state.ts';
 import { fit, foreignText, span, wrapWords, type ScreenRow } from '../text.ts';
 import { historyRows } from './history.ts';

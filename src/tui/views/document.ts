@@ -1,23 +1,21 @@
+import { describeFailedChange } from '../../words/cause.ts';
+import { changeLines } from '../../words/counts.ts';
 /** The views that are read from the top: everything but the logs. */
 import type { ManifestStatus } from '../../core/api.ts';
 import { formatSpan } from '../../core/util/duration.ts';
-import { planText } from '../../core/plan-text.ts';
-import { describeCounts } from '../../core/reload.ts';
-import { instanceWord } from '../../core/status-text.ts';
+import { planText } from '../../words/plan.ts';
+import { describeCounts } from '../../words/counts.ts';
+import { instanceWord } from '../../words/status.ts';
 import { ACTION_NAMES, ACTIONS, keyOf, keysOf, keyText } from '../keymap.ts';
 import { layout } from '../layout.ts';
 import { listRows } from '../rows.ts';
-import {
-  count,
-  diagnosticsText,
-  displayWidth,
-  downRows,
-  oneLine,
-  palette,
-  shownInstances,
-  tally,
-  timelineText,
-} from '../shared.ts';
+import { count, oneLine } from '../../words/text.ts';
+import { diagnosticsText, tally } from '../../words/diagnostics.ts';
+import { displayWidth } from '../../words/width.ts';
+import { downRows } from '../../words/down.ts';
+import { palette } from '../../words/colour.ts';
+import { shownInstances } from '../../words/instances.ts';
+import { timelineText } from '../../words/timeline.ts';
 import { daemonNow, type State } from '../state.ts';
 import { fit, foreign, foreignText, span, wrapWords, type ScreenRow } from '../text.ts';
 import { detailRows } from './details.ts';
@@ -127,7 +125,7 @@ function planRows(state: State, width: number): readonly ScreenRow[] {
 function heldRows(state: State, manifest: ManifestStatus, width: number): readonly ScreenRow[] {
   const { theme, happenings } = state;
   const told = happenings.findLast((one) => one.type === 'manifest-held');
-  const changes = told?.type === 'manifest-held' ? told.changes : [];
+  const changes = told?.type === 'manifest-held' ? changeLines(told) : [];
   return [
     [
       span(`Held for review: ${describeCounts(manifest.pending ?? NO_COUNTS)}. `, theme.busy),
@@ -154,7 +152,10 @@ function diagnosticRows({ plan, snapshot, theme, cwd }: State, width: number): r
       return [
         [span(`\u2716 ${service}`, theme.bad), span(` ${was}`)],
         [span(`  ${whatRuns(rolledBack, kept === true)}`)],
-        ...wrapWords(oneLine(reason), width - 2).map((row): ScreenRow => [span('  '), ...row]),
+        ...wrapWords(oneLine(describeFailedChange(reason)), width - 2).map((row): ScreenRow => [
+          span('  '),
+          ...row,
+        ]),
         BLANK,
       ];
     },

@@ -1,5 +1,7 @@
 import type { ExplainResponse } from '../../core/api.ts';
-import { clockTime, displayWidth, tell } from '../shared.ts';
+import { clockTime } from '../../words/text.ts';
+import { displayWidth } from '../../words/width.ts';
+import { tell } from '../../words/events.ts';
 import { nameOf, type State } from '../state.ts';
 import { fit, foreignText, span, type ScreenRow } from '../text.ts';
 

@@ -1,6 +1,7 @@
 import type { BufferedLine } from '../log-buffer.ts';
 import { bottomOf, entryText, shownLines } from '../log-view.ts';
-import { clockTime, displayWidth } from '../shared.ts';
+import { clockTime } from '../../words/text.ts';
+import { displayWidth } from '../../words/width.ts';
 import { nameOf, type State } from '../state.ts';
 import {
   clip,

@@ -1,6 +1,7 @@
-import { instanceWord } from '../../core/status-text.ts';
+import { instanceWord } from '../../words/status.ts';
 import type { ListRow } from '../rows.ts';
-import { displayWidth, type NamedInstance } from '../shared.ts';
+import { displayWidth } from '../../words/width.ts';
+import type { NamedInstance } from '../../words/instances.ts';
 import { daemonNow, type State } from '../state.ts';
 import { fit, joined, span, type ScreenRow, type StyledText } from '../text.ts';
 import {

@@ -1,14 +1,11 @@
+import { describeCause } from '../../words/cause.ts';
+import { describeSkip, describeStatus } from '../../words/dependency.ts';
+import { describeFailure } from '../../words/restart.ts';
 import { formatSpan } from '../../core/util/duration.ts';
 import type { InstanceSnapshot } from '../../core/event.ts';
-import { describeExit } from '../../core/exit.ts';
-import {
-  describeState,
-  instanceWord,
-  stateWord,
-  unnested,
-  type InstanceWord,
-} from '../../core/status-text.ts';
-import { oneLine } from '../shared.ts';
+import { describeExit } from '../../words/exit.ts';
+import { describeState, instanceWord, stateWord, unnested, type InstanceWord } from '../../words/status.ts';
+import { oneLine } from '../../words/text.ts';
 import type { Theme } from '../theme.ts';
 
 /** A shape and a colour for each state: one can be told from another without seeing colours. */
@@ -60,15 +57,15 @@ export function reasonText(instance: InstanceSnapshot): string {
     case 'backoff':
       return oneLine(`${describeExit(state.exit)}${cause}`);
     case 'failed':
-      return oneLine(`${state.reason}${cause}`);
+      return oneLine(`${describeFailure(state.reason, state.exit)}${cause}`);
     case 'skipped':
-      return oneLine(unnested(state.reason));
+      return oneLine(unnested(describeSkip(state.reason)));
     case 'stopping':
-      return oneLine(state.reason);
+      return oneLine(describeCause(state.cause));
     case 'completed':
       return oneLine(describeExit(state.exit));
     case 'waiting':
-      return oneLine(state.on.map(({ service, now }) => `${service}: ${now}`).join(', '));
+      return oneLine(state.on.map(({ service, now }) => `${service}: ${describeStatus(now)}`).join(', '));
     case 'stopped':
     case 'scheduled':
       return state.exit === undefined ? '' : oneLine(`last run: ${describeExit(state.exit)}`);

@@ -157,7 +157,8 @@ describe('the contract', () => {
     expect(problems('ProjectSnapshot', snapshot)).toEqual([]);
     expect(problems('ProjectSnapshot', { ...snapshot, extra: 1 })).not.toEqual([]);
     expect(problems('ProjectSnapshot', { ...snapshot, revision: 'x' })).not.toEqual([]);
-    const happening = { seq: 1, time: 1, service: 'web', type: 'instance-unready', run: 'r', reason: 'r' };
+    const reason = { kind: 'reported', output: 'r' };
+    const happening = { seq: 1, time: 1, service: 'web', type: 'instance-unready', run: 'r', reason };
     expect(problems('Happening', happening)).toEqual([]);
     expect(problems('Happening', { ...happening, exit: { kind: 'code', code: 1 } })).not.toEqual([]);
     expect(problems('Happening', { ...happening, type: 'instance-lost' })).not.toEqual([]);

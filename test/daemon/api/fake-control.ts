@@ -38,7 +38,7 @@ const SERVICE = {
   dependsOn: [],
   inManifest: true,
   restart: 'on-failure',
-  backoff: '500ms x2',
+  backoff: { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0.2, resetAfterMs: 60_000 },
   instances: [
     {
       id: 'web.1',
@@ -232,11 +232,11 @@ export class FakeControl implements Control {
   explain(service: string) {
     return this.#answer(['explain', service], {
       service: this.snapshot().services[0]!,
-      verdicts: [{ instance: 'web.1', text: 'web.1 is running' }],
+      asked: ['web.1'],
+      now: 1_700_000_001_000,
       history: [],
       dependencies: [],
       dependents: [],
-      next: [],
     });
   }
 
