@@ -44,7 +44,8 @@ export async function explain(
   return closing(client, async () => {
     if (options.timeline) return explainTimeline(common, client, service, options);
     const answer = await client.explain(service ?? '');
-    if (options.format === 'json') writeJson(context, { ...answer, verdicts: verdicts(answer), next: nextSteps(answer) });
+    if (options.format === 'json')
+      writeJson(context, { ...answer, verdicts: verdicts(answer), next: nextSteps(answer) });
     else context.stdout.write(explainText(answer, context.color, context.now()));
     return EXIT.ok;
   });

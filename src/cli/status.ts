@@ -84,7 +84,9 @@ export function statusText(snapshot: ProjectSnapshot, options: StatusView): stri
     const after = kept === true ? 'its former version goes on' : again;
     const what = kept === true ? 'the change was not taken up' : 'did not come up as changed';
     lines.push(
-      cut(`${colours.red('✖')} ${service}${kept === true ? ':' : ''} ${what}: ${oneLine(describeFailedChange(reason))}; ${after}`),
+      cut(
+        `${colours.red('✖')} ${service}${kept === true ? ':' : ''} ${what}: ${oneLine(describeFailedChange(reason))}; ${after}`,
+      ),
     );
   }
   const rows = shownInstances(snapshot);

@@ -173,7 +173,8 @@ function instanceOf({ service }: Happening): string | undefined {
 /** What has come of a manifest that was edited, line by line; nothing of any other happening. */
 function aboutTheManifest(happening: Happening): readonly string[] {
   const { type } = happening;
-  if (type === 'manifest-reloaded') return [`manifest reloaded, ${describeCounts(happening.counts)}`, ...changeLines(happening)];
+  if (type === 'manifest-reloaded')
+    return [`manifest reloaded, ${describeCounts(happening.counts)}`, ...changeLines(happening)];
   if (type === 'manifest-held') return [tellBriefly(happening), ...changeLines(happening)];
   if (type !== 'manifest-rejected') return [];
   return [`${tellBriefly(happening)}; nothing was changed, \`setpoint check\` shows where`];

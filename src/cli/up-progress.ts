@@ -188,7 +188,8 @@ function reasonOf(instance: InstanceSnapshot, now: number): string {
     case 'running':
       if (replacing === true) return `is still ${describeReplacing(instance)}`;
       if (state.readiness === undefined) return 'is still settling';
-      if (state.readiness.kind === 'lost') return `is not ready any more: ${describeProbeFailure(state.readiness.reason)}`;
+      if (state.readiness.kind === 'lost')
+        return `is not ready any more: ${describeProbeFailure(state.readiness.reason)}`;
       return `is not ready${ready === undefined ? '' : `: ${ready.what}: ${describeProbe(ready, now)}`}`;
     case 'scheduled':
       return 'waits for its schedule';

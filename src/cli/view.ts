@@ -54,4 +54,3 @@ export function unknownName(snapshot: ProjectSnapshot, names: readonly string[])
     next: near === undefined ? '`setpoint status` lists them' : `did you mean \`${near}\`?`,
   };
 }
-

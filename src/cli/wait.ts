@@ -141,7 +141,8 @@ function judgeCompleted(snapshot: ProjectSnapshot): UpVerdict {
   const culprits = instances.flatMap(({ name, instance }): Culprit[] => {
     const { state, wanted } = instance;
     if (state.kind === 'failed') return [{ name, instance, reason: describeExit(state.exit) }];
-    if (state.kind === 'skipped') return [{ name, instance, reason: `was skipped: ${describeSkip(state.reason)}` }];
+    if (state.kind === 'skipped')
+      return [{ name, instance, reason: `was skipped: ${describeSkip(state.reason)}` }];
     if (state.kind === 'stopped' && wanted === 'down') return [{ name, instance, reason: 'was stopped' }];
     if (state.kind === 'scheduled' && state.exit !== undefined && !isClean(state.exit))
       return [{ name, instance, reason: `its last run: ${describeExit(state.exit)}` }];

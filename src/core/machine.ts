@@ -1,4 +1,11 @@
-import type { Cause, EscalationReason, HappeningBody, ProbeFailure, SkipReason, Unfinished } from './event.ts';
+import type {
+  Cause,
+  EscalationReason,
+  HappeningBody,
+  ProbeFailure,
+  SkipReason,
+  Unfinished,
+} from './event.ts';
 import type { Exit, StartFailure } from './exit.ts';
 import type { Backoff, RestartSpec, ScheduleSpec } from './service.ts';
 import type { InstanceState, RunId, WaitingOn, Wanted } from './state.ts';

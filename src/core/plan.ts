@@ -130,9 +130,7 @@ function draftSteps(input: PlanInput): Draft[] {
 }
 
 function absent(service: ServiceId, inactive: readonly ServiceId[]): Cause {
-  return inactive.includes(service)
-    ? { kind: 'policy', reason: { kind: 'profiles' } }
-    : { kind: 'removed' };
+  return inactive.includes(service) ? { kind: 'policy', reason: { kind: 'profiles' } } : { kind: 'removed' };
 }
 
 function countByService(

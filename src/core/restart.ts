@@ -26,7 +26,12 @@ export type Verdict =
   | { readonly kind: 'complete' }
   | { readonly kind: 'fail'; readonly reason: FailureReason; readonly code?: 'E_MAX_RESTARTS' }
   /** `attempt` counts retries in a row from 1. */
-  | { readonly kind: 'retry'; readonly attempt: number; readonly delayMs: number; readonly reason: RetryReason };
+  | {
+      readonly kind: 'retry';
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly reason: RetryReason;
+    };
 
 /**
  * Applies the restart policy to the end of a run or to a start that failed:

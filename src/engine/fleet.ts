@@ -206,7 +206,6 @@ function inputOf({ launch }: ServiceSpec): Pick<ServiceSnapshot, 'input'> {
   return launch.stdin === undefined ? {} : { input: launch.stdin };
 }
 
-
 function needsStart(supervisor: Supervisor): boolean {
   const { kind } = supervisor.state;
   return kind === 'stopped' || kind === 'failed' || kind === 'skipped';

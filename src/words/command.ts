@@ -2,7 +2,13 @@ import type { CommandEnd } from '../core/event.ts';
 import { unreachable } from '../core/util/result.ts';
 
 /** How a command went that was run for a service: "exit 1: no such table". */
-export function describeCommand({ end, output }: { readonly end: CommandEnd; readonly output?: string }): string {
+export function describeCommand({
+  end,
+  output,
+}: {
+  readonly end: CommandEnd;
+  readonly output?: string;
+}): string {
   const how = describeEnd(end);
   return [how, ...(output === undefined ? [] : [output])].filter((part) => part !== '').join(': ');
 }

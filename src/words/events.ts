@@ -43,7 +43,10 @@ function words(h: Happening): { readonly verb: string; readonly detail?: string;
     case 'manifest-reloaded':
       return { verb: 'manifest reloaded', detail: describeCounts(h.counts), why: changeLines(h).join('; ') };
     case 'manifest-held':
-      return { verb: 'manifest held', detail: `${describeCounts(h.counts)}; \`setpoint reload --yes\` confirms it` };
+      return {
+        verb: 'manifest held',
+        detail: `${describeCounts(h.counts)}; \`setpoint reload --yes\` confirms it`,
+      };
     case 'change-failed':
       return { verb: 'change failed', detail: whatRuns(h), why: describeChangeFailure(h.reason) };
     case 'shutdown-began':
@@ -53,7 +56,10 @@ function words(h: Happening): { readonly verb: string; readonly detail?: string;
     case 'orphan-removed':
       return { verb: 'removed', detail: h.name, why: 'nothing in the manifest made it' };
     case 'instance-waiting':
-      return { verb: 'waiting', detail: `for ${'text' in h.on ? h.on.text : h.on.map(describeWaiting).join(', ')}` };
+      return {
+        verb: 'waiting',
+        detail: `for ${'text' in h.on ? h.on.text : h.on.map(describeWaiting).join(', ')}`,
+      };
     case 'instance-started':
       return { verb: 'started', detail: pid(h.pid), why: because(h.cause) };
     case 'instance-adopted':

@@ -25,7 +25,9 @@ export function explainFacts(answer: ExplainResponse, now: number): readonly Exp
       `${on} (${condition}; ${does.length === 0 ? 'not there' : does.join(', ')})${terms(service.dependsOn[index], on)}`,
     ]),
     ...(answer.dependents.length === 0 ? [] : [['needed by', answer.dependents.join(', ')] as const]),
-    ...(service.schedule === undefined ? [] : [['schedule', scheduleText(answer, service.schedule, now)] as const]),
+    ...(service.schedule === undefined
+      ? []
+      : [['schedule', scheduleText(answer, service.schedule, now)] as const]),
     ...(service.watch ?? []).map((path): ExplainFact => ['watches', oneLine(path)]),
     ['restart', `${service.restart}, backoff ${describeBackoff(service.backoff)}`],
     ['backend', `${service.backend}: ${oneLine(service.backendReason)}`],

@@ -239,7 +239,9 @@ function scheduledFor({ nextRun }: InstanceSnapshot, { schedule }: VerdictServic
 }
 
 function afterwards({ restart, schedule }: VerdictService): string {
-  return schedule === undefined ? `; restart is ${restart}` : `; it runs by its schedule, ${describeSchedule(schedule)}`;
+  return schedule === undefined
+    ? `; restart is ${restart}`
+    : `; it runs by its schedule, ${describeSchedule(schedule)}`;
 }
 
 /** How often it has been restarted, by the limit that counts it where there is one. */

@@ -45,7 +45,11 @@ describe('gate', () => {
     ],
     [{ condition: 'completed' }, running, 'blocked: running'],
     [{ condition: 'completed' }, { kind: 'completed', exit: EXIT, at: 1 }, 'open'],
-    [{ condition: 'completed' }, { kind: 'failed', exit: BAD, reason: { kind: 'text', text: 'x' }, at: 1 }, 'open'],
+    [
+      { condition: 'completed' },
+      { kind: 'failed', exit: BAD, reason: { kind: 'text', text: 'x' }, at: 1 },
+      'open',
+    ],
     [
       { condition: 'completed-successfully' },
       { kind: 'failed', exit: BAD, reason: { kind: 'text', text: 'x' }, at: 1 },
@@ -56,7 +60,11 @@ describe('gate', () => {
       { kind: 'completed', exit: EXIT, at: 1 },
       'never: db completed without the line that is waited for',
     ],
-    [{ condition: 'started' }, { kind: 'skipped', reason: { kind: 'text', text: 'x failed' } }, 'never: db was skipped: x failed'],
+    [
+      { condition: 'started' },
+      { kind: 'skipped', reason: { kind: 'text', text: 'x failed' } },
+      'never: db was skipped: x failed',
+    ],
     [{ condition: 'started' }, { kind: 'scheduled', since: 1 }, 'open'],
     [{ condition: 'completed' }, { kind: 'scheduled', since: 1 }, 'blocked: waiting for its schedule'],
     [{ condition: 'completed' }, { kind: 'scheduled', since: 1, exit: BAD }, 'open'],
@@ -80,9 +88,9 @@ describe('gate', () => {
   test('waits for all instances, and a hopeless one decides', () => {
     const waiting: InstanceState = { kind: 'waiting', since: 0, on: [] };
     expect(ask(on(), [running, waiting])).toBe('blocked: waiting');
-    expect(ask(on(), [waiting, { kind: 'failed', exit: BAD, reason: { kind: 'text', text: 'x' }, at: 1 }])).toBe(
-      'never: db failed (exit 3)',
-    );
+    expect(
+      ask(on(), [waiting, { kind: 'failed', exit: BAD, reason: { kind: 'text', text: 'x' }, at: 1 }]),
+    ).toBe('never: db failed (exit 3)');
     expect(ask(on(), [])).toBe('open');
   });
 
@@ -120,7 +128,9 @@ describe('gate', () => {
     const dependency = on({ required: false, condition: 'ready', timeoutMs: 1_000 });
     const waiting: InstanceState = { kind: 'waiting', since: 0, on: [] };
     expect(ask(dependency, undefined)).toBe('open');
-    expect(ask(dependency, [{ kind: 'failed', exit: BAD, reason: { kind: 'text', text: 'x' }, at: 1 }])).toBe('open');
+    expect(ask(dependency, [{ kind: 'failed', exit: BAD, reason: { kind: 'text', text: 'x' }, at: 1 }])).toBe(
+      'open',
+    );
     expect(ask(dependency, [waiting], 999)).toBe('blocked: waiting');
     expect(ask(dependency, [waiting], 1_000)).toBe('open');
   });

@@ -178,7 +178,15 @@ describe('the trial of a change', () => {
     ],
     [
       'nobody wants it any more',
-      [[0, view({ kind: 'failed', exit: EXIT, reason: { kind: 'text', text: 'r' }, at: 0 }, { wanted: 'down' })]],
+      [
+        [
+          0,
+          view(
+            { kind: 'failed', exit: EXIT, reason: { kind: 'text', text: 'r' }, at: 0 },
+            { wanted: 'down' },
+          ),
+        ],
+      ],
       'good',
     ],
     ['not one of those', [[0, view(backoff(9), { id: 'web.2' })]], 'good'],

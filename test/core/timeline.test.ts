@@ -29,7 +29,11 @@ const started = (cause: Cause = ADDED, run = 'r'): HappeningBody => ({
   cause,
 });
 const exited = (exit: Exit): HappeningBody => ({ type: 'instance-exited', run: 'r', exit, ranMs: 1 });
-const failed = (exit: Exit): HappeningBody => ({ type: 'instance-failed', exit, reason: { kind: 'text', text: 'r' } });
+const failed = (exit: Exit): HappeningBody => ({
+  type: 'instance-failed',
+  exit,
+  reason: { kind: 'text', text: 'r' },
+});
 const stopping = (cause: Cause): HappeningBody => ({
   type: 'instance-stopping',
   run: 'q',
@@ -354,7 +358,10 @@ describe('the rows', () => {
       ),
       [
         service('db', running),
-        { ...service('hourly', { kind: 'scheduled', since: 9 }), schedule: { kind: 'every', everyMs: 3_600_000 } },
+        {
+          ...service('hourly', { kind: 'scheduled', since: 9 }),
+          schedule: { kind: 'every', everyMs: 3_600_000 },
+        },
         { ...service('nightly', { kind: 'scheduled', since: 50 }), schedule: DAILY },
         { ...service('backup', { kind: 'running', run: 'r', since: 60 }), schedule: DAILY },
         { ...service('soon', { kind: 'starting', run: 'r', since: 70 }), schedule: DAILY },

@@ -201,9 +201,21 @@ describe('readiness', () => {
   test.each<[string, MachineEvent[], string]>([
     ['is pending at first', [], 'pending'],
     ['comes with the probe', [READY], 'ready'],
-    ['goes with the probe', [READY, { type: 'unready', run: 'r1', reason: { kind: 'text', text: 'HTTP 503' } }], 'lost'],
-    ['comes again', [READY, { type: 'unready', run: 'r1', reason: { kind: 'text', text: 'HTTP 503' } }, READY], 'ready'],
-    ['cannot be lost before it was there', [{ type: 'unready', run: 'r1', reason: { kind: 'text', text: 'x' } }], 'pending'],
+    [
+      'goes with the probe',
+      [READY, { type: 'unready', run: 'r1', reason: { kind: 'text', text: 'HTTP 503' } }],
+      'lost',
+    ],
+    [
+      'comes again',
+      [READY, { type: 'unready', run: 'r1', reason: { kind: 'text', text: 'HTTP 503' } }, READY],
+      'ready',
+    ],
+    [
+      'cannot be lost before it was there',
+      [{ type: 'unready', run: 'r1', reason: { kind: 'text', text: 'x' } }],
+      'pending',
+    ],
     ['is not that of another run', [{ type: 'ready', run: 'r0', tookMs: 1 }], 'pending'],
     ['ends with the probe', [READY, { type: 'probed', run: 'r1', probed: false }], 'none'],
     ['is looked for once there is a probe', [{ type: 'probed', run: 'r1', probed: true }], 'pending'],
@@ -230,7 +242,12 @@ describe('readiness', () => {
   });
 
   test('a failed live probe stops the run, tells who depends on it, and leaves the rest to the policy', () => {
-    const events = [UP, THROUGH, STARTED, { type: 'unhealthy', run: 'r1', reason: { kind: 'text', text: 'HTTP 500' } } as const];
+    const events = [
+      UP,
+      THROUGH,
+      STARTED,
+      { type: 'unhealthy', run: 'r1', reason: { kind: 'text', text: 'HTTP 500' } } as const,
+    ];
     const stopping = run(events);
     expect(stopping.machine.state).toMatchObject({ kind: 'stopping', then: 'decide' });
     expect(stopping.effects.map((e) => e.do)).toContain('report-failure');
@@ -249,7 +266,10 @@ describe('a schedule', () => {
   const scheduled = (overlap: 'skip' | 'queue' | 'replace', onStart = false): MachineContext =>
     context('on-failure', 'r1', { schedule: { overlap, onStart } });
   const added: MachineEvent = { type: 'want-up', afresh: true, cause: { kind: 'added' } };
-  const DUE: MachineEvent = { type: 'due', cause: { kind: 'schedule', schedule: { kind: 'every', everyMs: 300_000 } } };
+  const DUE: MachineEvent = {
+    type: 'due',
+    cause: { kind: 'schedule', schedule: { kind: 'every', everyMs: 300_000 } },
+  };
   const GONE: MachineEvent = { type: 'gone', run: 'r1', ranMs: 1 };
 
   test.each<[string, MachineEvent[], MachineContext, string]>([
@@ -528,7 +548,8 @@ function play(world: World, move: Move): void {
   const run = 'run' in state ? state.run : 'none';
   if (move === 'ready') world.feed({ type: 'ready', run, tookMs: 5 });
   if (move === 'unready') world.feed({ type: 'unready', run, reason: { kind: 'text', text: 'HTTP 503' } });
-  if (move === 'unhealthy') world.feed({ type: 'unhealthy', run, reason: { kind: 'text', text: 'HTTP 500' } });
+  if (move === 'unhealthy')
+    world.feed({ type: 'unhealthy', run, reason: { kind: 'text', text: 'HTTP 500' } });
   if (move === 'due') world.feed({ type: 'due', cause: CAUSE });
   if (move === 'dependency-restart') world.feed({ type: 'dependency-failed', then: 'restart', cause: CAUSE });
   if (move === 'dependency-stop') world.feed({ type: 'dependency-failed', then: 'stop', cause: CAUSE });

@@ -290,7 +290,9 @@ test('what is to be reviewed is held until it is confirmed', async (ctx) => {
   await project.ok('up', '-d', '--wait');
   await runsWith(project, 'three');
   expect((await project.snapshot()).manifest?.state).toBe('in-sync');
-  expect(told(project, 'manifest-held').map(({ counts }) => describeCounts(counts))).toContain('1 to replace');
+  expect(told(project, 'manifest-held').map(({ counts }) => describeCounts(counts))).toContain(
+    '1 to replace',
+  );
 });
 
 test('what was edited while there was no daemon is taken up by the next one', async (ctx) => {

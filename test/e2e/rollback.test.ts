@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { FailedChange } from '../../src/core/api.ts';
 import type { Happening } from '../../src/core/event.ts';
+import { describeChangeFailure } from '../../src/words/cause.ts';
 import { newProject, type TestProject } from '../rig/setpoint.ts';
 import { eventually } from '../rig/wait.ts';
 import { TERMINAL_TEST_MS, TuiTerminal } from '../tui/rig.ts';
@@ -76,7 +77,9 @@ test(
     );
     expect(told(project)).toMatchObject([{ service: 'web', rolledBack: true, reason: failure.reason }]);
     expect(await project.ok('events')).toMatch(/change failed +rolled back .*3 times in a row/);
-    expect(await project.ok('explain', 'web')).toContain(`rolled back: ${failure.reason}`);
+    expect(await project.ok('explain', 'web')).toContain(
+      `rolled back: ${describeChangeFailure(failure.reason)}`,
+    );
 
     const terminal = new TuiTerminal(ctx, project, 120, 40);
     terminal.run('setpoint tui');

@@ -1,3 +1,4 @@
+import { describeChangeFailure } from '../../src/words/cause.ts';
 import { describe, expect, test } from 'vitest';
 import type { InstanceSnapshot } from '../../src/core/event.ts';
 import type { Command, LaunchSpec, Probe, ServiceSpec } from '../../src/core/service.ts';
@@ -266,7 +267,7 @@ describe('an engine that does not answer', () => {
     await rig.apply(project([container('db'), spec('web', on), spec('late', on)]));
     expect(rig.states).toEqual(['db.1 running', 'late.1 waiting', 'web.1 running']);
     expect(shown(rig, 'late.1').state).toMatchObject({
-      on: [{ now: 'unknown: the engine does not answer' }],
+      on: [{ now: { kind: 'unknown', why: 'the engine does not answer' } }],
     });
     rig.backend.of('db.1').knowledge?.set('known');
     await settled();
@@ -405,9 +406,16 @@ describe('a replacement', () => {
     expect(rig.backend.alive).toEqual(['api.1']);
     expect(rig.backend.startsOf('api.1')).toBe(1);
     const reason = 'what it needs could not be brought about: no such image: two';
-    expect(rig.store.told.find(({ type }) => type === 'change-failed')).toMatchObject({ reason, kept: true });
+    const told = rig.store.told.find(({ type }) => type === 'change-failed');
+    if (told?.type !== 'change-failed') throw new Error('the failure was not told');
+    expect([describeChangeFailure(told.reason), told.kept]).toEqual([reason, true]);
     expect(rig.engine.notReplaced).toEqual([
-      { service: 'api', reason: 'no such image: two', rolledBack: false, kept: true },
+      {
+        service: 'api',
+        reason: { kind: 'preparation', failure: { code: 'pull-failed', message: 'no such image: two' } },
+        rolledBack: false,
+        kept: true,
+      },
     ]);
     await rig.clock.pass(600_000);
     expect(rig.backend.startsOf('api.1')).toBe(1);
