@@ -66,7 +66,7 @@ test(
     const failure = await rolledBack(project);
     expect(failure).toEqual({
       service: 'web',
-      reason: 'web.1 failed 3 times in a row, the last time with exit 7',
+      reason: { kind: 'failing', instance: 'web.1', attempts: 3, exit: { kind: 'code', code: 7 } },
       rolledBack: true,
     });
     await isBack(project);
@@ -113,7 +113,7 @@ test(
     const failure = await rolledBack(project, WINDOW_MS + 30_000);
     expect(failure).toEqual({
       service: 'web',
-      reason: 'web.1 was not ready within 1m',
+      reason: { kind: 'not-ready', instance: 'web.1', withinMs: 60_000 },
       rolledBack: true,
     });
     await isBack(project);
