@@ -17,7 +17,7 @@ function container(
   change: Parameters<typeof spec>[1] = {},
   launch: Partial<LaunchSpec> = {},
 ): ServiceSpec {
-  return spec(id, { ...change, launch: { backend: 'docker', docker: dockerSpec(), ...launch } });
+  return spec(id, { ...change, launch: { backend: 'docker', container: dockerSpec(), ...launch } });
 }
 
 function probe(check: Probe['check'], change: Partial<Probe> = {}): Probe {
@@ -369,7 +369,7 @@ describe('what a project has besides processes', () => {
 
 describe('a replacement', () => {
   const api = (image: string, change: Parameters<typeof container>[1] = {}): ServiceSpec =>
-    container('api', change, { docker: dockerSpec({ image }) });
+    container('api', change, { container: dockerSpec({ image }) });
 
   async function replacing(change: Parameters<typeof container>[1] = {}): Promise<EngineRig> {
     const rig = new EngineRig();
@@ -389,13 +389,13 @@ describe('a replacement', () => {
   test('brings about what it needs before the former run is stopped', async () => {
     const rig = await replacing();
     rig.backend.materials.at(-1)?.progress('pulling two 10 %');
-    expect(rig.backend.materials.at(-1)?.launch.docker?.image).toBe('two');
+    expect(rig.backend.materials.at(-1)?.launch.container?.image).toBe('two');
     await rig.clock.pass(60_000);
     expect([rig.states, rig.backend.of('api.1').signals]).toEqual([['api.1 running'], []]);
     expect(shown(rig, 'api.1')).toMatchObject({ progress: 'pulling two 10 %', replacing: true });
     await finish(rig, true);
     expect(rig.states).toEqual(['api.1 running']);
-    expect(rig.backend.of('api.1').request?.launch.docker?.image).toBe('two');
+    expect(rig.backend.of('api.1').request?.launch.container?.image).toBe('two');
     expect(rig.backend.startsOf('api.1')).toBe(2);
     expect(await rig.drift(project([api('two')]))).toEqual([]);
   });
@@ -425,7 +425,7 @@ describe('a replacement', () => {
 
   test('rolls: the next instance is not begun before the one before is through', async () => {
     const rig = await replacing({ replicas: 2 });
-    expect(rig.backend.materials.filter(({ launch }) => launch.docker?.image === 'two')).toHaveLength(1);
+    expect(rig.backend.materials.filter(({ launch }) => launch.container?.image === 'two')).toHaveLength(1);
     await finish(rig, true);
     expect([rig.backend.startsOf('api.1'), rig.backend.startsOf('api.2')]).toEqual([2, 2]);
   });
@@ -469,7 +469,7 @@ describe('a replacement', () => {
 
 describe('what an image is built from', () => {
   const build = { context: '/srv/app', args: {}, labels: {}, tags: [], noCache: false };
-  const built = (): ServiceSpec => container('api', {}, { docker: dockerSpec({ build }) });
+  const built = (): ServiceSpec => container('api', {}, { container: dockerSpec({ build }) });
 
   test('replaces what runs when it has changed, and only then', async () => {
     const rig = new EngineRig();

@@ -41,8 +41,13 @@ export class Images {
   /** Pulls by the launch's policy, or builds what has changed; the value is the image's id. */
   async bring(launch: ConcreteLaunch, wait: Waiter = UNNOTICED): Promise<Result<string, StartFailure>> {
     const image = imageName(launch);
-    const build = launch.docker?.build;
-    const key = JSON.stringify([image, build ?? null, launch.docker?.pull, launch.docker?.platform ?? '']);
+    const build = launch.container?.build;
+    const key = JSON.stringify([
+      image,
+      build ?? null,
+      launch.container?.pull,
+      launch.container?.platform ?? '',
+    ]);
     const brought = await this.#underWay.join(key, wait, (all) =>
       build === undefined ? this.#pulled(launch, image, all) : this.#built(launch, image, build, all),
     );
@@ -69,7 +74,7 @@ export class Images {
   }
 
   async #pulled(launch: ConcreteLaunch, image: string, wait: Waiter): Promise<Result<string, StartFailure>> {
-    const { pull = 'missing', platform } = launch.docker ?? {};
+    const { pull = 'missing', platform } = launch.container ?? {};
     const found = await this.#find(image);
     if (!found.ok) return err(startFailureOf(found.error, `the image ${image} could not be looked at`));
     const present = found.value;
@@ -125,7 +130,7 @@ export class Images {
       const found = await this.#find(image);
       if (!found.ok) return err(startFailureOf(found.error, `the image ${image} could not be looked at`));
       const isAsBefore = found.value?.labels[LABELS.build] === digest;
-      const refreshes = build.noCache || launch.docker?.pull === 'always';
+      const refreshes = build.noCache || launch.container?.pull === 'always';
       if (found.value !== undefined && isAsBefore && !refreshes) return ok(found.value.id);
       const failure = await this.#build(launch, image, build, context, digest, wait);
       if (failure !== undefined) return err(failure);
@@ -148,7 +153,7 @@ export class Images {
     { progress, signal }: Waiter,
   ): Promise<StartFailure | undefined> {
     progress(`building ${image}`);
-    const platform = build.platform ?? launch.docker?.platform;
+    const platform = build.platform ?? launch.container?.platform;
     const labels = { ...build.labels, [LABELS.project]: launch.project, [LABELS.build]: digest };
     const authconfig = await buildAuth(await context.baseImages(), this.#env);
     const archive = context.archive();
@@ -168,7 +173,7 @@ export class Images {
         forcerm: true,
         abortSignal: signal,
         ...(authconfig === undefined ? {} : { authconfig }),
-        ...(launch.docker?.pull === 'always' ? { pull: true } : {}),
+        ...(launch.container?.pull === 'always' ? { pull: true } : {}),
         ...(build.target === undefined ? {} : { target: build.target }),
         ...(platform === undefined ? {} : { platform }),
       }),
@@ -206,7 +211,7 @@ export class Images {
 
 /** The name of the image a launch runs: its own, or the one its build is kept under. */
 export function imageName(launch: ConcreteLaunch): string {
-  return launch.docker?.image ?? builtImageName(launch.project, launch.service);
+  return launch.container?.image ?? builtImageName(launch.project, launch.service);
 }
 
 /** `linux/arm64` is any variant of it. */

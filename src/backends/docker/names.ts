@@ -70,11 +70,11 @@ function resource(
 /** The networks a container joins, the first one being its main one; none where a network mode says otherwise. */
 export function networksOf({
   project,
-  docker,
+  container,
   resources,
-}: Pick<ConcreteLaunch, 'project' | 'docker' | 'resources'>): readonly Resource[] {
-  if (docker === undefined || docker.networkMode !== undefined) return [];
-  const keys = docker.networks.length === 0 ? ['default'] : [...new Set(docker.networks)];
+}: Pick<ConcreteLaunch, 'project' | 'container' | 'resources'>): readonly Resource[] {
+  if (container === undefined || container.networkMode !== undefined) return [];
+  const keys = container.networks.length === 0 ? ['default'] : [...new Set(container.networks)];
   return keys.map((key) => resource(project, key, resources?.networks));
 }
 
