@@ -72,6 +72,13 @@ async function ask(
     return err({ message: `there is no service \`${unknown}\` in ${location.manifest}`, next });
   }
   const view = loaded.planAgainstNothing?.(names);
+  // What its engine has of images, networks and volumes only a daemon can tell, too.
+  if (view?.steps.some(({ backend }) => backend !== 'native') === true) {
+    const { client: begun } = await common.services.ensureDaemon(location);
+    return closing(begun, async () =>
+      ok({ response: await begun.plan(applyRequest(common, location, options, names)) }),
+    );
+  }
   return ok({ response: { diagnostics: loaded.diagnostics, ...(view === undefined ? {} : { plan: view }) } });
 }
 

@@ -3,7 +3,9 @@ import { joinReports, NOTHING_REMOVED } from '../core/cleanup.ts';
 import type { StartFailure } from '../core/exit.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
 import { type BackendName, DEFAULT_BACKEND } from '../core/service.ts';
-import type { AdoptRequest, Backend, Orphan, Proc } from '../ports/backend.ts';
+import type { ResourceStep } from '../core/plan-view.ts';
+import type { ResourceState } from '../core/resource-plan.ts';
+import type { AdoptRequest, Backend, Orphan, Proc, ResourceScope } from '../ports/backend.ts';
 
 export interface BackendsOptions {
   /** Always there; what names no backend is its. */
@@ -77,6 +79,27 @@ class Backends implements Backend {
       return err({ code: 'other', message: `nobody knows how to remove ${orphan.name}` });
     }
     return owner.removeOrphan(orphan);
+  }
+
+  async resources(scope: ResourceScope): Promise<Result<readonly ResourceState[], StartFailure>> {
+    const names = new Set([...this.#options.used(), ...scope.services.map(({ launch }) => launch.backend)]);
+    const found: ResourceState[] = [];
+    for (const name of names) {
+      const backend = await this.#get(name);
+      if (!backend.ok) return backend;
+      const services = scope.services.filter(({ launch }) => launch.backend === name);
+      const theirs = (await backend.value.resources?.({ ...scope, services })) ?? ok([]);
+      if (!theirs.ok) return theirs;
+      found.push(...theirs.value);
+    }
+    return ok(found);
+  }
+
+  async applyResource(step: ResourceStep, scope: ResourceScope): Promise<Result<void, StartFailure>> {
+    const backend = await this.#get(step.backend);
+    if (!backend.ok) return backend;
+    const services = scope.services.filter(({ launch }) => launch.backend === step.backend);
+    return (await backend.value.applyResource?.(step, { ...scope, services })) ?? ok(undefined);
   }
 
   async removeProject(project: string, options: { readonly volumes: boolean }): Promise<CleanupReport> {

@@ -19,6 +19,7 @@ import { type Kept, Planning, type ReloadInput, scaled } from './planning.ts';
 import { ProjectMemory } from './project-memory.ts';
 import { Publisher } from './publisher.ts';
 import { type ResumedRun, takeOver } from './adoption.ts';
+import { ResourceSteps } from './resource-steps.ts';
 import type { UnknownName } from './select.ts';
 import type { Shutdown } from './shutdown.ts';
 import { Supervisor, type SupervisorPorts } from './instance/supervisor.ts';
@@ -68,10 +69,20 @@ export class Engine {
     const launches = new Launches(ports, fleet, memory);
     const masked = (text: string): string => fleet.redactor.text(text);
     const orphans = new Orphans({ backend, clock, tell, masked });
+    const resources = new ResourceSteps({ backend, clock, memory, tell, masked });
     const isGoingDown = (): boolean => this.shutdown !== undefined;
-    const execution = new Execution({ backend, store, fleet, orphans, publisher, tell, isGoingDown });
+    const execution = new Execution({
+      backend,
+      store,
+      fleet,
+      orphans,
+      resources,
+      publisher,
+      tell,
+      isGoingDown,
+    });
     const awaits = (instance: InstanceId): boolean => execution.awaits(instance);
-    const planning = new Planning({ store, fleet, launches, orphans, memory, awaits });
+    const planning = new Planning({ store, fleet, launches, orphans, resources, memory, awaits });
     const projectShutdown = new ProjectShutdown({
       backend,
       clock,

@@ -1,7 +1,7 @@
 import type { FailedChange } from '../core/api.ts';
 import type { Cause } from '../core/event.ts';
 import type { PlanStep, PlanView } from '../core/plan-view.ts';
-import type { InstanceId } from '../core/service.ts';
+import type { InstanceId, ServiceId } from '../core/service.ts';
 import { isReady } from '../core/state.ts';
 import type { Backend } from '../ports/backend.ts';
 import type { Store } from '../ports/store.ts';
@@ -10,6 +10,7 @@ import type { Orphans } from './orphans.ts';
 import { PlanRunner } from './plan-runner.ts';
 import type { Publisher } from './publisher.ts';
 import { Replacements } from './replacements.ts';
+import type { ResourceSteps } from './resource-steps.ts';
 import { mayLive } from './instance/supervisor.ts';
 import type { Tell } from './journal.ts';
 
@@ -18,6 +19,7 @@ export interface ExecutionHost {
   readonly store: Pick<Store, 'instanceDir' | 'removeRun'>;
   readonly fleet: Fleet;
   readonly orphans: Orphans;
+  readonly resources: ResourceSteps;
   readonly publisher: Publisher;
   readonly tell: Tell;
   /** Asked anew after each wait. */
@@ -32,6 +34,8 @@ export class Execution {
   readonly #host: ExecutionHost;
   readonly #replacements: Replacements;
   #runners: readonly PlanRunner[] = [];
+  /** Launch preparations that wait for what plans are to make. */
+  #waiting: { readonly service: ServiceId; readonly resolve: () => void }[] = [];
 
   constructor(host: ExecutionHost) {
     this.#host = host;
@@ -43,10 +47,7 @@ export class Execution {
           { service: ref.service, instance: ref.id },
         );
       },
-      settled: () => {
-        host.publisher.changed();
-        this.advance();
-      },
+      settled: () => this.#settled(),
     });
   }
 
@@ -82,16 +83,41 @@ export class Execution {
     );
     const runner = new PlanRunner(plan, {
       mayBegin: (step) => step.action !== 'replace' || !this.#isOneAway(step, concerned),
-      perform: (step) => this.#perform(step),
-      reached: (step) => this.#reached(step),
+      perform: (step) => {
+        if ('instance' in step) this.#perform(step);
+        else this.#host.resources.begin(step, this.#host.fleet.loaded.project, () => this.#settled());
+      },
+      reached: (step) => ('instance' in step ? this.#reached(step) : !this.#host.resources.isUnderWay(step)),
     });
     this.#runners = [...this.#runners.filter((r) => !r.finished), runner];
     runner.advance();
   }
 
+  #settled(): void {
+    this.#host.publisher.changed();
+    this.advance();
+  }
+
   /** To be called after every change of a state. */
   advance(): void {
     for (const runner of this.#runners) runner.advance();
+    this.#wakeUp();
+  }
+
+  /** Resolves once no plan is still to make what a service's launches need; undefined where none is. */
+  resourcesOf(service: ServiceId): Promise<void> | undefined {
+    if (!this.#awaitsResource(service)) return undefined;
+    return new Promise((resolve) => this.#waiting.push({ service, resolve }));
+  }
+
+  #awaitsResource(service: ServiceId): boolean {
+    return this.#runners.some((runner) => runner.awaitsResource(service));
+  }
+
+  #wakeUp(): void {
+    const waiting = this.#waiting;
+    this.#waiting = waiting.filter(({ service }) => this.#awaitsResource(service));
+    for (const each of waiting) if (!this.#waiting.includes(each)) each.resolve();
   }
 
   /** What is now asked of instances goes before what an earlier plan still had in mind for them. */
@@ -109,6 +135,7 @@ export class Execution {
   giveUpAll(): void {
     this.#runners = [];
     this.#replacements.giveUpAll();
+    this.#wakeUp();
   }
 
   /**

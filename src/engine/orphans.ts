@@ -3,6 +3,7 @@ import type { HappeningBody } from '../core/event.ts';
 import type { RunId } from '../core/state.ts';
 import type { Backend, Orphan } from '../ports/backend.ts';
 import type { Clock } from '../ports/clock.ts';
+import { within } from './patience.ts';
 
 /** No plan waits longer for an engine to say what it has. */
 const PATIENCE_MS = 3_000;
@@ -31,7 +32,7 @@ export class Orphans {
   async addTo(plan: PlanView, project: string, known: ReadonlySet<RunId>): Promise<PlanView> {
     const { backend, masked } = this.#ports;
     if (backend.orphans === undefined) return plan;
-    const found = await this.#within(PATIENCE_MS, backend.orphans(project, known));
+    const found = await within(this.#ports.clock, PATIENCE_MS, backend.orphans(project, known));
     if (found === undefined) return { ...plan, orphansUnknown: 'the engine has not answered in time' };
     if (!found.ok) return { ...plan, orphansUnknown: masked(found.error.message) };
     this.#found.clear();
@@ -48,7 +49,7 @@ export class Orphans {
     const removals = orphans
       .flatMap(({ id }) => this.#found.get(id) ?? [])
       .map((orphan) => this.#remove(orphan));
-    if (removals.length > 0) await this.#within(REMOVAL_MS, Promise.all(removals));
+    if (removals.length > 0) await within(this.#ports.clock, REMOVAL_MS, Promise.all(removals));
   }
 
   async #remove(orphan: Orphan): Promise<void> {
@@ -63,15 +64,5 @@ export class Orphans {
         message: `${orphan.name} could not be removed: ${masked(removed.error.message)}`,
       });
     }
-  }
-
-  async #within<T>(ms: number, promise: Promise<T>): Promise<T | undefined> {
-    let disarm: () => void = () => {};
-    const late = new Promise<undefined>((resolve) => {
-      disarm = this.#ports.clock.after(ms, () => resolve(undefined));
-    });
-    const first = await Promise.race([promise, late]);
-    disarm();
-    return first;
   }
 }

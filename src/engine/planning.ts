@@ -10,6 +10,7 @@ import { edgesOf, type Fleet, type LoadedProject } from './fleet.ts';
 import type { Launches } from './launches.ts';
 import type { Orphans } from './orphans.ts';
 import type { ProjectMemory } from './project-memory.ts';
+import type { ResourceSteps } from './resource-steps.ts';
 import type { Supervisor } from './instance/supervisor.ts';
 
 /** A project to be taken up without undoing what people asked for since the last `up`. */
@@ -33,6 +34,7 @@ export interface PlanningHost {
   readonly fleet: Fleet;
   readonly launches: Launches;
   readonly orphans: Orphans;
+  readonly resources: ResourceSteps;
   readonly memory: ProjectMemory;
   /** Whether a plan under way is still to begin something for an instance. */
   readonly awaits: (instance: InstanceId) => boolean;
@@ -51,15 +53,17 @@ export class Planning {
    * automatic ports, so that the plan is the one that would be carried out; rejects where the system has no free one.
    */
   async plan(next: LoadedProject, only: readonly ServiceId[], kept?: Kept): Promise<PlanView> {
-    const { launches, fleet, memory, orphans } = this.#host;
+    const { launches, fleet, memory, orphans, resources } = this.#host;
     await launches.lookAt(next.project.services);
     const context = launches.contextOf(next);
     const observed = fleet.all().map((s) => this.#observe(s, context));
     const formerEdges = edgesOf(fleet.specs.values());
     const input = { observed, only, formerEdges, keepFailed: kept?.failed === true };
-    const plan = projectPlan(next.project, context, input, kept?.isDown);
+    const steps = projectPlan(next.project, context, input, kept?.isDown);
+    const isWhole = only.length === 0;
     const isUsed = (memory.record.backends ?? []).length > 0;
-    return isUsed && only.length === 0 ? orphans.addTo(plan, memory.record.name, this.#runs()) : plan;
+    const plan = await resources.addTo(steps, next.project, { isWhole, isUsed, redactor: context.redactor });
+    return isUsed && isWhole ? orphans.addTo(plan, memory.record.name, this.#runs()) : plan;
   }
 
   /** The same for a manifest that was edited; see `Engine.reload`. */

@@ -63,7 +63,7 @@ export class ProjectMemory {
   }
 
   /** Notes, on disk, that the backend may have something of the project from now on. */
-  usedBackend(backend: BackendName): Result<void, StartFailure> {
+  usedBackend(backend: string): Result<void, StartFailure> {
     const known = this.#record.backends ?? [];
     if (backend !== DEFAULT_BACKEND && !known.includes(backend)) {
       this.remember({ backends: [...known, backend].sort() });

@@ -47,7 +47,9 @@ export class ProjectView implements EngineView {
   }
 
   async prepareLaunch(ref: InstanceRef): Promise<Result<PreparedLaunch, StartFailure>> {
-    const { fleet, launches } = this.#parts;
+    const { fleet, launches, execution } = this.#parts;
+    const needed = execution.resourcesOf(ref.service);
+    if (needed !== undefined) await needed;
     const spec = fleet.specs.get(ref.service) ?? fleet.get(ref.id)?.spec;
     if (spec === undefined) throw new Error(`no specification of ${ref.id}`);
     const allotted = await launches.allot(spec, ref.number);
@@ -155,7 +157,7 @@ export class ProjectView implements EngineView {
     planning.plan(fleet.loaded, []).then(
       (plan) => {
         const steps = plan.steps.filter((step) => step.action === 'replace');
-        if (steps.length > 0 && !this.isShuttingDown()) execution.begin({ ...plan, steps });
+        if (steps.length > 0 && !this.isShuttingDown()) execution.begin({ ...plan, steps, resources: [] });
       },
       // Without a free port nothing can be planned now; the next start tries again.
       () => (this.#portsMoved = true),

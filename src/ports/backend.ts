@@ -3,8 +3,10 @@ import type { CleanupReport } from '../core/api.ts';
 import type { Exit, StartFailure } from '../core/exit.ts';
 import type { Redactor } from '../core/redact.ts';
 import type { Result } from '../core/util/result.ts';
-import type { InstanceId, LaunchSpec, ServiceId } from '../core/service.ts';
+import type { InstanceId, LaunchSpec, Resources, ServiceId } from '../core/service.ts';
 import type { ConcreteLaunch } from '../core/launch.ts';
+import type { ResourceStep } from '../core/plan-view.ts';
+import type { ResourceState } from '../core/resource-plan.ts';
 import type { RunId } from '../core/state.ts';
 import type { CommandResult } from './commands.ts';
 
@@ -244,6 +246,18 @@ export interface Orphan {
   readonly running: boolean;
 }
 
+/** A project as far as its networks, volumes, images and builds go. */
+export interface ResourceScope {
+  readonly project: string;
+  readonly services: readonly {
+    readonly service: ServiceId;
+    readonly launch: LaunchSpec;
+    /** Whether something of it is about to be started: only then its image is looked at. */
+    readonly starts: boolean;
+  }[];
+  readonly resources?: Resources;
+}
+
 /** Runs services. The engine knows nothing else of how. */
 export interface Backend {
   readonly name: string;
@@ -275,6 +289,16 @@ export interface Backend {
   orphans?(project: string, known: ReadonlySet<RunId>): Promise<Result<readonly Orphan[], StartFailure>>;
   /** Removes one, whatever its state; one that is gone is no error. Never rejects. */
   removeOrphan?(orphan: Orphan): Promise<Result<void, StartFailure>>;
+  /**
+   * The networks, volumes, images and builds that a project needs or that are left of it, as they are wanted and as they
+   * are. Those of others are left out. The error says why it cannot be told. Never rejects. Absent: it has no such things.
+   */
+  resources?(scope: ResourceScope): Promise<Result<readonly ResourceState[], StartFailure>>;
+  /**
+   * Makes a network or volume, makes a network anew, or removes one. What is as it is to be by now is no error. Images and
+   * builds are brought about by `materialise`. Never rejects.
+   */
+  applyResource?(step: ResourceStep, scope: ResourceScope): Promise<Result<void, StartFailure>>;
   /**
    * Removes what a project that is down has left: containers, whatever their state, networks that it made, and with
    * `volumes` the volumes that it made, too. Never rejects.

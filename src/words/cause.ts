@@ -74,6 +74,8 @@ function describePolicy(reason: PolicyReason): string {
       return `ran longer than its timeout of ${reason.afterMs} ms`;
     case 'unfinished':
       return `${describeExit(reason.exit)}, but ${describeRest(reason.rest)}`;
+    case 'refresh':
+      return 'wanted anew with every start';
     case 'profiles':
       return 'none of its profiles is active';
     case 'rolled-back':

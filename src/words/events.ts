@@ -1,5 +1,6 @@
 import { formatSpan } from '../core/util/duration.ts';
 import type { Cause, Happening } from '../core/event.ts';
+import type { ResourceAction } from '../core/plan-view.ts';
 import { describeExit } from './exit.ts';
 import { unreachable } from '../core/util/result.ts';
 import { describeCause, describeChangeFailure } from './cause.ts';
@@ -55,6 +56,8 @@ function words(h: Happening): { readonly verb: string; readonly detail?: string;
       return { verb: 'removed', detail: h.names.join(', ') };
     case 'orphan-removed':
       return { verb: 'removed', detail: h.name, why: 'nothing in the manifest made it' };
+    case 'resource-changed':
+      return { verb: RESOURCE_VERBS[h.action], detail: `${h.kind} ${h.name}`, why: because(h.cause) };
     case 'instance-waiting':
       return {
         verb: 'waiting',
@@ -123,6 +126,15 @@ function whatRuns({ rolledBack, kept }: { readonly rolledBack: boolean; readonly
 function pid(n: number | undefined): string {
   return n === undefined ? '' : `pid ${n}`;
 }
+
+const RESOURCE_VERBS: Readonly<Record<ResourceAction, string>> = {
+  create: 'made',
+  recreate: 'made anew',
+  remove: 'removed',
+  pull: 'pulled',
+  build: 'built',
+  keep: 'kept',
+};
 
 function because(cause: Cause): string {
   switch (cause.kind) {

@@ -1,7 +1,7 @@
 import { describeCause, describeChange } from './cause.ts';
 import type { Cause } from '../core/event.ts';
 import { closure, reversed, topologicalBatches } from '../core/graph.ts';
-import type { ActionKind, PlanStep, PlanView } from '../core/plan-view.ts';
+import type { ActionKind, PlanStep, PlanView, ResourceAction, ResourceStep } from '../core/plan-view.ts';
 import { escapeControl } from '../core/redact.ts';
 import { unreachable } from '../core/util/result.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
@@ -35,9 +35,33 @@ const KINDS: Readonly<Record<ActionKind, Kind>> = {
   forget: { symbol: '-', label: 'forget', counted: 'to forget' },
   none: { symbol: '=', label: 'unchanged', counted: 'unchanged' },
 };
+const RESOURCES: Readonly<Record<ResourceAction, Kind & { readonly colour: ActionKind }>> = {
+  create: { symbol: '+', label: 'create', counted: 'to create', colour: 'start' },
+  pull: { symbol: '+', label: 'pull', counted: 'to pull', colour: 'start' },
+  build: { symbol: '+', label: 'build', counted: 'to run', colour: 'start' },
+  recreate: { symbol: '~', label: 'recreate', counted: 'to recreate', colour: 'replace' },
+  remove: { symbol: '-', label: 'remove', counted: 'to remove', colour: 'stop' },
+  keep: { symbol: '=', label: 'keep', counted: 'kept', colour: 'none' },
+};
+const RESOURCE_WIDTH = Math.max(...Object.values(RESOURCES).map(({ label }) => label.length));
 const LINES: readonly ActionKind[] = ['replace', 'update', 'start', 'stop', 'forget', 'none'];
 const COUNTS: readonly ActionKind[] = ['start', 'replace', 'stop', 'forget', 'update'];
 const LABEL_WIDTH = Math.max(...Object.values(KINDS).map(({ label }) => label.length));
+
+type AnyStep = PlanStep | ResourceStep;
+
+/** Of what may happen at once, in the order of its telling. */
+const SEQUENCE = [
+  'stop',
+  'forget',
+  'remove',
+  'create',
+  'recreate',
+  'pull',
+  'build',
+  'start',
+  'replace',
+] as const;
 
 /** A plan for people; ends in a newline. The same for the same plan. */
 export function planText(
@@ -59,9 +83,58 @@ export function planText(
     ];
   });
   const extra = orphanLines(view, (text) => colour('stop', text));
-  const all = [...lines, ...extra];
+  const all = [...resourceLines(view, colour), ...lines, ...extra];
   const body = all.length === 0 ? '' : `${all.join('\n')}\n\n`;
-  return `${heading}\n\n${body}${summary(steps, nameOf, view.orphans?.length ?? 0)}\n`;
+  return `${heading}\n\n${body}${summary(steps, nameOf, view)}\n`;
+}
+
+function resourceLines(
+  { resources = [], resourcesUnknown }: PlanView,
+  colour: NonNullable<PlanTextOptions['colour']>,
+): readonly string[] {
+  const nameOf = ({ kind, name }: ResourceStep): string => escapeControl(`${kind} ${name}`);
+  const width = Math.max(0, ...resources.map((step) => nameOf(step).length));
+  const lines = resources.flatMap((step) => {
+    const { symbol, label, colour: paint } = RESOURCES[step.action];
+    const head = `${symbol} ${nameOf(step).padEnd(width)}  ${label.padEnd(RESOURCE_WIDTH)}`;
+    const [first = '', ...more] = resourceDetails(step);
+    return [
+      `  ${colour(paint, head)}  ${first}`.trimEnd(),
+      ...more.map((line) => `  ${' '.repeat(head.length)}  ${line}`),
+    ];
+  });
+  if (resourcesUnknown === undefined) return lines;
+  return [
+    ...lines,
+    `  ? how networks, volumes and images are is not known: ${escapeControl(resourcesUnknown)}`,
+  ];
+}
+
+function resourceDetails({ action, kind, causes, services, backend }: ResourceStep): readonly string[] {
+  const lines = causes.flatMap((cause) => {
+    switch (cause.kind) {
+      case 'added':
+        return [`for ${services.slice(0, MAX_NAMES).join(', ')} (${backend})`];
+      case 'removed':
+        return ['no service names it any more'];
+      case 'policy':
+        return [kind === 'image' ? '`pull` is `always`' : '`no_cache`, or `pull` is `always`'];
+      default:
+        return describe(cause, backend);
+    }
+  });
+  const shown =
+    lines.length > MAX_FIELDS
+      ? [...lines.slice(0, MAX_FIELDS), `and ${lines.length - MAX_FIELDS} more`]
+      : lines;
+  if (action !== 'keep') return shown;
+  const isNamed = causes.some((cause) => cause.kind === 'changed');
+  return [
+    ...shown,
+    isNamed
+      ? 'what is in it would be lost: remove it by hand, and the next start makes it as described'
+      : 'what is in it is kept; `down --volumes` removes it',
+  ];
 }
 
 function orphanLines(
@@ -120,14 +193,28 @@ function describe(cause: Cause, backend: string): readonly string[] {
   }
 }
 
-function summary(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string, orphans: number): string {
-  const counts = COUNTS.flatMap((kind) => {
+function summary(
+  steps: readonly PlanStep[],
+  nameOf: (step: PlanStep) => string,
+  { orphans: { length: orphans } = [], resources = [] }: PlanView,
+): string {
+  const made = resources.filter(({ action }) => action !== 'keep');
+  const kinds = [...new Set(made.map(({ action, kind }) => `${action} ${kind}`))];
+  const resourceCounts = kinds.map((each) => {
+    const same = made.filter(({ action, kind }) => `${action} ${kind}` === each);
+    const [{ action, kind } = { action: 'create', kind: 'network' } as const] = same;
+    return `${same.length} ${kind}${same.length === 1 ? '' : 's'} ${RESOURCES[action].counted}`;
+  });
+  const stepCounts = COUNTS.flatMap((kind) => {
     const count = steps.filter(({ action }) => action === kind).length;
     return count === 0 ? [] : [`${count} ${KINDS[kind].counted}`];
   });
+  const counts = [...resourceCounts, ...stepCounts];
   if (orphans > 0) counts.push(`${orphans} ${orphans === 1 ? 'orphan' : 'orphans'} to remove`);
   if (counts.length === 0) return 'Nothing to do.';
-  const sequence = order(steps, nameOf);
+  const sequence = order([...made, ...steps], (step) =>
+    'instance' in step ? nameOf(step) : escapeControl(step.name),
+  );
   return `${counts.join(', ')}.${sequence === '' ? '' : ` Order: ${sequence}`}`;
 }
 
@@ -135,7 +222,7 @@ function summary(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string,
  * "stop legacy | start cache -> replace api": what hangs together stands between bars, what may happen at once between
  * commas. Steps that neither wait nor are waited for share one part per action.
  */
-function order(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string): string {
+function order(steps: readonly AnyStep[], nameOf: (step: AnyStep) => string): string {
   const active = steps.filter(({ action }) => action !== 'none' && action !== 'update');
   const byId = new Map(active.map((step) => [step.id, step]));
   const edges = new Map(active.map(({ id, after }) => [id, after.filter((other) => byId.has(other))]));
@@ -161,8 +248,8 @@ function order(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string): 
 }
 
 /** "stop a, b" and "start c": stops first, names in the order of the steps. */
-function grouped(steps: readonly PlanStep[], nameOf: (step: PlanStep) => string): string[] {
-  return (['stop', 'forget', 'start', 'replace'] as const).flatMap((kind) => {
+function grouped(steps: readonly AnyStep[], nameOf: (step: AnyStep) => string): string[] {
+  return SEQUENCE.flatMap((kind) => {
     const names = steps.filter(({ action }) => action === kind).map(nameOf);
     if (names.length === 0) return [];
     const more = names.length - MAX_NAMES;

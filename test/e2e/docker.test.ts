@@ -104,6 +104,89 @@ test('containers and processes in one manifest find each other by reference, in 
   expect(await networksOf(name)).toEqual([]);
 });
 
+test('networks, volumes and builds are steps of the plan: made, made anew, removed and kept', async (ctx) => {
+  const busybox = `FROM ${IMAGE}\n`;
+  const manifest = (more: string): string => `services:
+  web:
+    build: ./web
+    command: [sleep, "1000"]
+    docker: { networks: [back] }
+    mounts: ["data:/data"]
+    stop: { grace: 100ms }
+${more}`;
+  const old = `  old:
+    image: ${IMAGE}
+    command: [sleep, "1000"]
+    docker: { networks: [side] }
+    mounts: ["left:/left"]
+    stop: { grace: 100ms }
+`;
+  const { project, name } = await onEngine(
+    ctx,
+    `${manifest(old)}networks: { back: {}, side: {} }
+volumes: { data: {}, left: {} }
+`,
+    { 'web/Dockerfile': busybox },
+  );
+  const plan = async (): Promise<{ readonly text: string; readonly status: number | null }> => {
+    const ran = await project.run(['plan']);
+    return { text: `${ran.stdout}${ran.stderr}`, status: ran.status };
+  };
+  const settled = (): Promise<true> =>
+    eventually('nothing to be left to do', async () => ((await plan()).status === 0 ? true : undefined));
+  const network = (of: string): Promise<{ readonly Id: string; readonly Internal: boolean }> =>
+    dockerAt().getNetwork(`${name}_${of}`).inspect();
+
+  const first = await plan();
+  expect(first).toMatchObject({ status: 2 });
+  for (const line of [`build ${name}-web:latest +build +for web`, `network ${name}_back +create +for web`]) {
+    expect(first.text).toMatch(new RegExp(`\\+ ${line}`));
+  }
+  expect(first.text).toMatch(new RegExp(`\\+ volume ${name}_data +create +for web`));
+  expect(first.text).toContain('1 build to run, 2 networks to create, 2 volumes to create, 2 to start.');
+  expect(await networksOf(name)).toEqual([]);
+  await project.ok('up', '-d', '--wait');
+  await settled();
+  expect(await project.ok('events')).toMatch(new RegExp(`made .*network ${name}_back`));
+
+  const before = await network('back');
+  project.write(
+    'setpoint.yaml',
+    `name: ${name}\n${manifest(old)}networks: { back: { internal: true }, side: {} }\nvolumes: { data: {}, left: {} }\n`,
+  );
+  const edited = await plan();
+  expect(edited.text).toMatch(new RegExp(`~ network ${name}_back +recreate +internal added: true`));
+  expect(edited.text).toContain(`recreate ${name}_back -> replace web`);
+  await project.ok('up', '-d', '--wait');
+  await settled();
+  const after = await network('back');
+  expect(after.Id).not.toBe(before.Id);
+  expect(after.Internal).toBe(true);
+
+  project.write(
+    'setpoint.yaml',
+    `name: ${name}\n${manifest('')}networks: { back: { internal: true } }\nvolumes: { data: { labels: { kind: x } } }\n`,
+  );
+  const removed = await plan();
+  expect(removed.status).toBe(2);
+  expect(removed.text).toMatch(new RegExp(`- network ${name}_side +remove +no service names it any more`));
+  expect(removed.text).toMatch(new RegExp(`= volume ${name}_left +keep +no service names it any more`));
+  expect(removed.text).toMatch(new RegExp(`= volume ${name}_data +keep +labels.kind added: x`));
+  await project.ok('up', '-d', '--wait');
+  await settled();
+  expect(await networksOf(name)).toEqual([`${name}_back`]);
+  expect((await dockerAt().getVolume(`${name}_left`).inspect()).Name).toBe(`${name}_left`);
+
+  project.write('web/Dockerfile', `${busybox}ENV A=1\n`);
+  expect((await plan()).text).toMatch(
+    new RegExp(`\\+ build ${name}-web:latest +build +inputs \\(content changed\\)`),
+  );
+  await project.ok('down', '--volumes');
+  const volumes = await dockerAt().listVolumes({ filters: { label: [`${LABEL}=${name}`] } } as object);
+  expect(volumes.Volumes ?? []).toEqual([]);
+  await dockerAt().getImage(`${name}-web:latest`).remove();
+});
+
 test('a daemon that is killed leaves containers alone; the next one goes on with their output, byte for byte', async (ctx) => {
   const { project } = await onEngine(
     ctx,

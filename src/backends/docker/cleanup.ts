@@ -148,7 +148,7 @@ async function removeNetworks(
 }
 
 /** A container that is gone may not have left its network yet. */
-async function removeNetwork(engine: EngineClient, id: string): Promise<Result<void, EngineFailure>> {
+export async function removeNetwork(engine: EngineClient, id: string): Promise<Result<void, EngineFailure>> {
   const until = performance.now() + LEAVING_MS;
   for (;;) {
     const removed = await engine.request((docker) => docker.getNetwork(id).remove(), REMOVE_MS);
@@ -186,6 +186,6 @@ function isGone(failure: EngineFailure): boolean {
   return failure.kind === 'refused' && failure.status === GONE;
 }
 
-function labelFilter(owner: Owner): string[] {
+export function labelFilter(owner: Owner): string[] {
   return Object.entries(ownerLabels(owner)).map(([key, value]) => `${key}=${value}`);
 }

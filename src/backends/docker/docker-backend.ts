@@ -6,12 +6,21 @@ import type { CleanupReport } from '../../core/api.ts';
 import type { StartFailure } from '../../core/exit.ts';
 import type { ConcreteLaunch } from '../../core/launch.ts';
 import { Limiter } from '../../core/util/limiter.ts';
+import type { ResourceStep } from '../../core/plan-view.ts';
 import type { Redactor } from '../../core/redact.ts';
+import type { ResourceState } from '../../core/resource-plan.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { LaunchSpec } from '../../core/service.ts';
 import type { RunId } from '../../core/state.ts';
-import type { AdoptRequest, Backend, Orphan, StartedProc, StartRequest } from '../../ports/backend.ts';
-import { orphans, removeContainer, removeProject } from './cleanup.ts';
+import type {
+  AdoptRequest,
+  Backend,
+  Orphan,
+  ResourceScope,
+  StartedProc,
+  StartRequest,
+} from '../../ports/backend.ts';
+import { orphans, removeContainer, removeNetwork, removeProject } from './cleanup.ts';
 import { containerDefinition, type HostFacts } from './definition.ts';
 import { DockerProc } from './docker-proc.ts';
 import { EngineClient, type EngineFailure, startFailureOf } from './engine-client.ts';
@@ -19,7 +28,8 @@ import { lookAtHost } from './facts.ts';
 import { imageName, Images } from './images.ts';
 import { newCursor } from './copy-position.ts';
 import { isOwned, LABELS, networksOf, type Owner, volumesOf } from './names.ts';
-import { ensureResources } from './resources.ts';
+import { neededResources, networksAndVolumes } from './resource-states.ts';
+import { ensureNetwork, ensureResources, ensureVolume, recreateNetwork } from './resources.ts';
 import { RunFile } from './run-file.ts';
 import { dockerRunLine } from './run-line.ts';
 import { mountedFolder, removeSecrets, writeSecrets } from './secret-files.ts';
@@ -151,6 +161,42 @@ class ContainerBackend implements Required<Backend> {
   async removeOrphan({ id }: Orphan): Promise<Result<void, StartFailure>> {
     const removed = await removeContainer(this.#engine, id);
     return removed.ok ? removed : err(startFailureOf(removed.error, 'the container could not be removed'));
+  }
+
+  async resources(scope: ResourceScope): Promise<Result<readonly ResourceState[], StartFailure>> {
+    const starting = scope.services.filter(({ starts }) => starts);
+    const [others, ...images] = await Promise.all([
+      networksAndVolumes(this.#engine, this.#owner(scope.project), scope),
+      ...starting.map(({ service, launch }) => this.#images.state(scope.project, service, launch)),
+    ]);
+    if (!others.ok) return others;
+    const found = [...others.value];
+    for (const image of images) {
+      if (!image.ok) return image;
+      if (image.value !== undefined) found.push(image.value);
+    }
+    return ok(joined(found));
+  }
+
+  async applyResource(step: ResourceStep, scope: ResourceScope): Promise<Result<void, StartFailure>> {
+    const { kind, action, name } = step;
+    if (kind !== 'network' && kind !== 'volume') return ok(undefined);
+    const owner = this.#owner(scope.project);
+    return this.#resources.run(async () => {
+      this.#ensuredAt.clear();
+      if (action === 'remove' && kind === 'network') {
+        const removed = await removeNetwork(this.#engine, name);
+        return removed.ok
+          ? removed
+          : err(startFailureOf(removed.error, `the network ${name} could not be removed`));
+      }
+      const resource = neededResources(kind, scope).get(name);
+      // Another manifest has been applied meanwhile.
+      if (resource === undefined) return ok(undefined);
+      if (action === 'recreate' && kind === 'network') return recreateNetwork(this.#engine, resource, owner);
+      const ensure = kind === 'network' ? ensureNetwork : ensureVolume;
+      return action === 'create' ? ensure(this.#engine, resource, owner) : ok(undefined);
+    });
   }
 
   close(): void {
@@ -377,6 +423,18 @@ class ContainerBackend implements Required<Backend> {
     void proc.gone.then(() => this.#procs.delete(proc));
     return proc;
   }
+}
+
+/** Services that need one image need it together. */
+function joined(states: readonly ResourceState[]): readonly ResourceState[] {
+  const byName = new Map<string, ResourceState>();
+  for (const state of states) {
+    const key = `${state.kind} ${state.name}`;
+    const known = byName.get(key);
+    const neededBy = [...(known?.neededBy ?? []), ...state.neededBy];
+    byName.set(key, { ...(known ?? state), ...(state.always === true ? { always: true } : {}), neededBy });
+  }
+  return [...byName.values()];
 }
 
 function refusal(launch: ConcreteLaunch): StartFailure | undefined {

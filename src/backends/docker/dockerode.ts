@@ -9,6 +9,8 @@ export type {
   HealthConfig,
   HostConfig,
   MountSettings,
+  NetworkCreateOptions,
+  NetworkInspectInfo,
 } from 'dockerode';
 export type { Docker };
 

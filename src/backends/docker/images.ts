@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import type { StartFailure } from '../../core/exit.ts';
 import type { ConcreteLaunch } from '../../core/launch.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
-import type { BuildSpec } from '../../core/service.ts';
+import { buildFields, type ResourceState } from '../../core/resource-plan.ts';
+import type { BuildSpec, LaunchSpec, ServiceId } from '../../core/service.ts';
 import { SharedWork, type Waiter } from '../../core/util/shared-work.ts';
 import { type BuildContext, ContextError, openContext } from './build-context.ts';
 import { type EngineClient, type EngineResult, startFailureOf } from './engine-client.ts';
@@ -64,6 +65,39 @@ export class Images {
       if (error instanceof ContextError) return undefined;
       throw error;
     }
+  }
+
+  /** The image or build of a service as it is wanted and as it is. */
+  async state(
+    project: string,
+    service: ServiceId,
+    { container, backend }: LaunchSpec,
+  ): Promise<Result<ResourceState | undefined, StartFailure>> {
+    if (container === undefined) return ok(undefined);
+    const { build, pull, platform } = container;
+    const name = container.image ?? builtImageName(project, service);
+    const found = await this.#find(name);
+    if (!found.ok) return err(startFailureOf(found.error, `the image ${name} could not be looked at`));
+    const image = found.value;
+    const of = { name, backend, neededBy: [service], usedBy: [] };
+    const always = (build?.noCache ?? false) || pull === 'always' ? { always: true as const } : {};
+    if (build === undefined) {
+      const isThere = image !== undefined && isFor(platform, image.platform);
+      // It is refused then, with what to do.
+      if (!isThere && pull === 'never') return ok(undefined);
+      return ok({ ...of, kind: 'image', wanted: {}, ...(isThere ? { found: {} } : {}), ...always });
+    }
+    const digest = await this.#wantedBuild(build);
+    // Its start says what is the matter with the context.
+    if (digest === undefined) return ok(undefined);
+    const label = image?.labels[LABELS.build];
+    const before = image === undefined ? {} : { found: label === undefined ? {} : buildFields(label) };
+    return ok({ ...of, kind: 'build', wanted: buildFields(digest), ...before, ...always });
+  }
+
+  async #wantedBuild(build: BuildSpec): Promise<string | undefined> {
+    const inputs = await this.inputs(build);
+    return inputs === undefined ? undefined : buildDigest(build, inputs);
   }
 
   /** The image as it is on the engine now, brought only where it is not there. */

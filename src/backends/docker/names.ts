@@ -10,6 +10,8 @@ export const LABELS = {
   fingerprint: 'dev.setpoint.fingerprint',
   /** The project's state directory: tells two projects of one name apart. */
   state: 'dev.setpoint.state',
+  /** On a network or volume: its definition, field by field, which the engine does not always give back as it was. */
+  definition: 'dev.setpoint.definition',
   /** On an image: a digest of all that went into building it. */
   build: 'dev.setpoint.build',
 } as const;
@@ -67,12 +69,22 @@ function resource(
   return { name: spec.name ?? (spec.external === true ? key : `${clean(project)}_${key}`), spec };
 }
 
+/** What of a launch, declared or concrete, names networks. */
+export interface Joining {
+  readonly project: string;
+  readonly container?: Pick<NonNullable<ConcreteLaunch['container']>, 'networks' | 'networkMode'> | undefined;
+  readonly resources?: Resources | undefined;
+}
+
+/** What of it names volumes. */
+export interface Mounting {
+  readonly project: string;
+  readonly mounts: ConcreteLaunch['mounts'];
+  readonly resources?: Resources | undefined;
+}
+
 /** The networks a container joins, the first one being its main one; none where a network mode says otherwise. */
-export function networksOf({
-  project,
-  container,
-  resources,
-}: Pick<ConcreteLaunch, 'project' | 'container' | 'resources'>): readonly Resource[] {
+export function networksOf({ project, container, resources }: Joining): readonly Resource[] {
   if (container === undefined || container.networkMode !== undefined) return [];
   const keys = container.networks.length === 0 ? ['default'] : [...new Set(container.networks)];
   return keys.map((key) => resource(project, key, resources?.networks));
@@ -83,11 +95,7 @@ export function volumeOf(project: string, key: string, resources: Resources | un
 }
 
 /** The named volumes a container mounts. */
-export function volumesOf({
-  project,
-  mounts,
-  resources,
-}: Pick<ConcreteLaunch, 'project' | 'mounts' | 'resources'>): readonly Resource[] {
+export function volumesOf({ project, mounts, resources }: Mounting): readonly Resource[] {
   const keys = mounts.flatMap((mount) =>
     mount.type === 'volume' && mount.source !== '' ? [mount.source] : [],
   );

@@ -1,6 +1,10 @@
 import type { StartFailure } from '../../core/exit.ts';
 import type { ConcreteLaunch } from '../../core/launch.ts';
+import type { Fields } from '../../core/field-values.ts';
+import type { ResourceSpec } from '../../core/service.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
+import { removeNetwork } from './cleanup.ts';
+import type { NetworkCreateOptions, NetworkInspectInfo } from './dockerode.ts';
 import { type EngineClient, startFailureOf } from './engine-client.ts';
 import { isOwned, LABELS, networksOf, type Owner, ownerLabels, type Resource, volumesOf } from './names.ts';
 
@@ -26,7 +30,7 @@ export async function ensureResources(
   return ok(undefined);
 }
 
-async function ensureNetwork(
+export async function ensureNetwork(
   engine: EngineClient,
   { name, spec }: Resource,
   owner: Owner,
@@ -42,14 +46,7 @@ async function ensureNetwork(
     if (found !== undefined) return belongs('network', name, spec.external === true, found.Labels, owner);
     if (spec.external === true) return err(missing('network', name));
     const made = await engine.request((docker) =>
-      docker.createNetwork({
-        Name: name,
-        CheckDuplicate: true,
-        Labels: { ...spec.labels, ...ownerLabels(owner) },
-        ...(spec.driver === undefined ? {} : { Driver: spec.driver }),
-        ...(spec.internal === true ? { Internal: true } : {}),
-        ...(spec.driverOptions === undefined ? {} : { Options: { ...spec.driverOptions } }),
-      }),
+      docker.createNetwork(networkDefinition({ name, spec }, owner)),
     );
     if (made.ok) return ok(undefined);
     // Another instance of the project was faster.
@@ -58,7 +55,42 @@ async function ensureNetwork(
   }
 }
 
-async function ensureVolume(
+function networkDefinition({ name, spec }: Resource, owner: Owner): NetworkCreateOptions {
+  return {
+    Name: name,
+    CheckDuplicate: true,
+    Labels: resourceLabels(spec, owner),
+    ...(spec.driver === undefined ? {} : { Driver: spec.driver }),
+    ...(spec.internal === true ? { Internal: true } : {}),
+    ...(spec.driverOptions === undefined ? {} : { Options: { ...spec.driverOptions } }),
+  };
+}
+
+function resourceLabels(spec: ResourceSpec, owner: Owner): Record<string, string> {
+  const definition = JSON.stringify(definitionFields(spec));
+  return { ...spec.labels, ...ownerLabels(owner), [LABELS.definition]: definition };
+}
+
+/** What can differ between a network or volume and its definition, as the manifest spells it. */
+export function definitionFields({
+  driver,
+  internal,
+  driverOptions = {},
+  labels = {},
+}: ResourceSpec): Fields {
+  const under = (key: string, of: Readonly<Record<string, string>>): [string, string][] =>
+    Object.entries(of).map(([name, value]) => [`${key}.${name}`, value]);
+  return Object.fromEntries(
+    [
+      ...(driver === undefined ? [] : [['driver', driver] as [string, string]]),
+      ...(internal === true ? [['internal', 'true'] as [string, string]] : []),
+      ...under('driver_opts', driverOptions),
+      ...under('labels', labels),
+    ].sort(([a], [b]) => (a < b ? -1 : 1)),
+  );
+}
+
+export async function ensureVolume(
   engine: EngineClient,
   { name, spec }: Resource,
   owner: Owner,
@@ -74,7 +106,7 @@ async function ensureVolume(
   const made = await engine.request((docker) =>
     docker.createVolume({
       Name: name,
-      Labels: { ...spec.labels, ...ownerLabels(owner) },
+      Labels: resourceLabels(spec, owner),
       ...(spec.driver === undefined ? {} : { Driver: spec.driver }),
       ...(spec.driverOptions === undefined ? {} : { DriverOpts: { ...spec.driverOptions } }),
     }),
@@ -109,4 +141,55 @@ function missing(kind: 'network' | 'volume', name: string): StartFailure {
 
 function escape(name: string): string {
   return name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
+/** A container of a network, with how it is joined to it. */
+interface Member {
+  readonly id: string;
+  readonly endpoint: object;
+}
+
+/** Makes a network of ours anew; what is on it is off it for a moment, and keeps its names there. */
+export async function recreateNetwork(
+  engine: EngineClient,
+  resource: Resource,
+  owner: Owner,
+): Promise<Result<void, StartFailure>> {
+  const { name } = resource;
+  const seen = await engine.request(
+    (docker) => docker.getNetwork(name).inspect() as Promise<NetworkInspectInfo>,
+  );
+  if (!seen.ok) {
+    const isMissing = seen.error.kind === 'refused' && seen.error.status === 404;
+    if (isMissing) return ensureNetwork(engine, resource, owner);
+    return err(startFailureOf(seen.error, `the network ${name} could not be looked at`));
+  }
+  const owned = belongs('network', name, false, seen.value.Labels, owner);
+  if (!owned.ok) return owned;
+  const members: Member[] = [];
+  for (const id of Object.keys(seen.value.Containers ?? {})) {
+    const container = await engine.request((docker) => docker.getContainer(id).inspect());
+    // One that has ended meanwhile is on it no more.
+    if (!container.ok) continue;
+    const { Aliases, IPAMConfig, Links } = container.value.NetworkSettings.Networks[name] ?? {};
+    members.push({ id, endpoint: { Aliases, IPAMConfig, Links } });
+    await engine.request((docker) => docker.getNetwork(name).disconnect({ Container: id, Force: true }));
+  }
+  const removed = await removeNetwork(engine, name);
+  if (!removed.ok) {
+    await rejoin(engine, name, members);
+    return err(startFailureOf(removed.error, `the network ${name} could not be removed`));
+  }
+  const made = await ensureNetwork(engine, resource, owner);
+  if (made.ok) await rejoin(engine, name, members);
+  return made;
+}
+
+/** Those that cannot be joined again are about to be replaced, or their own checks tell. */
+async function rejoin(engine: EngineClient, network: string, members: readonly Member[]): Promise<void> {
+  for (const { id, endpoint } of members) {
+    await engine.request((docker) =>
+      docker.getNetwork(network).connect({ Container: id, EndpointConfig: endpoint }),
+    );
+  }
 }

@@ -73,7 +73,10 @@ function health(state: State): readonly StyledText[] {
   const warnings = plan.diagnostics.length - errors;
   if (errors > 0)
     return [span(name), span(`\u2716 ${count(errors, 'error')} (${keyOf(state, 'diagnostics')})`, theme.bad)];
-  const changes = plan.plan?.steps.filter(({ action }) => action !== 'none').length ?? 0;
+  const { steps = [], resources = [] } = plan.plan ?? {};
+  const changes =
+    steps.filter(({ action }) => action !== 'none').length +
+    resources.filter(({ action }) => action !== 'keep').length;
   if (changes > 0)
     return [span(name), span(`~ ${count(changes, 'change')} (${keyOf(state, 'plan')})`, theme.busy)];
   const note =
