@@ -57,6 +57,8 @@ export interface BackendDialect {
   readonly name: BackendName;
   /** Keys of a service that say how this backend alone would run it. */
   readonly ownKeys: readonly string[];
+  /** Keys of a service that this backend cannot honour at all, and what to do instead. */
+  readonly refusedKeys: Readonly<Record<string, string>>;
   /** Settings of a service below which a dollar sign is the command's own, as in `command`. */
   readonly commandPaths: readonly (readonly string[])[];
   /** By what the schema calls the place where the word stands. */

@@ -7,8 +7,8 @@ import type { Reader } from '../keys/reader.ts';
 import type { RawService } from '../keys/services.ts';
 import type { Docker, Healthcheck, Service } from '../manifest-types.ts';
 import type { Node } from '../read/node.ts';
-import { honourContainerPort, refuseInContainer, refuseNotify } from './container.ts';
-import type { BackendAvailable, BackendDialect, HonourScope, AvailabilityScope } from './dialect.ts';
+import { honourContainerPort, notInContainers, refuseInContainer, refuseNotify } from './container.ts';
+import type { AvailabilityScope, BackendAvailable, BackendDialect, HonourScope } from './dialect.ts';
 import { dockerHints } from './docker-hints.ts';
 import { dockerServiceKeys } from './docker-keys.ts';
 import { dockerOf } from './docker-settings.ts';
@@ -18,6 +18,10 @@ import { hasKey, refuse } from './refuse.ts';
 export const docker: BackendDialect = {
   name: 'docker',
   ownKeys: Object.keys(dockerServiceKeys),
+  refusedKeys: {
+    ...notInContainers,
+    sandbox: 'a container is one; see `docker: {cap_drop, read_only, networks}`',
+  },
   commandPaths: [['entrypoint'], ['docker', 'entrypoint'], ['docker', 'healthcheck', 'test']],
   hints: dockerHints,
   claim: imageKey,
@@ -27,9 +31,7 @@ export const docker: BackendDialect = {
   container,
   honourPort: honourContainerPort,
   checkHonoured(scope) {
-    refuseInContainer(scope, {
-      sandbox: 'a container is one; see `docker: {cap_drop, read_only, networks}`',
-    });
+    refuseInContainer(scope, docker.refusedKeys);
     refuseNotify(scope);
     checkDisabled(scope);
     checkHome(scope);

@@ -16,6 +16,7 @@ const PROFILES = ['/nix/var/nix/profiles/default/bin', '/run/current-system/sw/b
 export const nix: BackendDialect = {
   name,
   ownKeys: Object.keys(nixServiceKeys),
+  refusedKeys: {},
   commandPaths: [],
   hints: {
     nix: meant({

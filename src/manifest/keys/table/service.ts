@@ -45,7 +45,7 @@ import {
 import { block, duration, into, type KeyRow, number, onlyTrue, readMembers, text, texts } from './row.ts';
 
 /** A member of a spec or of its launch: the core says what a change of it does. */
-export type SpecMember = (keyof ServiceSpec & string) | `launch.${keyof LaunchSpec & string}`;
+type SpecMember = keyof ServiceSpec | `launch.${keyof LaunchSpec}`;
 
 /** Every key of a service is for a member of the spec. Rows without a `read` are read by functions of their own. */
 export const serviceKeys = {
