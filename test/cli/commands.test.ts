@@ -370,8 +370,8 @@ test('explain tells the verdict, the history, and what comes next', async () => 
       ),
     ],
     dependencies: [
-      { service: 'db', condition: 'started', now: ['running'] },
-      { service: 'mq', condition: 'started', now: ['failed'] },
+      { service: 'db', condition: 'started', required: true, onFailure: 'ignore', now: ['running'] },
+      { service: 'mq', condition: 'started', required: true, onFailure: 'ignore', now: ['failed'] },
     ],
     dependents: ['web'],
   };
@@ -447,7 +447,9 @@ test('explain tells probes, schedules, terms of dependencies and limits', async 
     asked: ['worker.1'],
     now: NOW,
     history: [],
-    dependencies: [{ service: 'db', condition: 'ready', now: ['running'] }],
+    dependencies: [
+      { service: 'db', condition: 'ready', required: true, onFailure: 'ignore', now: ['running'] },
+    ],
     dependents: [],
   };
   const { out } = await run(['explain', 'worker'], { daemon });

@@ -15,6 +15,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { TestContext } from 'vitest';
 import type { ProjectSnapshot } from '../../src/core/api.ts';
 import type { InstanceSnapshot } from '../../src/core/event.ts';
+import { checkAnswer, type Answer } from './contract.ts';
 import { isRunning, killIfThere, processesWith, type Seen } from './processes.ts';
 import { eventually } from './wait.ts';
 
@@ -191,19 +192,24 @@ export class TestProject {
     return existsSync(path) ? readFileSync(path, 'utf8') : '';
   }
 
-  /** The body of an answer of the daemon. */
+  /** The body of an answer of the daemon, which has to be as the contract of the API says. */
   async api(path: string): Promise<string> {
     const socketPath = this.socket();
     if (socketPath === undefined) throw new Error('the daemon has no socket');
-    return new Promise((done, fail) => {
+    const answer = await new Promise<Answer>((done, fail) => {
       request({ socketPath, path, agent: false }, (response) => {
+        const { statusCode: status = 0, headers } = response;
         let text = '';
         response.setEncoding('utf8').on('data', (piece: string) => (text += piece));
-        response.once('end', () => done(text)).once('error', fail);
+        response
+          .once('end', () => done({ status, type: headers['content-type'] ?? '', text }))
+          .once('error', fail);
       })
         .once('error', fail)
         .end();
     });
+    checkAnswer('GET', path, answer);
+    return answer.text;
   }
 
   async snapshot(): Promise<ProjectSnapshot> {

@@ -122,7 +122,9 @@ function explained(state: State): State {
     asked: service.instances.map(({ id }) => id),
     now: NOW,
     history: [],
-    dependencies: [{ service: 'db', condition: 'ready', now: ['running'] }],
+    dependencies: [
+      { service: 'db', condition: 'ready', required: true, onFailure: 'ignore', now: ['running'] },
+    ],
     dependents: ['web'],
     instances: [
       {

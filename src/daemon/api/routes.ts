@@ -88,16 +88,12 @@ const handlers: { readonly [K in OperationId]: Handler<K> } = {
   },
 };
 
-/** What was read of a request and is as the contract says. */
-export interface CheckedCall {
-  readonly params: Readonly<Record<string, string>>;
-  readonly query: Readonly<Record<string, unknown>>;
-  readonly body: unknown;
-}
+/** What handlers have of requests: what was read of one, checked by the contract. */
+type Call = Operations[OperationId]['call'];
 
-export function carryOut(operation: OperationId, served: Served, call: CheckedCall): Answered<Reply> {
-  // That `call` is one of this operation was checked by the contract that its type is made from.
-  const handler = handlers[operation] as (served: Served, call: CheckedCall) => Answered<Reply>;
+/** `call` has to be one of that operation. */
+export function carryOut(operation: OperationId, served: Served, call: Call): Answered<Reply> {
+  const handler = handlers[operation] as (served: Served, call: Call) => Answered<Reply>;
   return handler(served, call);
 }
 

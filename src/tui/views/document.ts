@@ -152,7 +152,10 @@ function diagnosticRows({ plan, snapshot, theme, cwd }: State, width: number): r
       return [
         [span(`\u2716 ${service}`, theme.bad), span(` ${was}`)],
         [span(`  ${whatRuns(rolledBack, kept === true)}`)],
-        ...wrapWords(oneLine(describeFailedChange(reason)), width - 2).map((row): ScreenRow => [span('  '), ...row]),
+        ...wrapWords(oneLine(describeFailedChange(reason)), width - 2).map((row): ScreenRow => [
+          span('  '),
+          ...row,
+        ]),
         BLANK,
       ];
     },

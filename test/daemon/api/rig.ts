@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { onTestFinished } from 'vitest';
 import { createApiServer, type ApiServer, type ApiServerOptions } from '../../../src/daemon/api/server.ts';
-import { checkAnswer } from './contract.ts';
+import { checkAnswer } from '../../rig/contract.ts';
 import { FakeControl } from './fake-control.ts';
 
 export function tempDir(): string {
@@ -58,10 +58,8 @@ export async function ask(
   { method = 'GET', headers, body }: Ask = {},
 ): Promise<Answer> {
   const { status, headers: answered, type, text } = await send(socketPath, path, { method, headers, body });
-  const json = JSON.parse(text) as unknown;
-  // Lines are read one by one by those who ask for them.
-  if (type.startsWith('application/json')) checkAnswer(method, path, status, type, json);
-  return { status, headers: answered, json };
+  checkAnswer(method, path, { status, type, text });
+  return { status, headers: answered, json: JSON.parse(text) as unknown };
 }
 
 interface Sent {

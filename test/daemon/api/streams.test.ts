@@ -4,7 +4,7 @@ import type { Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { LogLine, WatchItem } from '../../../src/core/api.ts';
 import type { Happening } from '../../../src/core/event.ts';
-import { checkAnswer } from './contract.ts';
+import { checkAnswer } from '../../rig/contract.ts';
 import { linesOf, logLine } from './fake-control.ts';
 import { dialRaw, post, rawRequest, serve, until, type Served } from './rig.ts';
 
@@ -16,7 +16,7 @@ class Stream {
   ended: 'whole' | 'cut' | undefined;
 
   /** `check` throws where a line is not as the contract says. */
-  constructor(response: IncomingMessage, check: (line: unknown) => void) {
+  constructor(response: IncomingMessage, check: (line: string) => void) {
     this.response = response;
     let rest = '';
     response.setEncoding('utf8').on('data', (piece: string) => {
@@ -24,9 +24,8 @@ class Stream {
       const lines = `${rest}${piece}`.split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines.filter((text) => text !== '')) {
-        const value = JSON.parse(line) as unknown;
-        this.lines.push(value);
-        check(value);
+        this.lines.push(JSON.parse(line) as unknown);
+        check(line);
       }
     });
     response.on('error', () => undefined);
@@ -50,7 +49,11 @@ function openStream(socketPath: string, path: string, method = 'GET'): Promise<S
     const request = httpRequest({ socketPath, path, method, headers, agent: false }, (response) => {
       expect(response.statusCode).toBe(200);
       expect(response.headers['content-type']).toBe('application/x-ndjson; charset=utf-8');
-      resolve(new Stream(response, (line) => checkAnswer(method, path, 200, 'application/x-ndjson', line)));
+      resolve(
+        new Stream(response, (text) =>
+          checkAnswer(method, path, { status: 200, type: 'application/x-ndjson', text }),
+        ),
+      );
     });
     onTestFinished(() => void request.destroy());
     request.on('error', reject).end();
