@@ -1,8 +1,9 @@
 // Generates from schema/setpoint.schema.json:
 //   src/manifest/manifest-types.ts        types of a manifest, committed
 //   src/manifest/generated/validator.js   the compiled schema and its shape, not committed
+//   docs/manifest-keys.md                 the page of all keys, committed
 // and, from schema/api.json, what generate-api.mjs says.
-// `--check` writes the validator only, and fails where the committed types are out of date.
+// `--check` does not write what is committed, and fails where that is out of date.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import process from 'node:process';
@@ -12,6 +13,7 @@ import { build } from 'esbuild';
 import { compile } from 'json-schema-to-typescript';
 import { format, resolveConfig } from 'prettier';
 import { generateApi } from './generate-api.mjs';
+import { writeManifestReference } from './generate-manifest-reference.mjs';
 import { writeWhole } from './write-whole.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -151,6 +153,7 @@ async function writeValidator() {
 
 async function main() {
   await writeValidator();
+  await writeManifestReference(schema, process.argv.includes('--check'));
   await generateApi();
   const types = await manifestTypes();
   if (!process.argv.includes('--check')) return writeFileSync(typesFile, types);

@@ -20,7 +20,9 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   'backends/docker': ['core', 'ports', 'host'],
   'backends/nix': ['core', 'ports', 'host'],
   'backends/sandbox': ['core', 'ports', 'host'],
-  reap: ['core', 'ports', 'host', 'store'],
+  // Loads each backend when it is needed.
+  'backends/registry.ts': ['core', 'ports', 'backends/native', 'backends/docker', 'backends/nix'],
+  reap: ['core', 'ports', 'host', 'store', 'backends/registry.ts'],
   daemon: [
     'core',
     'ports',
@@ -37,6 +39,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'backends/docker',
     'backends/nix',
     'backends/sandbox',
+    'backends/registry.ts',
   ],
   client: ['core'],
   words: ['core'],
@@ -51,8 +54,22 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const EXCEPTIONS: Readonly<Record<string, readonly string[]>> = {
   'cli/daemon-process.ts': ['daemon'],
   'cli/reap-locally.ts': ['reap'],
-  'reap/leavings.ts': ['backends/docker'],
-  'cli/doctor-engines.ts': ['host', 'backends/docker', 'backends/nix', 'backends/sandbox'],
+  'cli/doctor-engines.ts': ['host', 'backends/registry.ts', 'backends/sandbox'],
+  // The type of its settings.
+  'manifest/backends/nix-settings.ts': ['backends/nix'],
+};
+
+/** Files outside a backend's rooms that name one all the same, and why. */
+const NAMES_A_BACKEND: Readonly<Record<string, string>> = {
+  'core/service.ts': 'says which backend runs what asks for none',
+  'core/reach.ts': 'engines call the machine host.docker.internal',
+  'host/engine-endpoint.ts':
+    "reads the docker client's own files, for the choice, the doctor and the backend",
+  'manifest/keys/mounts.ts': 'whatever runs a service, the socket of an engine gives the machine away',
+  'daemon/daemon.ts': 'makes the backend that is always there, on which others stand',
+  'daemon/exec.ts': 'opens sessions beside a process of the machine',
+  'cli/plan.ts': 'prints the lines of `--format docker`',
+  'cli/program.ts': 'has the option `--format docker`',
 };
 
 /** The one place of each package; `cli` defines its commands and reads its command line in two files. */
@@ -97,6 +114,12 @@ function partOf(file: string): string {
   return top === 'backends' ? `${top}/${second}` : top;
 }
 
+/** As a word, or as a part of an identifier; in comments it may be. */
+function namesBackend(text: string): boolean {
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/(^|\s)\/\/.*/g, '$1');
+  return /(?<![A-Za-z])(?:docker|nix|native)(?![a-z])|(?:Docker|Nix|Native)(?![a-z])/.test(code);
+}
+
 describe('the structure of the source', () => {
   test('the walk sees the imports', () => {
     expect(files.length).toBeGreaterThan(40);
@@ -113,6 +136,36 @@ describe('the structure of the source', () => {
         return from !== to && !(ALLOWED[from] ?? []).includes(to) && !(EXCEPTIONS[file] ?? []).includes(to);
       });
     expect(wrong).toEqual([]);
+  });
+
+  test('a backend is named in its rooms: its folder, its dialect, and the registry', () => {
+    const naming = files
+      .filter((file) => !file.startsWith('backends/') && !file.startsWith('manifest/backends/'))
+      // Made from the schema of manifests, which names what a person may write.
+      .filter((file) => file !== 'manifest/manifest-types.ts')
+      .filter((file) => namesBackend(readFileSync(join(SRC, file), 'utf8')));
+    expect(naming).toEqual(Object.keys(NAMES_A_BACKEND).sort());
+  });
+
+  test('the names of backends are seen in code, and nowhere else', () => {
+    const named = [
+      "'docker'",
+      'createNixBackend()',
+      'launch.nix',
+      "from '../backends/native/x.ts'",
+      'DOCKER_X',
+    ];
+    expect(named.map(namesBackend)).toEqual([true, true, true, true, false]);
+    const others = [
+      '// docker',
+      '/** The backend docker. */',
+      'unix',
+      'Unix',
+      'alternative',
+      'dockerode',
+      'nixpkgs',
+    ];
+    expect(others.map(namesBackend)).toEqual(others.map(() => false));
   });
 
   test('every package is imported in its one place', () => {

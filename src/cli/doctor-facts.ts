@@ -2,26 +2,16 @@ import { accessSync, constants, existsSync, mkdtempSync, readFileSync, rmSync, s
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { engineFacts } from './doctor-engines.ts';
-
-/** Something looked at on this machine, and how it bears on running services. */
-export interface Fact {
-  readonly name: string;
-  /** `missing` is essential, `weak` costs a capability. */
-  readonly state: 'good' | 'weak' | 'missing';
-  /** What was found. */
-  readonly found: string;
-  /** What to do about it. */
-  readonly hint?: string;
-}
+import type { MachineFact } from '../core/machine-fact.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** Looks at all that Setpoint needs of the machine, or can make use of. What is made for that is removed at once. */
-export async function gatherFacts(env: Env): Promise<readonly Fact[]> {
+export async function gatherFacts(env: Env): Promise<readonly MachineFact[]> {
   return [...ownFacts(env), ...(await engineFacts(env))];
 }
 
-function ownFacts(env: Env): readonly Fact[] {
+function ownFacts(env: Env): readonly MachineFact[] {
   const linux = process.platform === 'linux';
   return [
     nodeVersion(),
@@ -42,7 +32,7 @@ function ownFacts(env: Env): readonly Fact[] {
 /** The oldest Node that package.json's `engines` allows. */
 const LEAST_NODE = [20, 19] as const;
 
-function nodeVersion(): Fact {
+function nodeVersion(): MachineFact {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
   const enough = major > LEAST_NODE[0] || (major === LEAST_NODE[0] && minor >= LEAST_NODE[1]);
   const fact = { name: 'Node', found: process.versions.node };
@@ -50,7 +40,7 @@ function nodeVersion(): Fact {
   return { ...fact, state: 'missing', hint: `version ${LEAST_NODE.join('.')} or later is needed` };
 }
 
-function program(env: Env, name: string, without: 'weak' | 'missing', hint: string): Fact {
+function program(env: Env, name: string, without: 'weak' | 'missing', hint: string): MachineFact {
   for (const dir of (env['PATH'] ?? '').split(delimiter)) {
     const path = join(dir === '' ? '.' : dir, name);
     try {
@@ -63,7 +53,7 @@ function program(env: Env, name: string, without: 'weak' | 'missing', hint: stri
   return { name, state: without, found: 'not on PATH', hint };
 }
 
-function procFs(): Fact {
+function procFs(): MachineFact {
   const name = '/proc';
   try {
     readFileSync('/proc/self/stat');
@@ -82,7 +72,7 @@ function procFs(): Fact {
 /** Watches that the daemon needs: two for each instance, and some for manifests. */
 const LEAST_WATCHES = 1024;
 
-function inotify(): Fact {
+function inotify(): MachineFact {
   const name = 'inotify';
   const limit = number('/proc/sys/fs/inotify/max_user_watches');
   const instances = number('/proc/sys/fs/inotify/max_user_instances');
@@ -104,7 +94,7 @@ function inotify(): Fact {
   };
 }
 
-function cgroup(): Fact {
+function cgroup(): MachineFact {
   const name = 'cgroup';
   if (existsSync('/sys/fs/cgroup/cgroup.controllers')) return { name, state: 'good', found: 'version 2' };
   if (existsSync('/sys/fs/cgroup/memory')) return { name, state: 'good', found: 'version 1' };
@@ -117,7 +107,7 @@ function cgroup(): Fact {
 }
 
 /** The nearest folder that exists must let us write. */
-function folder(name: string, path: string): Fact {
+function folder(name: string, path: string): MachineFact {
   let at = path;
   while (!existsSync(at) && at !== join(at, '..')) at = join(at, '..');
   try {
@@ -134,7 +124,7 @@ function folder(name: string, path: string): Fact {
   }
 }
 
-function runtimeFolder(env: Env): Fact {
+function runtimeFolder(env: Env): MachineFact {
   const name = 'runtime folder';
   const path = env['XDG_RUNTIME_DIR'];
   if (path === undefined || path === '') {

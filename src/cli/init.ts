@@ -10,7 +10,7 @@ export interface InitOptions {
   readonly force: boolean;
 }
 
-interface Found {
+interface FoundServices {
   readonly from: string;
   readonly services: readonly { readonly id: string; readonly command: string }[];
 }
@@ -45,7 +45,7 @@ export function init({ context, globals }: Common, options: InitOptions): ExitSt
   return EXIT.ok;
 }
 
-export function manifestText(found: Found | undefined): string {
+export function manifestText(found: FoundServices | undefined): string {
   const services = found?.services ?? [
     { id: 'hello', command: 'while true; do echo "hello from $$"; sleep 5; done' },
   ];
@@ -73,7 +73,7 @@ ${entries.join('')}
 /** Where an installed package has it, seen from the project's folder. */
 const SCHEMA = './node_modules/setpoint/schema/setpoint.schema.json';
 
-function fromProcfile(dir: string): Found | undefined {
+function fromProcfile(dir: string): FoundServices | undefined {
   const text = read(join(dir, 'Procfile'));
   const services = (text ?? '').split(/\r?\n/).flatMap((line) => {
     const match = /^([A-Za-z0-9_-]+):\s*(\S.*)$/.exec(line);
@@ -86,7 +86,7 @@ function fromProcfile(dir: string): Found | undefined {
   return first.length === 0 ? undefined : { from: 'Procfile', services: first };
 }
 
-function fromPackageJson(dir: string): Found | undefined {
+function fromPackageJson(dir: string): FoundServices | undefined {
   const text = read(join(dir, 'package.json'));
   if (text === undefined) return undefined;
   let scripts: unknown;

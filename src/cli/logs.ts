@@ -65,7 +65,7 @@ export async function logs(
   return EXIT.ok;
 }
 
-interface Printing {
+interface LogPrintRequest {
   readonly common: Common;
   readonly options: LogsOptions;
   /** Told of each line that was printed. */
@@ -79,7 +79,7 @@ const LOOK_MS = 50;
 
 /** Prints until the project is down, from one daemon after the other where that takes several: each line once. */
 async function follow(
-  run: Printing & { readonly cursor: LogCursor; readonly signal: AbortSignal },
+  run: LogPrintRequest & { readonly cursor: LogCursor; readonly signal: AbortSignal },
   location: ProjectLocation,
   first: DaemonClient,
   query: LogQuery,
@@ -137,13 +137,13 @@ async function successor(
   }
 }
 
-async function show(run: Printing, client: DaemonClient, query: LogQuery): Promise<void> {
+async function show(run: LogPrintRequest, client: DaemonClient, query: LogQuery): Promise<void> {
   const names = displayNames(await client.snapshot());
   await print(run, client.logs(query, run.signal), names);
 }
 
 async function print(
-  { common, options, cursor }: Printing,
+  { common, options, cursor }: LogPrintRequest,
   lines: AsyncIterable<LogLine>,
   names: ReadonlyMap<string, string>,
 ): Promise<void> {

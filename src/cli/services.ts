@@ -8,7 +8,7 @@ import type { Result } from '../core/util/result.ts';
 import type { LoadRequest, ServiceId } from '../core/service.ts';
 import type { LocateFailure, ProjectLocation } from '../store/locate.ts';
 import type { TuiEnd, TuiOptions } from '../tui/tui.ts';
-import type { Fact } from './doctor-facts.ts';
+import type { MachineFact } from '../core/machine-fact.ts';
 
 /** How the project is found that a command is about. */
 export interface ProjectChoice {
@@ -69,7 +69,7 @@ export interface CliServices {
   offlineLogs(location: ProjectLocation, query: LogQuery): AsyncIterable<LogLine>;
   /** On the terminal of this process. */
   tui(options: Omit<TuiOptions, 'stdin' | 'stdout' | 'env' | 'settingsPath'>): Promise<TuiEnd>;
-  doctorFacts(): Promise<readonly Fact[]>;
+  doctorFacts(): Promise<readonly MachineFact[]>;
   /** About all projects of this user; resolves once nothing is left that could be cleared. */
   reap(request: ReapRequest): Promise<ReapReport>;
 }

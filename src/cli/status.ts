@@ -52,17 +52,17 @@ export async function status(
   });
 }
 
-interface Screen {
+interface ScreenFacts {
   readonly cwd: string;
   readonly color: boolean;
   readonly width: number | undefined;
 }
 
-function screen(context: CliContext): Screen {
+function screen(context: CliContext): ScreenFacts {
   return { cwd: context.cwd, color: context.color, width: context.columns() };
 }
 
-export interface StatusView extends Screen {
+export interface StatusView extends ScreenFacts {
   readonly all: boolean;
   /** Undefined where they were not to be had: then the table has no columns for them. */
   readonly stats: StatsResponse | undefined;

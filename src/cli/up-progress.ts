@@ -7,6 +7,7 @@ import type { InstanceSnapshot } from '../core/event.ts';
 import { describeExit } from '../words/exit.ts';
 import { formatSpan } from '../core/util/duration.ts';
 import { unreachable } from '../core/util/result.ts';
+import { DEFAULT_BACKEND } from '../core/service.ts';
 import { isReady, type WaitingOn } from '../core/state.ts';
 import { describeProbe, describeReplacing, describeState, stateWord, unnested } from '../words/status.ts';
 import type { ProgressIcon, ProgressRow } from '../words/progress-row.ts';
@@ -248,7 +249,9 @@ function noteOf(instance: InstanceSnapshot, backend: string, now: number): strin
   if (state.kind !== 'running') return '';
   if (stateWord(state) === 'not ready') return oneLine(ready?.last?.output ?? '');
   const listed = Object.values(ports).map((port) => `:${port}`);
-  return [listed.join(' '), backend === 'native' ? '' : backend].filter((part) => part !== '').join('  ');
+  return [listed.join(' '), backend === DEFAULT_BACKEND ? '' : backend]
+    .filter((part) => part !== '')
+    .join('  ');
 }
 
 /** How long the wait lasts at most, where it has an end. */

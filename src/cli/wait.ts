@@ -24,7 +24,7 @@ export interface WaitOptions {
 /** How often it is looked whether a run has lasted long enough. */
 const LOOK_MS = 50;
 
-type Decided = Exclude<UpVerdict, { kind: 'pending' }>;
+type FinalVerdict = Exclude<UpVerdict, { kind: 'pending' }>;
 
 /** Waits until the named services (or all) have reached a state; fails as soon as they cannot any more. */
 export async function wait(
@@ -46,7 +46,7 @@ export async function wait(
     let last: LiveSnapshot = { snapshot: await client.snapshot(), now: context.now() };
     const problem = unknownName(last.snapshot, names);
     if (problem !== undefined) return fail(context, problem, EXIT.usage);
-    const end = await monitor<Decided>({
+    const end = await monitor<FinalVerdict>({
       context,
       client,
       tickMs: LOOK_MS,
@@ -72,14 +72,14 @@ export async function wait(
 
 type Outcome = 'reached' | 'failed' | 'timed-out' | 'interrupted' | 'gone';
 
-function outcomeOf(end: MonitorEnd<Decided>, goal: WaitGoal, last: ProjectSnapshot): Outcome {
+function outcomeOf(end: MonitorEnd<FinalVerdict>, goal: WaitGoal, last: ProjectSnapshot): Outcome {
   if (end.kind === 'done') return end.value.kind === 'up' ? 'reached' : 'failed';
   return end.kind === 'gone' && goal === 'stopped' && last.phase !== 'up' ? 'reached' : end.kind;
 }
 
 /** Whom it is to blame on; where the time ran out, those that were on their way. */
 function culpritsOf(
-  end: MonitorEnd<Decided>,
+  end: MonitorEnd<FinalVerdict>,
   goal: WaitGoal,
   last: ProjectSnapshot,
   now: number,

@@ -27,8 +27,8 @@ export function inherited(launch: LaunchSpec, hostEnv: LaunchContext['hostEnv'])
 }
 
 /** Of the caller's environment a container has what is named, and nothing wholesale. */
-export function inheritedInside({ inherit, docker }: DeclaredLaunch): DeclaredLaunch['inherit'] {
-  return docker !== undefined && typeof inherit !== 'boolean' ? inherit : false;
+export function inheritedInside({ inherit, container }: DeclaredLaunch): DeclaredLaunch['inherit'] {
+  return container !== undefined && typeof inherit !== 'boolean' ? inherit : false;
 }
 
 /**
@@ -65,8 +65,8 @@ function exportedPorts(
   { launch }: ServiceSpec,
   { ports }: DeclaredLaunch,
 ): readonly (readonly [string, number | undefined])[] {
-  if (launch.docker === undefined) return launch.ports.map(({ name }) => [name, ports[name]]);
-  return launch.docker.ports.map(({ name, container }) => [name, container]);
+  if (launch.container === undefined) return launch.ports.map(({ name }) => [name, ports[name]]);
+  return launch.container.ports.map(({ name, container }) => [name, container]);
 }
 
 function portExports(ports: readonly (readonly [string, number | undefined])[]): readonly [string, string][] {

@@ -1,33 +1,27 @@
 import { inherited, inheritedInside, wholeEnv } from './launch-env.ts';
-import { err, ok, type Result } from './util/result.ts';
+import { commandTexts, launchTexts, mapCommand, mapLaunch } from './launch-texts.ts';
+import { err, ok, type Result, unreachable } from './util/result.ts';
 import type {
-  BackendName,
   Command,
-  DockerSettings,
-  DockerSpec,
+  ContainerSpec,
   LateRef,
+  Launch,
   LaunchCommand,
   LaunchSpec,
-  Limits,
   Mount,
-  NixSpec,
   PortSpec,
   Resources,
-  SandboxSpec,
-  SecretFile,
   ServiceId,
   ServiceSpec,
   Text,
 } from './service.ts';
 
 /** A launch with every late reference filled in for one instance: what a backend is given. Env values may be secret. */
-export interface ConcreteLaunch {
-  readonly backend: BackendName;
+export interface ConcreteLaunch extends Omit<Launch<string>, 'command' | 'envAppend' | 'path'> {
   readonly project: string;
   readonly service: ServiceId;
   /** Program and arguments; a shell command is already `[...shell, script]`. Empty: what a container's image says. */
   readonly argv: readonly string[];
-  readonly cwd: string;
   /**
    * The whole environment of a process of the machine: what is inherited, what is declared, ports, appended values, PATH.
    * Of a container that of its hooks on the machine.
@@ -39,30 +33,10 @@ export interface ConcreteLaunch {
   readonly hostEnv: Readonly<Record<string, string>>;
   /** Port numbers by name. */
   readonly ports: Readonly<Record<string, number>>;
-  readonly socket?: string;
-  readonly user?: string;
-  readonly umask?: string;
-  readonly limits: Limits;
-  readonly tty?: true;
-  readonly mergeStderr?: true;
-  readonly stdin?: 'pipe';
-  readonly notify?: { readonly watchdogMs?: number };
   readonly mounts: readonly Mount[];
-  readonly sandbox?: SandboxSpec;
-  readonly docker?: ConcreteDocker;
-  readonly nix?: NixSpec;
-  /** Values are secret. */
-  readonly secrets?: readonly SecretFile[];
-  readonly nice?: number;
   readonly resources?: Resources;
   /** What an engine does by itself when it is asked to stop the unit, or stops itself. */
   readonly stop: { readonly signal: string; readonly graceMs: number };
-}
-
-export interface ConcreteDocker extends DockerSettings {
-  /** Absent: the image's. */
-  readonly command?: readonly string[];
-  readonly entrypoint?: readonly string[];
 }
 
 /** What late references are filled in from. */
@@ -99,39 +73,11 @@ export type ContainerPolicy = 'pull' | 'maxContainers';
  * The part of a launch that makes its fingerprint: all the manifest declares, and of the caller's environment only what
  * it names. What is inherited wholesale is left out, or every new shell would replace every process.
  */
-export interface DeclaredLaunch {
-  readonly backend: string;
-  readonly command:
-    | { readonly kind: 'shell'; readonly shell: readonly string[]; readonly script: string }
-    | { readonly kind: 'exec'; readonly argv: readonly string[] }
-    | { readonly kind: 'image' };
-  readonly cwd: string;
-  readonly env: Readonly<Record<string, string>>;
-  readonly envAppend: readonly {
-    readonly name: string;
-    readonly value: string;
-    readonly separator: string;
-    readonly prepend: boolean;
-  }[];
+export interface DeclaredLaunch extends Omit<Launch<string>, 'container'> {
   /** True, false, or the values of the named variables that there are. */
   readonly inherit: boolean | Readonly<Record<string, string>>;
-  readonly path: readonly string[];
   readonly ports: Readonly<Record<string, number>>;
-  readonly socket?: string;
-  readonly user?: string;
-  readonly umask?: string;
-  readonly limits: Limits;
-  readonly tty?: true;
-  readonly mergeStderr?: true;
-  readonly stdin?: 'pipe';
-  readonly notify?: { readonly watchdogMs?: number };
-  /** Only present where there are any. */
-  readonly mounts?: readonly Mount[];
-  readonly sandbox?: SandboxSpec;
-  readonly docker?: Omit<ConcreteDocker, 'command' | ContainerPolicy>;
-  readonly nix?: NixSpec;
-  readonly secrets?: readonly SecretFile[];
-  readonly nice?: number;
+  readonly container?: Omit<ContainerSpec<string>, ContainerPolicy>;
   /** Those that the service names. */
   readonly resources?: Resources;
   readonly inputs?: string;
@@ -169,9 +115,9 @@ function fillIn(ref: LateRef, { service, number, ports, host }: TextContext): Re
 
 /** The argument vector of a command: of a service, a hook or a stop command. */
 export function concreteCommand(command: Command, context: TextContext): Result<readonly string[], string> {
-  if (command.kind === 'exec') return all(command.argv.map((text) => expandText(text, context)));
-  const script = expandText(command.script, context);
-  return script.ok ? ok([...command.shell, script.value]) : script;
+  const tried = mapCommand(command, (text) => expandText(text, context));
+  const failed = firstFailure(commandTexts(tried));
+  return failed ?? ok(argvOf(mapCommand(tried, valueOf)));
 }
 
 /** The launch of one instance; its environment: see `wholeEnv`. The error is a sentence without a final period. */
@@ -180,50 +126,31 @@ export function concreteLaunch(spec: ServiceSpec, context: LaunchContext): Resul
   if (!declared.ok) return declared;
   const env = machineEnv(spec, declared.value, context);
   if (!env.ok) return env;
-  const { command, cwd, ports, limits, docker, ...rest } = declared.value;
-  const { launch, stop } = spec;
+  const {
+    command,
+    envAppend: _appended,
+    path: _path,
+    inherit: _inherit,
+    inputs: _inputs,
+    ...rest
+  } = declared.value;
+  const { container, ...launch } = rest;
+  const { pull = 'missing', maxContainers } = spec.launch.container ?? {};
+  const { signal, graceMs } = spec.stop;
   return ok({
-    backend: launch.backend,
+    ...launch,
     project: context.project,
     service: spec.id,
     argv: argvOf(command),
-    cwd,
     env: env.value,
     declaredEnv: wholeEnv(spec, { ...declared.value, inherit: inheritedInside(declared.value) }, context),
     hostEnv: context.hostEnv,
-    ports,
-    limits,
     mounts: launch.mounts ?? [],
-    stop: { signal: stop.signal, graceMs: stop.graceMs },
-    ...present<Optionals<ConcreteLaunch>>({
-      socket: rest.socket,
-      user: rest.user,
-      umask: rest.umask,
-      tty: rest.tty,
-      mergeStderr: rest.mergeStderr,
-      stdin: rest.stdin,
-      notify: rest.notify,
-      sandbox: rest.sandbox,
-      docker: docker === undefined ? undefined : concreteDocker(spec, command, docker),
-      nix: rest.nix,
-      secrets: rest.secrets,
-      nice: rest.nice,
-      resources: rest.resources,
-    }),
+    stop: { signal, graceMs },
+    ...(container === undefined
+      ? {}
+      : { container: { ...container, pull, ...(maxContainers === undefined ? {} : { maxContainers }) } }),
   });
-}
-
-function concreteDocker(
-  { launch }: ServiceSpec,
-  command: DeclaredLaunch['command'],
-  docker: NonNullable<DeclaredLaunch['docker']>,
-): ConcreteDocker {
-  const { pull = 'missing', maxContainers } = launch.docker ?? {};
-  return {
-    ...docker,
-    pull,
-    ...present({ maxContainers, command: command.kind === 'image' ? undefined : argvOf(command) }),
-  };
 }
 
 /** The environment on the machine: of a container that of its hooks there, which are none of its processes. */
@@ -232,8 +159,8 @@ function machineEnv(
   declared: DeclaredLaunch,
   context: LaunchContext,
 ): Result<ConcreteLaunch['env'], string> {
-  if (spec.launch.docker === undefined) return ok(wholeEnv(spec, declared, context));
-  const { docker: _inside, ...launch } = spec.launch;
+  if (spec.launch.container === undefined) return ok(wholeEnv(spec, declared, context));
+  const { container: _inside, ...launch } = spec.launch;
   const outside = { ...spec, launch: { ...launch, inheritEnv: true } };
   const { onMachine, ...rest } = context;
   // What is not published has no number there: that of the inside is better than no hook at all.
@@ -245,72 +172,46 @@ function machineEnv(
 
 /** What is declared of an instance's launch, with late references filled in; see `DeclaredLaunch`. */
 export function declaredView(spec: ServiceSpec, context: LaunchContext): Result<DeclaredLaunch, string> {
-  const { launch } = spec;
+  const { inheritEnv: _inherit, ports: portSpecs, ...launch } = spec.launch;
   const at: TextContext = { ...context, service: spec.id };
-  const ports = ownPorts(launch.ports, { ...at, ...context.onMachine });
+  const ports = ownPorts(portSpecs, { ...at, ...context.onMachine });
   if (!ports.ok) return ports;
-  const command = declaredCommand(launch.command, at);
-  if (!command.ok) return command;
-  const names = Object.keys(launch.env);
-  const env = all(Object.values(launch.env).map((text) => expandText(text, at)));
-  if (!env.ok) return env;
-  const appended = all(launch.envAppend.map(({ value }) => expandText(value, at)));
-  if (!appended.ok) return appended;
-  const socket = launch.socket === undefined ? ok(undefined) : expandText(launch.socket, at);
-  if (!socket.ok) return socket;
-  const docker = launch.docker === undefined ? ok(undefined) : declaredDocker(launch.docker, context, at);
-  if (!docker.ok) return docker;
+  const tried = mapLaunch(launch, (text) => expandText(text, at));
+  const failed = firstFailure(launchTexts(tried));
+  if (failed !== undefined) return failed;
+  const { container, ...rest } = mapLaunch(tried, valueOf);
+  const resources = usedResources(spec.launch, context.resources);
+  const { inputs } = context;
   return ok({
-    backend: launch.backend,
-    command: command.value,
-    cwd: launch.cwd,
-    env: record(names.map((name, i) => [name, env.value[i] ?? ''])),
-    envAppend: launch.envAppend.map((entry, i) => ({ ...entry, value: appended.value[i] ?? '' })),
-    inherit: inherited(launch, context.hostEnv),
-    path: launch.path,
-    ports: record(ports.value),
-    limits: launch.limits,
-    ...present<Optionals<DeclaredLaunch>>({
-      socket: socket.value,
-      user: launch.user,
-      umask: launch.umask,
-      tty: launch.tty,
-      mergeStderr: launch.mergeStderr,
-      stdin: launch.stdin,
-      notify: launch.notify,
-      mounts: (launch.mounts ?? []).length === 0 ? undefined : launch.mounts,
-      sandbox: launch.sandbox,
-      docker: docker.value,
-      nix: launch.nix,
-      secrets: (launch.secrets ?? []).length === 0 ? undefined : launch.secrets,
-      nice: launch.nice,
-      resources: usedResources(launch, context.resources),
-      inputs: context.inputs,
-    }),
+    ...rest,
+    inherit: inherited(spec.launch, context.hostEnv),
+    ports: Object.fromEntries(ports.value),
+    ...(container === undefined ? {} : { container: declaredContainer(container, context) }),
+    ...(resources === undefined ? {} : { resources }),
+    ...(inputs === undefined ? {} : { inputs }),
   });
 }
 
-function declaredDocker(
-  docker: DockerSpec,
-  context: LaunchContext,
-  at: TextContext,
-): Result<DeclaredLaunch['docker'], string> {
-  const { entrypoint, pull: _pull, maxContainers: _max, ...settings } = docker;
-  const words =
-    entrypoint === undefined ? ok(undefined) : all(entrypoint.map((text) => expandText(text, at)));
-  if (!words.ok) return words;
-  return ok({
-    ...settings,
-    extraHosts: context.extraHosts ?? docker.extraHosts,
-    ...present({ entrypoint: words.value }),
-  });
+function declaredContainer(
+  { pull: _pull, maxContainers: _max, ...settings }: ContainerSpec<string>,
+  { extraHosts }: LaunchContext,
+): NonNullable<DeclaredLaunch['container']> {
+  return { ...settings, extraHosts: extraHosts ?? settings.extraHosts };
+}
+
+/**
+ * What the fingerprint of a launch is of. Settings of containers and of single backends stand below the backend's name,
+ * as they did in the first release, whose runs are to be known again.
+ */
+export function canonicalView({ container, settings, ...launch }: DeclaredLaunch): object {
+  return { ...launch, [launch.backend]: container ?? settings?.values };
 }
 
 /** The definitions of the networks and volumes that a service names; undefined where all it names has every default. */
 function usedResources(launch: LaunchSpec, resources: Resources | undefined): Resources | undefined {
   if (resources === undefined) return undefined;
-  const { networks = [], networkMode } = launch.docker ?? {};
-  const onOwn = launch.docker !== undefined && networks.length === 0 && networkMode === undefined;
+  const { networks = [], networkMode } = launch.container ?? {};
+  const onOwn = launch.container !== undefined && networks.length === 0 && networkMode === undefined;
   const volumes = (launch.mounts ?? []).flatMap((mount) => (mount.type === 'volume' ? [mount.source] : []));
   const used: Resources = {
     networks: only(resources.networks, onOwn ? ['default'] : networks),
@@ -321,10 +222,10 @@ function usedResources(launch: LaunchSpec, resources: Resources | undefined): Re
 }
 
 function only<T>(of: Readonly<Record<string, T>>, names: readonly string[]): Readonly<Record<string, T>> {
-  return record(Object.entries(of).filter(([name]) => names.includes(name)));
+  return Object.fromEntries(Object.entries(of).filter(([name]) => names.includes(name)));
 }
 
-function argvOf(command: DeclaredLaunch['command']): readonly string[] {
+function argvOf(command: LaunchCommand<string>): readonly string[] {
   switch (command.kind) {
     case 'exec':
       return command.argv;
@@ -332,15 +233,9 @@ function argvOf(command: DeclaredLaunch['command']): readonly string[] {
       return [...command.shell, command.script];
     case 'image':
       return [];
+    default:
+      return unreachable(command);
   }
-}
-
-function declaredCommand(command: LaunchCommand, at: TextContext): Result<DeclaredLaunch['command'], string> {
-  if (command.kind === 'image') return ok(command);
-  const argv = concreteCommand(command, at);
-  if (!argv.ok) return argv;
-  if (command.kind === 'exec') return ok({ kind: 'exec', argv: argv.value });
-  return ok({ kind: 'shell', shell: command.shell, script: argv.value.at(-1) ?? '' });
 }
 
 function ownPorts(specs: readonly PortSpec[], at: TextContext): Result<readonly [string, number][], string> {
@@ -368,17 +263,14 @@ function all<T>(results: readonly Result<T, string>[]): Result<readonly T[], str
   return ok(values);
 }
 
-/** `Object.fromEntries` also makes a property of `__proto__`, which an assignment would not. */
-function record<T>(entries: Iterable<readonly [string, T]>): Record<string, T> {
-  return Object.fromEntries(entries);
+function firstFailure(
+  texts: readonly Result<string, string>[],
+): { readonly ok: false; readonly error: string } | undefined {
+  for (const text of texts) if (!text.ok) return text;
+  return undefined;
 }
 
-/** The members that a value need not have, each to be named where such a value is made: one that is forgotten does not compile. */
-type Optionals<T> = {
-  readonly [K in keyof T as undefined extends T[K] ? K : never]-?: T[K] | undefined;
-};
-
-function present<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  const kept = Object.entries(values).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(kept) as { [K in keyof T]?: Exclude<T[K], undefined> };
+/** Of a text that has not failed. */
+function valueOf(text: Result<string, string>): string {
+  return text.ok ? text.value : '';
 }

@@ -2,7 +2,7 @@ import type { Fields } from './field-values.ts';
 import { launchFields } from './fields/launch.ts';
 import { policyFields } from './fields/policy.ts';
 import { fingerprint } from './fingerprint.ts';
-import { declaredView, type LaunchContext } from './launch.ts';
+import { canonicalView, declaredView, type LaunchContext } from './launch.ts';
 import { extraHostsOf, type PublishedPort, type Services, viewFrom } from './reach.ts';
 import { type DesiredInstance, type PlanInput, planProject } from './plan.ts';
 import type { PlanView } from './plan-view.ts';
@@ -47,7 +47,7 @@ export function launchContext(
     ...(inputs === undefined ? {} : { inputs }),
   };
   const onMachine = viewFrom(undefined, services, port);
-  if (spec.launch.docker === undefined) return { ...under, ...onMachine };
+  if (spec.launch.container === undefined) return { ...under, ...onMachine };
   return {
     ...under,
     ...viewFrom(spec, services, port),
@@ -66,7 +66,7 @@ export function launchRecord(
   const view = declaredView(spec, launchContext(spec, project, number, context));
   if (!view.ok) return { fingerprint: fingerprint(view.error), fields: { launch: view.error } };
   return {
-    fingerprint: fingerprint(view.value),
+    fingerprint: fingerprint(canonicalView(view.value)),
     fields: launchFields(view.value, context.redactor, context.salt),
     ...(view.value.inputs === undefined ? {} : { inputs: view.value.inputs }),
   };

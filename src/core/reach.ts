@@ -1,5 +1,6 @@
+import { commandTexts, launchTexts } from './launch-texts.ts';
 import type { TextContext } from './launch.ts';
-import type { Command, LateRef, ServiceId, ServiceSpec, Text } from './service.ts';
+import type { LateRef, ServiceId, ServiceSpec, Text } from './service.ts';
 
 /** How services find each other: what `${services.x.host}` and `${services.x.ports.p}` stand for, and where. */
 
@@ -15,7 +16,7 @@ export type Services = ReadonlyMap<ServiceId, ServiceSpec>;
 export type PublishedPort = (service: ServiceId, number: number, port: string) => number | undefined;
 
 /** Where a process is on the network. */
-type Place =
+type NetworkPlace =
   | { readonly kind: 'machine' }
   | {
       readonly kind: 'container';
@@ -25,7 +26,7 @@ type Place =
       readonly networks: readonly string[];
     };
 
-const MACHINE: Place = { kind: 'machine' };
+const MACHINE: NetworkPlace = { kind: 'machine' };
 
 type Way =
   /** By the loopback address, at the number it has on the machine. */
@@ -59,7 +60,8 @@ export function viewFrom(
       const target = services.get(service) ?? (from?.id === service ? from : undefined);
       const inside = target === undefined ? undefined : containerPort(target, port);
       if (typeof to === 'object' || to === 'loopback') return inside ?? published(service, number, port);
-      const isOnMachine = target?.launch.docker !== undefined && placeOf(target, services).kind === 'machine';
+      const isOnMachine =
+        target?.launch.container !== undefined && placeOf(target, services).kind === 'machine';
       return isOnMachine ? inside : published(service, number, port);
     },
   };
@@ -70,7 +72,7 @@ export function viewFrom(
  * that shares its network, refers to something there.
  */
 export function extraHostsOf(spec: ServiceSpec, services: Services): readonly string[] {
-  const declared = spec.launch.docker?.extraHosts ?? [];
+  const declared = spec.launch.container?.extraHosts ?? [];
   const place = placeOf(spec, services);
   if (place.kind === 'machine' || place.owner !== spec.id || mayHaveNoHosts(spec)) return declared;
   if (declared.some((host) => host.startsWith(`${GATEWAY}:`))) return declared;
@@ -88,11 +90,16 @@ export function extraHostsOf(spec: ServiceSpec, services: Services): readonly st
 }
 
 function mayHaveNoHosts({ launch }: ServiceSpec): boolean {
-  const mode = launch.docker?.networkMode ?? '';
+  const mode = launch.container?.networkMode ?? '';
   return mode === 'none' || mode.startsWith('container:');
 }
 
-function way(from: Place, user: ServiceSpec | undefined, target: ServiceSpec, services: Services): Way {
+function way(
+  from: NetworkPlace,
+  user: ServiceSpec | undefined,
+  target: ServiceSpec,
+  services: Services,
+): Way {
   if (from.kind === 'machine') return 'machine';
   const to = placeOf(target, services);
   if (to.kind === 'machine') return 'gateway';
@@ -103,15 +110,15 @@ function way(from: Place, user: ServiceSpec | undefined, target: ServiceSpec, se
   return 'gateway';
 }
 
-function placeOf(spec: ServiceSpec, services: Services): Place {
+function placeOf(spec: ServiceSpec, services: Services): NetworkPlace {
   let at = spec;
   const seen = new Set<ServiceId>();
   for (;;) {
-    const { docker } = at.launch;
-    if (docker === undefined) return MACHINE;
-    const mode = docker.networkMode;
+    const { container } = at.launch;
+    if (container === undefined) return MACHINE;
+    const mode = container.networkMode;
     if (mode === undefined) {
-      const networks = docker.networks.length === 0 ? [DEFAULT_NETWORK] : docker.networks;
+      const networks = container.networks.length === 0 ? [DEFAULT_NETWORK] : container.networks;
       return { kind: 'container', owner: at.id, networks };
     }
     if (mode === 'host') return MACHINE;
@@ -124,29 +131,18 @@ function placeOf(spec: ServiceSpec, services: Services): Place {
 }
 
 function containerPort({ launch }: ServiceSpec, name: string): number | undefined {
-  return launch.docker?.ports.find((port) => port.name === name)?.container;
+  return launch.container?.ports.find((port) => port.name === name)?.container;
 }
 
 /** The late references of all texts that are used where the service runs. */
 function refsWithin({ launch, ready, live, hooks, stop }: ServiceSpec): readonly LateRef[] {
-  const { command, docker, env, envAppend, socket } = launch;
-  const texts: Text[] = [
-    ...(command.kind === 'image' ? [] : textsOf(command)),
-    ...(docker?.entrypoint ?? []),
-    ...Object.values(env),
-    ...envAppend.map(({ value }) => value),
-    ...(socket === undefined ? [] : [socket]),
-  ];
+  const texts: Text[] = [...launchTexts(launch)];
   for (const probe of [ready, live])
-    if (probe?.check.kind === 'exec') texts.push(...textsOf(probe.check.command));
+    if (probe?.check.kind === 'exec') texts.push(...commandTexts(probe.check.command));
   for (const hook of [hooks.postStart, hooks.preStop])
-    if (hook !== undefined) texts.push(...textsOf(hook.command));
-  if (stop.command !== undefined) texts.push(...textsOf(stop.command));
+    if (hook !== undefined) texts.push(...commandTexts(hook.command));
+  if (stop.command !== undefined) texts.push(...commandTexts(stop.command));
   return texts.flatMap((text) =>
     typeof text === 'string' ? [] : text.filter((part) => typeof part !== 'string'),
   );
-}
-
-function textsOf(command: Command): readonly Text[] {
-  return command.kind === 'shell' ? [command.script] : command.argv;
 }

@@ -26,18 +26,21 @@ export type LateRef =
 export type Text = string | readonly (string | LateRef)[];
 
 /** How a service's program is named: a script handed to a shell as its last argument, or an argument vector. */
-export type Command =
-  | { readonly kind: 'shell'; readonly shell: readonly string[]; readonly script: Text }
-  | { readonly kind: 'exec'; readonly argv: readonly Text[] };
+export type Command<T = Text> =
+  | { readonly kind: 'shell'; readonly shell: readonly string[]; readonly script: T }
+  | { readonly kind: 'exec'; readonly argv: readonly T[] };
 
 /** What a script is handed to where the manifest names no shell. */
 export const DEFAULT_SHELL: readonly string[] = ['/bin/sh', '-c'];
 
-/** What runs a service. */
-export type BackendName = 'native' | 'docker' | 'nix';
+/** What runs a service: one of those that a manifest can name, or that another release knows. */
+export type BackendName = string;
+
+/** Runs what asks for no other backend, and is always there. It keeps nothing of a project besides processes. */
+export const DEFAULT_BACKEND: BackendName = 'native';
 
 /** What a service runs: a command, or, of a container, what its image is made to run. */
-export type LaunchCommand = Command | { readonly kind: 'image' };
+export type LaunchCommand<T = Text> = Command<T> | { readonly kind: 'image' };
 
 export type PortNumber = number | 'auto';
 
@@ -49,9 +52,9 @@ export interface PortSpec {
   readonly protocol?: 'udp';
 }
 
-export interface EnvAppend {
+export interface EnvAppend<T = Text> {
   readonly name: string;
-  readonly value: Text;
+  readonly value: T;
   readonly separator: string;
   readonly prepend: boolean;
 }
@@ -138,7 +141,7 @@ export interface BuildSpec {
 }
 
 export interface HealthcheckSpec {
-  /** Docker's form: `['CMD', ...]`, `['CMD-SHELL', script]` or `['NONE']`. */
+  /** As an image has it: `['CMD', ...]`, `['CMD-SHELL', script]` or `['NONE']`. */
   readonly test: readonly string[];
   readonly intervalMs?: number;
   readonly timeoutMs?: number;
@@ -146,8 +149,8 @@ export interface HealthcheckSpec {
   readonly retries?: number;
 }
 
-/** What a container has besides what every service has. */
-export interface DockerSettings {
+/** What a container has besides what every service has, whichever backend runs it. */
+export interface ContainerSpec<T = Text> {
   readonly image?: string;
   readonly build?: BuildSpec;
   readonly pull: 'missing' | 'always' | 'never';
@@ -179,21 +182,16 @@ export interface DockerSettings {
   /** Containers of all projects that may run on the engine at once. */
   readonly maxContainers?: number;
   readonly pid?: 'host';
-}
-
-export interface DockerSpec extends DockerSettings {
   /** Absent: the image's. */
-  readonly entrypoint?: readonly Text[];
+  readonly entrypoint?: readonly T[];
 }
 
-export interface NixSpec {
-  /** Absolute folder, or a flake reference. */
-  readonly flake: string;
-  /** Attribute of devShells. */
-  readonly shell: string;
-  /** Absolute. */
-  readonly cacheDir?: string;
-  readonly impure: boolean;
+/** Settings that one backend alone understands. */
+export interface BackendSettings {
+  /** Their names in camel case; in the manifest they stand below the backend's name. */
+  readonly values: object;
+  /** Which of them names what `Backend.inputs` looks at: what changes there counts as a change of it. */
+  readonly source?: string;
 }
 
 /** A top-level volume or network, as in Compose. */
@@ -215,26 +213,20 @@ export interface Resources {
   readonly networks: Readonly<Record<string, ResourceSpec>>;
 }
 
-/**
- * What the running process is made of. A change to any of it replaces the process; a change elsewhere in the spec is
- * applied in place. Formatting and key order of the manifest leave no trace here.
- */
-export interface LaunchSpec {
+/** What the running process is made of, in texts of T: with late references, or filled in for one instance. */
+export interface Launch<T> {
   readonly backend: BackendName;
-  /** `image` on the backend docker only. */
-  readonly command: LaunchCommand;
+  /** `image` of a container only. */
+  readonly command: LaunchCommand<T>;
   /** Absolute; of a container the manifest's folder, where its hooks on the machine run. */
   readonly cwd: string;
   /** The environment the manifest declares (project, env files, service), resolved; later sources already won. */
-  readonly env: Readonly<Record<string, Text>>;
-  readonly envAppend: readonly EnvAppend[];
-  /** What of the caller's environment is passed on below `env`: all of it, nothing, or these names. */
-  readonly inheritEnv: boolean | readonly string[];
+  readonly env: Readonly<Record<string, T>>;
+  readonly envAppend: readonly EnvAppend<T>[];
   /** Absolute folders put before PATH, the first one first. */
   readonly path: readonly string[];
-  readonly ports: readonly PortSpec[];
   /** Absolute path of the Unix socket the service serves. */
-  readonly socket?: Text;
+  readonly socket?: T;
   readonly user?: string;
   /** Octal digits, such as `0027`. */
   readonly umask?: string;
@@ -249,16 +241,26 @@ export interface LaunchSpec {
   readonly notify?: { readonly watchdogMs?: number };
   /** Only present where there are any. */
   readonly mounts?: readonly Mount[];
-  /** Not on the backend docker. */
+  /** Not of a container. */
   readonly sandbox?: SandboxSpec;
-  /** On the backend docker, and only there. */
-  readonly docker?: DockerSpec;
-  /** On the backend nix, and only there. */
-  readonly nix?: NixSpec;
+  /** Of a container, and only there. */
+  readonly container?: ContainerSpec<T>;
+  /** Absent: the backend has none besides those above. */
+  readonly settings?: BackendSettings;
   /** Only present where there are any. */
   readonly secrets?: readonly SecretFile[];
   /** nice(1) value, -20 to 19. */
   readonly nice?: number;
+}
+
+/**
+ * A launch as the manifest describes it. A change to any of it replaces the process; a change elsewhere in the spec is
+ * applied in place. Formatting and key order of the manifest leave no trace here.
+ */
+export interface LaunchSpec extends Launch<Text> {
+  /** What of the caller's environment is passed on below `env`: all of it, nothing, or these names. */
+  readonly inheritEnv: boolean | readonly string[];
+  readonly ports: readonly PortSpec[];
 }
 
 export type RestartPolicy = 'never' | 'on-failure' | 'always' | 'unless-stopped';

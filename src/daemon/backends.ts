@@ -1,33 +1,28 @@
 import type { CleanupReport } from '../core/api.ts';
+import { joinReports, NOTHING_REMOVED } from '../core/cleanup.ts';
 import type { StartFailure } from '../core/exit.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
-import type { BackendName } from '../core/service.ts';
+import { type BackendName, DEFAULT_BACKEND } from '../core/service.ts';
 import type { ResourceStep } from '../core/plan-view.ts';
 import type { ResourceState } from '../core/resource-plan.ts';
 import type { AdoptRequest, Backend, Orphan, Proc, ResourceScope } from '../ports/backend.ts';
 
-export interface BackendMakers {
-  /** Always there. */
-  readonly native: Backend;
-  /** Called at most once, when the first service or record of that backend shows up. */
-  readonly docker: () => Promise<Backend>;
-  readonly nix: () => Promise<Backend>;
-}
-
-export interface BackendsOptions extends BackendMakers {
-  /** The backends besides `native` that the project has ever run a service by: only these are asked what they have. */
+export interface BackendsOptions {
+  /** Always there; what names no backend is its. */
+  readonly always: Backend;
+  /** The others by name: called at most once, when the first service or record of that backend shows up. */
+  readonly loaders: Readonly<Record<BackendName, () => Promise<Backend>>>;
+  /** The backends besides that one that the project has ever run a service by: only these are asked what they have. */
   readonly used: () => readonly string[];
 }
 
 /**
- * All backends as one: each call goes to the one that the launch, the record or the orphan names. Those besides `native`
- * are made when they are first needed, since loading what they need takes longer than starting a daemon does.
+ * All backends as one: each call goes to the one that the launch, the record or the orphan names. Those besides
+ * the one that is always there are made when they are first needed, since loading what they need takes longer than starting a daemon does.
  */
 export function createBackends(options: BackendsOptions): Backend {
   return new Backends(options);
 }
-
-const NOTHING: CleanupReport = { containers: [], networks: [], volumes: [], failed: [] };
 
 class Backends implements Backend {
   readonly name = 'all';
@@ -40,8 +35,8 @@ class Backends implements Backend {
 
   constructor(options: BackendsOptions) {
     this.#options = options;
-    this.#made.set('native', Promise.resolve(options.native));
-    this.#ready.push(options.native);
+    this.#made.set(DEFAULT_BACKEND, Promise.resolve(options.always));
+    this.#ready.push(options.always);
   }
 
   async materialise(
@@ -111,19 +106,14 @@ class Backends implements Backend {
     const reports = await Promise.all(
       this.#options.used().map(async (name): Promise<CleanupReport> => {
         const backend = await this.#get(name);
-        if (backend.ok) return (await backend.value.removeProject?.(project, options)) ?? NOTHING;
+        if (backend.ok) return (await backend.value.removeProject?.(project, options)) ?? NOTHING_REMOVED;
         return {
-          ...NOTHING,
+          ...NOTHING_REMOVED,
           failed: [{ what: `what ${name} has of ${project}`, why: backend.error.message }],
         };
       }),
     );
-    return {
-      containers: reports.flatMap(({ containers }) => containers),
-      networks: reports.flatMap(({ networks }) => networks),
-      volumes: reports.flatMap(({ volumes }) => volumes),
-      failed: reports.flatMap(({ failed }) => failed),
-    };
+    return joinReports(reports);
   }
 
   close(): void {
@@ -132,13 +122,15 @@ class Backends implements Backend {
   }
 
   async prepare(requests: Parameters<Backend['prepare']>[0]): Promise<void> {
-    const names = new Set(requests.map(({ backend = 'native' }) => backend));
+    const names = new Set(requests.map(({ backend = DEFAULT_BACKEND }) => backend));
     await Promise.all(
       [...names].map(async (name) => {
         const backend = await this.#get(name);
         // Where it cannot be had, the start that needs it says so.
         if (backend.ok) {
-          await backend.value.prepare(requests.filter((request) => (request.backend ?? 'native') === name));
+          await backend.value.prepare(
+            requests.filter((request) => (request.backend ?? DEFAULT_BACKEND) === name),
+          );
         }
       }),
     );
@@ -163,11 +155,13 @@ class Backends implements Backend {
   }
 
   async #get(name: string): Promise<Result<Backend, StartFailure>> {
-    if (!isBackendName(name)) {
+    const known = this.#made.get(name);
+    const { loaders } = this.#options;
+    const load = Object.hasOwn(loaders, name) ? loaders[name] : undefined;
+    const made = known ?? (load === undefined ? undefined : this.#make(name, load));
+    if (made === undefined) {
       return err({ code: 'other', message: `this version of Setpoint has no backend \`${name}\`` });
     }
-    const known = this.#made.get(name);
-    const made = known ?? this.#make(name);
     try {
       return ok(await made);
     } catch (cause) {
@@ -178,8 +172,8 @@ class Backends implements Backend {
     }
   }
 
-  #make(name: BackendName): Promise<Backend> {
-    const made = name === 'native' ? Promise.resolve(this.#options.native) : this.#options[name]();
+  #make(name: BackendName, load: () => Promise<Backend>): Promise<Backend> {
+    const made = load();
     this.#made.set(name, made);
     void made.then(
       (backend) => {
@@ -190,8 +184,4 @@ class Backends implements Backend {
     );
     return made;
   }
-}
-
-function isBackendName(name: string): name is BackendName {
-  return name === 'native' || name === 'docker' || name === 'nix';
 }

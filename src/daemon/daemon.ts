@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { backendLoaders } from '../backends/registry.ts';
 import { createNativeBackend } from '../backends/native/native-backend.ts';
 import { createCommandRunner } from '../host/commands.ts';
 import { createEncloser } from '../backends/sandbox/enclosure.ts';
@@ -140,7 +141,7 @@ async function compose(
   const warn = (message: string): void => {
     store.append({ type: 'warning', message }, {});
   };
-  const native = createNativeBackend({
+  const processes = createNativeBackend({
     umask: callersUmask,
     oomCounter,
     fence,
@@ -152,20 +153,15 @@ async function compose(
     ...(failpoint === undefined ? {} : { failpoint }),
   });
   const backend = createBackends({
-    native,
-    docker: async () => {
-      const { createDockerBackend } = await import('../backends/docker/docker-backend.ts');
-      return createDockerBackend({
-        env: options.env,
-        stateDir: paths.stateDir,
-        onWarning: warn,
-      });
-    },
-    nix: async () => {
-      const { createNixBackend } = await import('../backends/nix/nix-backend.ts');
-      const cacheRoot = cacheFolder(options.env);
-      return createNixBackend({ native, commands, env: options.env, cacheRoot, onWarning: warn });
-    },
+    always: processes,
+    loaders: backendLoaders({
+      processes,
+      commands,
+      env: options.env,
+      stateDir: paths.stateDir,
+      cacheRoot: () => cacheFolder(options.env),
+      onWarning: warn,
+    }),
     used: () => engine.record.backends ?? [],
   });
   const logs = createLogStore({

@@ -1,4 +1,4 @@
-import type { BackendName, ServiceSpec } from '../core/service.ts';
+import type { ServiceSpec } from '../core/service.ts';
 import type { ResumedRun } from '../engine/adoption.ts';
 import type { Backend, RunRecord } from '../ports/backend.ts';
 import type { LogStore } from '../ports/logs.ts';
@@ -27,10 +27,6 @@ export async function resumedRuns(
   });
 }
 
-function backendOf({ backend }: RunRecord): BackendName {
-  return backend === 'docker' || backend === 'nix' ? backend : 'native';
-}
-
 /** What is known of a service that only its record still speaks of: how to stop it, and that it is not restarted. */
 function orphanSpec(record: RunRecord): ServiceSpec {
   return {
@@ -38,7 +34,7 @@ function orphanSpec(record: RunRecord): ServiceSpec {
     labels: {},
     backendReason: 'as it was started',
     launch: {
-      backend: backendOf(record),
+      backend: record.backend,
       command: { kind: 'exec', argv: [] },
       cwd: '/',
       env: {},

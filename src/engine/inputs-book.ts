@@ -59,7 +59,7 @@ export class InputsBook {
 }
 
 /** Services that are made from the same have the same; undefined where there is nothing but the manifest. */
-function keyOf({ backend, nix, docker }: LaunchSpec): string | undefined {
-  const from = nix ?? docker?.build;
+function keyOf({ backend, settings, container }: LaunchSpec): string | undefined {
+  const from = settings?.values ?? container?.build;
   return from === undefined ? undefined : `${backend} ${canonicalJson(from)}`;
 }

@@ -1,6 +1,6 @@
 import type { StartFailure } from '../core/exit.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
-import type { ServiceId } from '../core/service.ts';
+import { DEFAULT_BACKEND, type ServiceId } from '../core/service.ts';
 import type { ProjectRecord, Store } from '../ports/store.ts';
 import type { Tell } from './journal.ts';
 
@@ -65,7 +65,7 @@ export class ProjectMemory {
   /** Notes, on disk, that the backend may have something of the project from now on. */
   usedBackend(backend: string): Result<void, StartFailure> {
     const known = this.#record.backends ?? [];
-    if (backend !== 'native' && !known.includes(backend)) {
+    if (backend !== DEFAULT_BACKEND && !known.includes(backend)) {
       this.remember({ backends: [...known, backend].sort() });
     }
     return this.recorded();

@@ -700,15 +700,15 @@ export interface HttpCheckEntry {
    */
   path?: string;
   /**
-   * Default 127.0.0.1.
+   * The host that is asked. Default 127.0.0.1.
    */
   host?: Text;
   /**
-   * Default `http`.
+   * The scheme of the URL. Default `http`.
    */
   scheme?: 'http' | 'https';
   /**
-   * Default GET.
+   * The method of the request. Default GET.
    */
   method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'OPTIONS';
   /**
@@ -724,7 +724,7 @@ export interface HttpCheckEntry {
 }
 export interface TcpCheckEntry {
   /**
-   * Default 127.0.0.1.
+   * The host that is asked. Default 127.0.0.1.
    */
   host?: Text;
   /**

@@ -56,7 +56,7 @@ const JOURNAL = 20_000;
  */
 export async function reap(options: ReapOptions): Promise<ReapReport> {
   const scanner = new ProcessScanner();
-  const first = await gather(scanner, options, () => false);
+  const first = await surveyProjects(scanner, options, () => false);
   const concerned = new Set([...stateDirs(first.plan), ...first.projects.filter(hasLeftovers).map(dirOf)]);
   const locks = new Map<string, Lock>();
   try {
@@ -67,7 +67,7 @@ export async function reap(options: ReapOptions): Promise<ReapReport> {
       if (lock.ok) locks.set(stateDir, lock.value);
     }
     // What was not locked has a daemon, or may get one at any moment.
-    const { plan, projects } = await gather(scanner, options, (stateDir) => !locks.has(stateDir));
+    const { plan, projects } = await surveyProjects(scanner, options, (stateDir) => !locks.has(stateDir));
     const needed = new Set([...plan.reap.map(dirOf), ...projects.filter(hasLeftovers).map(dirOf)]);
     for (const [stateDir, lock] of locks) if (!needed.has(stateDir)) lock.release();
     const acted = options.dryRun ? { reaped: plan.reap, left: [] } : await endAll(scanner, options, plan);
@@ -109,23 +109,23 @@ function isBusy(
 }
 
 /** A project as the decision sees it, and where it is. */
-interface Found extends ReapProject {
+interface FoundProject extends ReapProject {
   readonly socketPath: string;
   readonly manifest: string;
   /** Backends that may have something of it although nobody will ask them any more. */
   readonly leftBy: readonly string[];
 }
 
-interface Gathered {
+interface ReapSurvey {
   readonly plan: ReapPlan;
-  readonly projects: readonly Found[];
+  readonly projects: readonly FoundProject[];
 }
 
-async function gather(
+async function surveyProjects(
   scanner: ProcessScanner,
   options: ReapOptions,
   isLive: (stateDir: string) => boolean,
-): Promise<Gathered> {
+): Promise<ReapSurvey> {
   const table = await scanner.scan();
   const processes = suspects(table, options.daemonWord);
   const own = ownProjects(options.env, processes.length > 0, isLive);
@@ -146,14 +146,14 @@ function ownProjects(
   env: ReapOptions['env'],
   withJournal: boolean,
   isLive: (stateDir: string) => boolean,
-): readonly Found[] {
+): readonly FoundProject[] {
   return listProjects(env).map(({ location: { stateDir, socketPath }, record }) =>
     found(stateDir, socketPath, record, { withJournal, live: isLive(stateDir), elsewhere: false }),
   );
 }
 
 /** A project of another XDG_STATE_HOME; nothing where there is none of that folder. */
-function foreignProject(stateDir: string, live: boolean): readonly Found[] {
+function foreignProject(stateDir: string, live: boolean): readonly FoundProject[] {
   const read = readText(join(stateDir, 'project.json'));
   if (read.kind === 'missing') return [];
   const parsed = read.kind === 'text' ? parseProjectRecord(read.text) : undefined;
@@ -171,7 +171,7 @@ function found(
     withJournal,
     ...how
   }: { readonly withJournal: boolean; readonly live: boolean; readonly elsewhere: boolean },
-): Found {
+): FoundProject {
   const records = readRunRecords(stateDir);
   const manifest = record?.load.files[0] ?? '';
   const manifestGone = manifest !== '' && isGone(manifest);
@@ -266,7 +266,7 @@ function signal({ pid, startTime }: ReapProcess, name: 'SIGTERM' | 'SIGCONT' | '
 /** What backends have of these, one project after another: an engine has enough to do with one. */
 async function removeAll(
   { env, dryRun, removeLeavings = leavingsRemover(env) }: ReapOptions,
-  projects: readonly Found[],
+  projects: readonly FoundProject[],
 ): Promise<readonly ReapedLeavings[]> {
   const done: ReapedLeavings[] = [];
   for (const { name, stateDir, phase, leftBy: backends } of projects) {
@@ -285,7 +285,7 @@ async function removeAll(
  * something is left is forgotten only where it was found and removed: another engine may be the one that has it.
  */
 function record(
-  { stateDir, phase, manifestGone, elsewhere, leftBy: backends }: Found,
+  { stateDir, phase, manifestGone, elsewhere, leftBy: backends }: FoundProject,
   all: readonly ReapedLeavings[],
 ): void {
   const isOver = phase === 'up' && manifestGone;
@@ -303,7 +303,7 @@ function record(
   opened.value.close();
 }
 
-function hasLeftovers({ manifestGone, socketPath, leftBy: backends }: Found): boolean {
+function hasLeftovers({ manifestGone, socketPath, leftBy: backends }: FoundProject): boolean {
   return manifestGone || backends.length > 0 || isOwnSocket(socketPath);
 }
 
@@ -313,7 +313,7 @@ function hasLeftovers({ manifestGone, socketPath, leftBy: backends }: Found): bo
  */
 function clear(
   options: ReapOptions,
-  projects: readonly Found[],
+  projects: readonly FoundProject[],
   stuck: ReadonlySet<string>,
 ): readonly ReapedFile[] {
   return projects.flatMap((project): readonly ReapedFile[] => {

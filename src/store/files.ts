@@ -114,20 +114,14 @@ function removeIfThere(path: string): void {
   }
 }
 
-/** More than any record of ours ever holds; a larger file is not one. */
-const LARGEST_RECORD_BYTES = 8 * 1024 * 1024;
-
 type ReadText =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'missing' }
   | { readonly kind: 'refused'; readonly why: string };
 
-/** Reads a small file whole. What is not a regular file, or too large to be a record, is refused. */
+/** Reads a small file whole. */
 export function readText(path: string): ReadText {
   try {
-    const about = lstatSync(path);
-    if (!about.isFile()) return { kind: 'refused', why: 'it is not a regular file' };
-    if (about.size > LARGEST_RECORD_BYTES) return { kind: 'refused', why: 'it is too large for a record' };
     return { kind: 'text', text: readFileSync(path, 'utf8') };
   } catch (error) {
     const code = errnoOf(error);

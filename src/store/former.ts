@@ -82,7 +82,9 @@ function upgradedCause(cause: Fields): Fields | Cause {
     case 'schedule':
       return typeof what === 'string' ? { kind: 'text', of: kind, text: what } : cause;
     case 'dependency':
-      return typeof what === 'string' ? { kind: 'text', of: kind, text: `${String(service)} ${what}` } : cause;
+      return typeof what === 'string'
+        ? { kind: 'text', of: kind, text: `${String(service)} ${what}` }
+        : cause;
     case 'policy':
       return typeof reason === 'string' ? { kind: 'text', of: kind, text: reason } : cause;
     case 'not-running':

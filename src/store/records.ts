@@ -31,27 +31,31 @@ export function parseProjectRecord(text: string): RecordResult<ProjectRecord> {
 
 /** Reads `run.json`, of earlier versions too. Whatever is not a record of version 1 is refused; nothing is guessed. */
 export function parseRunRecord(text: string): RecordResult<RunRecord> {
-  return parseRecord(text, (it): it is Fields & RunRecord => {
-    return (
-      isText(it['run']) &&
-      isText(it['service']) &&
-      isText(it['instance']) &&
-      isCount(it['number']) &&
-      isNumber(it['startedAt']) &&
-      isText(it['backend']) &&
-      isText(it['fingerprint']) &&
-      isMapOf(it['fields'], isText) &&
-      optional(it['inputs'], isText) &&
-      isMapOf(it['ports'], isCount) &&
-      isStop(it['stop']) &&
-      isCount(it['restarts']) &&
-      optional(it['recentRestarts'], (them) => Array.isArray(them) && them.every(isNumber)) &&
-      optional(it['lastExit'], isExit) &&
-      optional(it['socket'], isText) &&
-      optional(it['ended'], isEnded) &&
-      optional(it['stopping'], isStopping)
-    );
-  }, upgradedRunRecord);
+  return parseRecord(
+    text,
+    (it): it is Fields & RunRecord => {
+      return (
+        isText(it['run']) &&
+        isText(it['service']) &&
+        isText(it['instance']) &&
+        isCount(it['number']) &&
+        isNumber(it['startedAt']) &&
+        isText(it['backend']) &&
+        isText(it['fingerprint']) &&
+        isMapOf(it['fields'], isText) &&
+        optional(it['inputs'], isText) &&
+        isMapOf(it['ports'], isCount) &&
+        isStop(it['stop']) &&
+        isCount(it['restarts']) &&
+        optional(it['recentRestarts'], (them) => Array.isArray(them) && them.every(isNumber)) &&
+        optional(it['lastExit'], isExit) &&
+        optional(it['socket'], isText) &&
+        optional(it['ended'], isEnded) &&
+        optional(it['stopping'], isStopping)
+      );
+    },
+    upgradedRunRecord,
+  );
 }
 
 function parseRecord<T>(
@@ -156,5 +160,7 @@ function isExit(value: unknown): boolean {
 }
 
 function isStopping(value: unknown): boolean {
-  return isRecord(value) && isNumber(value['at']) && isRecord(value['cause']) && isText(value['cause']['kind']);
+  return (
+    isRecord(value) && isNumber(value['at']) && isRecord(value['cause']) && isText(value['cause']['kind'])
+  );
 }

@@ -4,13 +4,13 @@ import type { UpdateResult } from './message.ts';
 import { nameOf, type State } from './state.ts';
 import { doing, noticed, only } from './update-result.ts';
 
-interface Selected {
+interface SelectedInstance {
   readonly service: ServiceSnapshot;
   readonly instance: InstanceSnapshot;
 }
 
 /** The instance that actions on a service mean. */
-export function selectedOf(state: State): Selected | undefined {
+export function selectedOf(state: State): SelectedInstance | undefined {
   for (const service of state.snapshot?.services ?? [])
     for (const instance of service.instances)
       if (instance.id === state.selected) return { service, instance };

@@ -8,7 +8,7 @@ export interface StyledText {
 }
 
 /** One line of the screen. Its text holds nothing but characters of a known width. */
-export type Row = readonly StyledText[];
+export type ScreenRow = readonly StyledText[];
 
 /** Stands for what terminals disagree about how wide it is: emoji of several code points, conjoining letters. */
 const PLACEHOLDER = '\u25a1';
@@ -50,7 +50,7 @@ function lastState(text: string): string {
  * A text of foreign origin as a row: colours stay as styles, everything else that talks to the terminal goes. `base` is
  * the style of what has none of its own.
  */
-export function foreign(text: string, colours = true, base = ''): Row {
+export function foreign(text: string, colours = true, base = ''): ScreenRow {
   if (PLAIN_ASCII.test(text)) return text === '' ? [] : [{ text, style: base }];
   const spans: { text: string; style: string }[] = [];
   const sgr = new SgrState();
@@ -106,7 +106,7 @@ export function foreignText(text: string): string {
   return PLAIN_ASCII.test(text) ? text : textOf(foreign(text, false));
 }
 
-export function textOf(row: Row): string {
+export function textOf(row: ScreenRow): string {
   return row.length === 1 ? (row[0]?.text ?? '') : row.map(({ text }) => text).join('');
 }
 
@@ -119,12 +119,12 @@ export function joined(a: string, b: string): string {
   return a === '' || b === '' ? a + b : `${a};${b}`;
 }
 
-export function rowWidth(row: Row): number {
+export function rowWidth(row: ScreenRow): number {
   return row.reduce((sum, { text }) => sum + displayWidth(text), 0);
 }
 
 /** Columns `from` to `from + width`; where something is cut off on the right, `…` stands in the last one if `marked`. */
-export function clip(row: Row, width: number, from = 0, marked = true): Row {
+export function clip(row: ScreenRow, width: number, from = 0, marked = true): ScreenRow {
   if (width <= 0) return [];
   const out: StyledText[] = [];
   let column = 0;
@@ -161,7 +161,7 @@ function clusters(text: string): readonly string[] {
 }
 
 /** Puts `…` into the last of `width` columns. */
-function ended(row: readonly StyledText[], width: number): Row {
+function ended(row: readonly StyledText[], width: number): ScreenRow {
   const spans = [...row];
   let used = rowWidth(spans);
   while (used >= width) {
@@ -177,16 +177,16 @@ function ended(row: readonly StyledText[], width: number): Row {
 }
 
 /** Exactly `width` columns: cut, or with spaces of `style` behind. */
-export function fit(row: Row, width: number, style = ''): Row {
+export function fit(row: ScreenRow, width: number, style = ''): ScreenRow {
   const shown = rowWidth(row) > width ? clip(row, width) : row;
   const missing = width - rowWidth(shown);
   return missing > 0 ? [...shown, { text: ' '.repeat(missing), style }] : shown;
 }
 
 /** The row in as many rows as `width` columns take; at least one. */
-export function wrap(row: Row, width: number): readonly Row[] {
+export function wrap(row: ScreenRow, width: number): readonly ScreenRow[] {
   if (rowWidth(row) <= width || width <= 1) return [row];
-  const out: Row[] = [];
+  const out: ScreenRow[] = [];
   let line: StyledText[] = [];
   let used = 0;
   for (const { text, style } of row) {
@@ -207,7 +207,7 @@ export function wrap(row: Row, width: number): readonly Row[] {
 }
 
 /** A text of our own in rows that break between words where they can. */
-export function wrapWords(text: string, width: number, style = ''): readonly Row[] {
+export function wrapWords(text: string, width: number, style = ''): readonly ScreenRow[] {
   const lines: string[] = [];
   let line = '';
   for (const word of text.split(' ')) {
@@ -223,7 +223,11 @@ export function wrapWords(text: string, width: number, style = ''): readonly Row
 }
 
 /** The row with another style for these parts of its text (UTF-16 offsets, in order, not overlapping). */
-export function restyled(row: Row, ranges: readonly (readonly [number, number])[], style: string): Row {
+export function restyled(
+  row: ScreenRow,
+  ranges: readonly (readonly [number, number])[],
+  style: string,
+): ScreenRow {
   if (ranges.length === 0) return row;
   const out: StyledText[] = [];
   let offset = 0;
@@ -243,7 +247,7 @@ export function restyled(row: Row, ranges: readonly (readonly [number, number])[
 }
 
 /** The row as it is written to a terminal; begins and ends without a style. */
-export function ansi(row: Row): string {
+export function ansi(row: ScreenRow): string {
   let out = '';
   let present = '';
   for (const { text, style } of row) {

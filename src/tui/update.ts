@@ -243,7 +243,11 @@ function aboutTheManifest(state: State, happening: Happening): State {
   if (type === 'change-failed') {
     const refused = happening.kept === true ? 'was not taken up' : 'failed';
     const what = happening.rolledBack ? 'was rolled back' : refused;
-    return noticed(state, 'error', `${happening.service ?? ''}: the change ${what}: ${describeChangeFailure(happening.reason)}`);
+    return noticed(
+      state,
+      'error',
+      `${happening.service ?? ''}: the change ${what}: ${describeChangeFailure(happening.reason)}`,
+    );
   }
   return state;
 }
@@ -293,7 +297,11 @@ function reloaded(state: State, response: ReloadResponse): State {
       return noticed(next, 'info', 'nothing to do: all is as the manifest says');
     case 'applied': {
       const { plan: _plan, ...rest } = next;
-      return noticed(rest, 'info', plan === undefined ? 'applied' : changeLines(serviceChanges(plan)).join('; '));
+      return noticed(
+        rest,
+        'info',
+        plan === undefined ? 'applied' : changeLines(serviceChanges(plan)).join('; '),
+      );
     }
   }
 }

@@ -3,18 +3,17 @@ import { formatSpan } from '../core/util/duration.ts';
 import type { Happening } from '../core/event.ts';
 import { isLive } from '../core/state.ts';
 import type { ProgressRow } from './progress-row.ts';
-import { count } from './text.ts';
 import { shownInstances } from './instances.ts';
 
 /** What a display of stops remembers between two snapshots. Times are the daemon's clock, epoch ms. */
 export interface DownMemory {
   readonly begunAt: number;
-  readonly instances: ReadonlyMap<string, Remembered>;
+  readonly instances: ReadonlyMap<string, RememberedInstance>;
   /** Signal sent, by instance. */
   readonly signals: ReadonlyMap<string, string>;
 }
 
-interface Remembered {
+interface RememberedInstance {
   readonly name: string;
   readonly service: string;
   readonly wasLive: boolean;
@@ -26,7 +25,7 @@ export function beginDown(snapshot: ProjectSnapshot, now: number, only?: Readonl
   const instances = shownInstances(snapshot)
     .filter(({ instance }) => only?.has(instance.id) ?? true)
     .reverse()
-    .map(({ name, instance, service }): [string, Remembered] => [
+    .map(({ name, instance, service }): [string, RememberedInstance] => [
       instance.id,
       { name, service: service.id, wasLive: isLive(instance.state) },
     ]);
@@ -55,7 +54,7 @@ export function finishDown(memory: DownMemory, response: DownResponse, now: numb
 }
 
 function markStopped(memory: DownMemory, now: number, hasStopped: (id: string) => boolean): DownMemory {
-  const instances = [...memory.instances].map(([id, one]): [string, Remembered] =>
+  const instances = [...memory.instances].map(([id, one]): [string, RememberedInstance] =>
     one.wasLive && one.stoppedAt === undefined && hasStopped(id)
       ? [id, { ...one, stoppedAt: now }]
       : [id, one],

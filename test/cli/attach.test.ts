@@ -15,7 +15,12 @@ import {
 } from './fake.ts';
 
 const terminal = { columns: 100, rows: 40 };
-const ended: InstanceState = { kind: 'failed', exit: { kind: 'code', code: 7 }, reason: { kind: 'text', text: 'exit 7' }, at: NOW };
+const ended: InstanceState = {
+  kind: 'failed',
+  exit: { kind: 'code', code: 7 },
+  reason: { kind: 'text', text: 'exit 7' },
+  at: NOW,
+};
 
 function shell(state: InstanceState = running(), input: 'tty' | 'pipe' | 'none' = 'tty') {
   return project([service('shell', [state], input === 'none' ? {} : { input })]);

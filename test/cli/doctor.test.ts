@@ -7,8 +7,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { EngineClient } from '../../src/backends/docker/engine-client.ts';
 import { findEndpoint } from '../../src/host/engine-endpoint.ts';
 import { machineAvailability } from '../../src/manifest/backends/dialects.ts';
-import { engineFacts, installDocker } from '../../src/cli/doctor-engines.ts';
-import type { Fact } from '../../src/cli/doctor-facts.ts';
+import { installDocker } from '../../src/backends/docker/doctor.ts';
+import { engineFacts } from '../../src/cli/doctor-engines.ts';
+import type { MachineFact } from '../../src/core/machine-fact.ts';
 
 let dir: string;
 let servers: Server[] = [];
@@ -41,7 +42,7 @@ async function fact(
   name: string,
   env: Readonly<Record<string, string>> = {},
   files: Readonly<Record<string, string>> = {},
-): Promise<Fact> {
+): Promise<MachineFact> {
   const machine = {
     platform: 'linux',
     readText: (path: string) => ({ '/etc/os-release': 'ID=debian\n', ...files })[path],

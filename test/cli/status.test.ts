@@ -101,7 +101,12 @@ migrate  completed          -      0         -                      native   exi
             { nextRun: NOW + 180_000 },
           ),
         ]),
-        service('old', [{ kind: 'skipped', reason: { kind: 'text', text: 'db failed (killed for lack of memory (cgroup))' } }]),
+        service('old', [
+          {
+            kind: 'skipped',
+            reason: { kind: 'text', text: 'db failed (killed for lack of memory (cgroup))' },
+          },
+        ]),
       ]),
     );
     const { out } = await run(['status'], { daemon });

@@ -10,7 +10,12 @@ import { instance, NOW, on, project, running, service } from './fake.ts';
 const exit1: Exit = { kind: 'code', code: 1 };
 const starting: InstanceState = { kind: 'starting', run: 'r', since: NOW };
 const completed: InstanceState = { kind: 'completed', exit: { kind: 'code', code: 0 }, at: NOW };
-const failed: InstanceState = { kind: 'failed', exit: exit1, reason: { kind: 'text', text: 'exit 1, never: not retried' }, at: NOW };
+const failed: InstanceState = {
+  kind: 'failed',
+  exit: exit1,
+  reason: { kind: 'text', text: 'exit 1, never: not retried' },
+  at: NOW,
+};
 const skipped: InstanceState = { kind: 'skipped', reason: { kind: 'text', text: 'db failed (exit 1)' } };
 const backoff: InstanceState = {
   kind: 'backoff',

@@ -71,7 +71,12 @@ const FAILED = project([
       service: 'bad',
       number: 1,
       wanted: 'up',
-      state: { kind: 'failed', exit: { kind: 'code', code: 3 }, reason: { kind: 'text', text: 'restart is never' }, at: NOW },
+      state: {
+        kind: 'failed',
+        exit: { kind: 'code', code: 3 },
+        reason: { kind: 'text', text: 'restart is never' },
+        at: NOW,
+      },
       restarts: 0,
       ports: {},
       lastCause: 'no such file',

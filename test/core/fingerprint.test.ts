@@ -5,9 +5,9 @@ import { diffFields } from '../../src/core/field-values.ts';
 import { launchFields } from '../../src/core/fields/launch.ts';
 import { policyFields } from '../../src/core/fields/policy.ts';
 import { canonicalJson, fingerprint } from '../../src/core/fingerprint.ts';
-import { declaredView } from '../../src/core/launch.ts';
+import { canonicalView, declaredView } from '../../src/core/launch.ts';
 import { createRedactor } from '../../src/core/redact.ts';
-import type { DockerSpec, LaunchSpec, ServiceSpec } from '../../src/core/service.ts';
+import type { ContainerSpec, LaunchSpec, ServiceSpec } from '../../src/core/service.ts';
 import { dockerSpec } from '../rig/launch.ts';
 import { serviceSpec } from './spec.ts';
 import { restartSpec } from '../rig/spec.ts';
@@ -36,7 +36,7 @@ describe('fingerprint', () => {
   it('is the same whatever the order of keys, and differs with every value', () => {
     expect(fingerprint({ a: 1, b: { c: 2, d: [1, 2] } })).toBe(fingerprint({ b: { d: [1, 2], c: 2 }, a: 1 }));
     expect(fingerprint({ a: [1, 2] })).not.toBe(fingerprint({ a: [2, 1] }));
-    expect(fingerprint(view())).toMatch(/^[0-9a-f]{64}$/);
+    expect(fingerprint(canonicalView(view()))).toMatch(/^[0-9a-f]{64}$/);
   });
 
   it('is of JSON that reads back to the same', () => {
@@ -71,20 +71,32 @@ describe('fingerprint', () => {
     { sandbox: { network: false, read: ['/a'], write: [], profile: 'strict' } },
     { secrets: [{ name: 'db', content: 'one' }] },
     { secrets: [{ name: 'db', content: 'two' }] },
-    { backend: 'nix', nix: { flake: '/srv', shell: 'default', impure: false } },
-    { backend: 'nix', nix: { flake: '/srv', shell: 'other', impure: false } },
-    { backend: 'docker', docker: dockerSpec() },
-    { backend: 'docker', docker: dockerSpec({ image: 'other' }) },
-    { backend: 'docker', docker: dockerSpec({ entrypoint: ['/x'] }) },
-    { backend: 'docker', docker: dockerSpec({ networks: ['back'] }) },
-    { backend: 'docker', docker: dockerSpec({ labels: { a: 'b' } }) },
-    { backend: 'docker', docker: dockerSpec({ ports: [{ name: 'http', container: 80, protocol: 'tcp' }] }) },
-    { backend: 'docker', docker: dockerSpec({ ports: [{ name: 'http', container: 81, protocol: 'tcp' }] }) },
+    {
+      backend: 'nix',
+      settings: { values: { flake: '/srv', shell: 'default', impure: false }, source: 'flake' },
+    },
+    {
+      backend: 'nix',
+      settings: { values: { flake: '/srv', shell: 'other', impure: false }, source: 'flake' },
+    },
+    { backend: 'docker', container: dockerSpec() },
+    { backend: 'docker', container: dockerSpec({ image: 'other' }) },
+    { backend: 'docker', container: dockerSpec({ entrypoint: ['/x'] }) },
+    { backend: 'docker', container: dockerSpec({ networks: ['back'] }) },
+    { backend: 'docker', container: dockerSpec({ labels: { a: 'b' } }) },
+    {
+      backend: 'docker',
+      container: dockerSpec({ ports: [{ name: 'http', container: 80, protocol: 'tcp' }] }),
+    },
+    {
+      backend: 'docker',
+      container: dockerSpec({ ports: [{ name: 'http', container: 81, protocol: 'tcp' }] }),
+    },
   ];
 
   it('tells all parts of a launch apart, and so do its fields', () => {
     const all = [{}, ...changes];
-    expect(new Set(all.map((launch) => fingerprint(view(launch)))).size).toBe(all.length);
+    expect(new Set(all.map((launch) => fingerprint(canonicalView(view(launch))))).size).toBe(all.length);
     expect(new Set(all.map((launch) => canonicalJson(fields(launch)))).size).toBe(all.length);
   });
 });
@@ -141,9 +153,9 @@ describe('diffFields', () => {
       launchFields({ ...view(launch), inputs }, redactor, 'salt');
     const nix: Partial<LaunchSpec> = {
       backend: 'nix',
-      nix: { flake: '/srv', shell: 'default', impure: false },
+      settings: { values: { flake: '/srv', shell: 'default', impure: false }, source: 'flake' },
     };
-    const docker: Partial<LaunchSpec> = { backend: 'docker', docker: dockerSpec() };
+    const docker: Partial<LaunchSpec> = { backend: 'docker', container: dockerSpec() };
     expect(diffFields(of(nix, 'one'), of(nix, 'two')).map(describeChange)).toEqual([
       'nix.flake (content changed)',
     ]);
@@ -157,7 +169,7 @@ describe('diffFields', () => {
     const of = (content: string) =>
       fields({
         backend: 'docker',
-        docker: dockerSpec({
+        container: dockerSpec({
           build: { context: '/srv', args: { API_TOKEN: content }, labels: {}, tags: [], noCache: false },
         }),
         secrets: [{ name: 'db', content }],
@@ -227,8 +239,8 @@ describe('policyFields', () => {
   });
 
   it('holds how an image is come by, and how many containers may run, which make no other container', () => {
-    const of = (change: Partial<DockerSpec>) => {
-      const spec = serviceSpec('db', { backend: 'docker', docker: dockerSpec(change) });
+    const of = (change: Partial<ContainerSpec>) => {
+      const spec = serviceSpec('db', { backend: 'docker', container: dockerSpec(change) });
       return [policyFields(spec, redactor, 'salt'), fields(spec.launch)] as const;
     };
     const [policyBefore, launchBefore] = of({});

@@ -3,17 +3,21 @@ import { concreteLaunch } from '../../src/core/launch.ts';
 import { launchContext, type ProjectContext } from '../../src/core/project-plan.ts';
 import { extraHostsOf, viewFrom } from '../../src/core/reach.ts';
 import { createRedactor } from '../../src/core/redact.ts';
-import type { DockerSpec, ServiceSpec, Text } from '../../src/core/service.ts';
+import type { ContainerSpec, ServiceSpec, Text } from '../../src/core/service.ts';
 import { dockerSpec } from '../rig/launch.ts';
 import { spec } from '../rig/spec.ts';
 
-function container(id: string, docker: Partial<DockerSpec> = {}, texts: readonly Text[] = []): ServiceSpec {
+function container(
+  id: string,
+  docker: Partial<ContainerSpec> = {},
+  texts: readonly Text[] = [],
+): ServiceSpec {
   return spec(id, {
     launch: {
       backend: 'docker',
       command: { kind: 'exec', argv: texts },
       ports: [{ name: 'http', port: 8080 }],
-      docker: dockerSpec({
+      container: dockerSpec({
         ports: [
           { name: 'http', container: 80, host: 8080, protocol: 'tcp' },
           { name: 'inner', container: 9000, protocol: 'tcp' },
@@ -189,10 +193,9 @@ describe('the launch of a container', () => {
     const withEnv = { ...db, launch: { ...db.launch, env: { API: toApi, A: 'b' }, inheritEnv: ['TOKEN'] } };
     const result = launched(withEnv);
     if (!result.ok) throw new Error(result.error);
-    const { docker, declaredEnv, env, ports, argv, resources } = result.value;
+    const { container: box, declaredEnv, env, ports, argv, resources } = result.value;
     expect(argv).toEqual(['serve', 'http://host.docker.internal:3000']);
-    expect(docker).toMatchObject({
-      command: argv,
+    expect(box).toMatchObject({
       entrypoint: ['/entry', 'http://host.docker.internal:3000'],
       extraHosts: ['host.docker.internal:host-gateway'],
       maxContainers: 3,
@@ -217,6 +220,6 @@ describe('the launch of a container', () => {
   test("of an image's own command has none", () => {
     const result = launched({ ...db, launch: { ...db.launch, command: { kind: 'image' } } });
     expect(result).toMatchObject({ ok: true, value: { argv: [] } });
-    expect(result.ok && result.value.docker !== undefined && 'command' in result.value.docker).toBe(false);
+    expect(result.ok && result.value.container).toBeDefined();
   });
 });

@@ -1,7 +1,11 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { backendLoaders, removersOf } from '../../src/backends/registry.ts';
 import { createBackends } from '../../src/daemon/backends.ts';
 import type { AdoptRequest, Backend, Orphan, RunRecord, StartRequest } from '../../src/ports/backend.ts';
-import type { BackendName } from '../../src/core/service.ts';
+import { type BackendName, DEFAULT_BACKEND } from '../../src/core/service.ts';
+import { dialects } from '../../src/manifest/backends/dialects.ts';
+import { backendKeys } from '../../src/manifest/backends/keys.ts';
 import { FakeBackend } from '../rig/fake-backend.ts';
 import { launchOf } from '../rig/launch.ts';
 
@@ -15,9 +19,11 @@ class Rig {
   readonly failures: Error[] = [];
   used: readonly string[] = [];
   readonly all: Backend = createBackends({
-    native: this.native,
-    docker: () => this.#load('docker', this.docker),
-    nix: () => this.#load('nix', this.nix),
+    always: this.native,
+    loaders: {
+      docker: () => this.#load('docker', this.docker),
+      nix: () => this.#load('nix', this.nix),
+    },
     used: () => this.used,
   });
 
@@ -70,6 +76,29 @@ function recorded(instance: string, backend: string, more: Partial<RunRecord> = 
 function orphan(name: string): Orphan {
   return { id: name, name, service: 'old', instance: 'old.1', run: 'gone-1', running: true };
 }
+
+describe('the tables of backends', () => {
+  const all = dialects.map(({ name }) => name).toSorted();
+
+  test('have the same names: how they are written, how they are loaded, what the schema lets be named', () => {
+    expect([DEFAULT_BACKEND, ...Object.keys(backendLoaders({} as never))].toSorted()).toEqual(all);
+    const path = new URL('../../schema/setpoint.schema.json', import.meta.url);
+    const { definitions } = JSON.parse(readFileSync(path, 'utf8')) as {
+      readonly definitions: Readonly<Record<string, { readonly enum?: readonly string[] }>>;
+    };
+    expect(definitions['concreteBackend']?.enum?.toSorted()).toEqual(all);
+  });
+
+  test('have each the keys of a service that are its own', () => {
+    const own = dialects.flatMap(({ ownKeys }) => ownKeys).toSorted();
+    expect(Object.keys(backendKeys).toSorted()).toEqual(own);
+  });
+
+  test('know of what outlives processes only where a project has used it', async () => {
+    const given = { env: {}, stateDir: '/nowhere' };
+    expect(await removersOf([DEFAULT_BACKEND, 'nix', 'unknown', '__proto__'], 'shop', given)).toEqual([]);
+  });
+});
 
 describe('loading', () => {
   test('a project of native services loads nothing else', async () => {
@@ -165,11 +194,13 @@ describe('loading', () => {
 describe('calls', () => {
   test('what is asked of a launch goes to the backend that runs it', async () => {
     const it = new Rig();
-    const docker = launchOf({ backend: 'docker', argv: ['serve'], docker: {} as never });
+    const docker = launchOf({ backend: 'docker', argv: ['serve'], container: {} as never });
     await it.all.materialise?.(docker, () => {}, new AbortController().signal);
     expect(it.docker.materials.map(({ launch }) => launch)).toEqual([docker]);
     it.nix.inputDigests.set('.#dev', 'digest');
-    expect(await it.all.inputs?.({ backend: 'nix', nix: { flake: '.#dev' } } as never)).toBe('digest');
+    expect(await it.all.inputs?.({ backend: 'nix', settings: { values: { flake: '.#dev' } } } as never)).toBe(
+      'digest',
+    );
     expect(await it.all.commandLine?.({ ...request('db.1', 'docker'), launch: docker })).toBe(
       'docker run db.1 serve',
     );
@@ -195,7 +226,7 @@ describe('calls', () => {
     await it.start('web.1', 'native');
     const found = await it.all.adopt([recorded('old.1', 'podman'), recorded('web.1', 'native')]);
     expect(found.map(({ run }) => run)).toEqual(['run-web.1']);
-    expect(await it.start('old.1', 'constructor' as never)).toEqual({
+    expect(await it.start('old.1', 'constructor')).toEqual({
       ok: false,
       error: { code: 'other', message: 'this version of Setpoint has no backend `constructor`' },
     });

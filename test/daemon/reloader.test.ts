@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { ApplyRequest } from '../../src/core/api.ts';
 import type { Diagnostic } from '../../src/core/diagnostic.ts';
-import type { Happening } from "../../src/core/event.ts";
+import type { Happening } from '../../src/core/event.ts';
 import type { Project, ServiceSpec } from '../../src/core/service.ts';
 import { type Loaded, Reloader } from '../../src/daemon/reloader.ts';
 import { EngineRig, loaded } from '../engine/rig.ts';
@@ -420,7 +420,9 @@ describe('a daemon that takes over', () => {
     it.content += 1;
     await it.reloader.resumed(it.request(), it.loaded());
     await settled();
-    expect(it.told('manifest-reloaded')).toMatchObject([{ counts: { start: 0, replace: 1, update: 0, stop: 0 } }]);
+    expect(it.told('manifest-reloaded')).toMatchObject([
+      { counts: { start: 0, replace: 1, update: 0, stop: 0 } },
+    ]);
   });
 
   test('says what is wrong with a manifest that was broken meanwhile', async () => {

@@ -20,8 +20,11 @@ export interface Edit {
   readonly notReal?: string;
 }
 
+/** Two names of an image with a shell and the usual programs. */
+export const IMAGES = ['setpoint-test/busybox:1', 'setpoint-test/busybox:2'] as const;
+
 const NATIVE: Body = { command: ['sleep', '1000'] };
-const CONTAINER: Body = { image: 'local/x:1', command: ['sleep', '1000'] };
+const CONTAINER: Body = { image: IMAGES[0], command: ['sleep', '1000'] };
 const SHELL: Body = { backend: 'nix', command: ['sleep', '1000'] };
 
 type More = Partial<Pick<Edit, 'base' | 'top' | 'notReal'>>;
@@ -55,10 +58,13 @@ function below(
   return row(name, body(from), body(to), effect, effect === 'none' ? [] : (field ?? name), more);
 }
 
-const container: More = { base: CONTAINER, notReal: 'needs an engine' };
+/** Tried on an engine, where there is one. */
+export const ON_ENGINE = 'needs an engine';
+
+const container: More = { base: CONTAINER, notReal: ON_ENGINE };
 const shell: More = { base: SHELL, notReal: 'needs nix' };
 const enclosed: More = { notReal: 'needs bubblewrap' };
-const built: More = { base: { command: ['sleep', '1000'] }, notReal: 'needs an engine' };
+const built: More = { base: { command: ['sleep', '1000'] }, notReal: ON_ENGINE };
 const grouped: More = { notReal: 'needs a control group' };
 
 function probe(at: 'ready' | 'live'): readonly Edit[] {
@@ -187,12 +193,12 @@ export const EDITS: readonly Edit[] = [
   row('labels', { labels: { team: 'a' } }, { labels: { team: 'b' } }, 'update', 'labels.team'),
   below('', 'backend', ['native', 'auto'], 'none'),
   below('', 'backend_order', [['native'], ['native', 'docker']], 'none'),
-  below('', 'image', ['local/x:1', 'local/x:2'], 'replace', { ...built, field: 'docker.image' }),
+  below('', 'image', [IMAGES[0], IMAGES[1]], 'replace', { ...built, field: 'docker.image' }),
   ...build('build', 'docker.build'),
   row('command', { command: ['sleep', '999'] }, { command: ['sleep', '1000'] }, 'replace', 'command', {
     base: {},
   }),
-  below('', 'entrypoint', [['/a'], ['/b']], 'replace', { ...container, field: 'docker.entrypoint' }),
+  below('', 'entrypoint', [['env'], ['/bin/env']], 'replace', { ...container, field: 'docker.entrypoint' }),
   row(
     'shell',
     { command: 'exec sleep 1000', shell: '/bin/sh' },
@@ -422,9 +428,9 @@ export const EDITS: readonly Edit[] = [
   below('limits', 'memory', ['64MiB', '128MiB'], 'replace', grouped),
   below('limits', 'cpus', [0.5, 1], 'replace', grouped),
   below('', 'docker', [{ init: false }, { init: true }], 'replace', { ...container, field: 'docker.init' }),
-  below('docker', 'image', ['local/x:1', 'local/x:2'], 'replace', built),
+  below('docker', 'image', [IMAGES[0], IMAGES[1]], 'replace', built),
   ...build('docker.build', 'docker.build'),
-  below('docker', 'entrypoint', [['/a'], ['/b']], 'replace', container),
+  below('docker', 'entrypoint', [['env'], ['/bin/env']], 'replace', container),
   below('docker', 'pull', ['missing', 'never'], 'update', container),
   below('docker', 'labels', [{ a: '1' }, { a: '2' }], 'replace', { ...container, field: 'docker.labels.a' }),
   below('docker', 'cap_add', [['NET_ADMIN'], ['SYS_TIME']], 'replace', container),
@@ -444,10 +450,16 @@ export const EDITS: readonly Edit[] = [
   below('docker', 'hide_git', [false, true], 'replace', { ...container, beside: { workspace: '.' } }),
   below('docker', 'netrc', ['./a.env', './b.env'], 'replace', container),
   below('docker', 'gitconfig', ['./a.env', './b.env'], 'replace', container),
-  below('docker', 'max_containers', [10, 11], 'update', container),
-  below('docker', 'privileged', [false, true], 'replace', container),
+  below('docker', 'max_containers', [1000, 1001], 'update', container),
+  below('docker', 'privileged', [false, true], 'replace', {
+    ...container,
+    notReal: 'needs a machine that may give all rights away',
+  }),
   below('docker', 'pid', [undefined, 'host'], 'replace', container),
-  below('docker', 'platform', ['linux/amd64', 'linux/arm64'], 'replace', container),
+  below('docker', 'platform', ['linux/amd64', 'linux/arm64'], 'replace', {
+    ...container,
+    notReal: 'needs images of two platforms',
+  }),
   below('docker', 'init', [false, true], 'replace', container),
   below('docker', 'read_only', [false, true], 'replace', container),
   below('docker', 'shm_size', ['64MiB', '128MiB'], 'replace', container),
@@ -605,7 +617,10 @@ function build(at: 'build' | 'docker.build', field: string): readonly Edit[] {
     key('target', 'a', 'b', 'target'),
     key('labels', { l: '1' }, { l: '2' }, 'labels.l'),
     key('tags', ['a:1'], ['a:2'], 'tags'),
-    key('platform', 'linux/amd64', 'linux/arm64', 'platform'),
+    {
+      ...key('platform', 'linux/amd64', 'linux/arm64', 'platform'),
+      notReal: 'needs images of two platforms',
+    },
     key('no_cache', false, true, 'no_cache'),
   ];
 }
@@ -615,8 +630,8 @@ export const FILES: Readonly<Record<string, string>> = {
   'a.env': 'FROM_FILE=1\nA=1\n',
   'b.env': 'FROM_FILE=2\nA=2\n',
   'quoted.env': 'QUOTED="x"\n',
-  Dockerfile: 'FROM scratch\n',
-  'sub/Dockerfile': 'FROM scratch\n',
+  Dockerfile: `FROM ${IMAGES[0]} AS a\nFROM a AS b\n`,
+  'sub/Dockerfile': `FROM ${IMAGES[0]}\n`,
   'sub2/kept': '',
   'flake.nix': '{ outputs = _: { }; }\n',
   'sub/flake.nix': '{ outputs = _: { }; }\n',

@@ -36,7 +36,9 @@ function begin(): void {
   timer = new ScheduleTimer(
     { clock, calendar },
     (schedule, unseen) =>
-      told.push(`${time()} due ${describeCause({ kind: 'schedule', schedule, ...(unseen === undefined ? {} : { unseen }) })}`),
+      told.push(
+        `${time()} due ${describeCause({ kind: 'schedule', schedule, ...(unseen === undefined ? {} : { unseen }) })}`,
+      ),
     (count, schedule) => told.push(`${time()} missed ${count} schedule ${describeSchedule(schedule)}`),
   );
 }

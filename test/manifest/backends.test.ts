@@ -245,7 +245,7 @@ services:
 `,
     );
     expect(toldBy(diagnostics)).toEqual([]);
-    expect(project?.services.map(({ launch }) => [launch.backend, launch.docker?.init])).toEqual([
+    expect(project?.services.map(({ launch }) => [launch.backend, launch.container?.init])).toEqual([
       ['native', undefined],
       ['docker', true],
       ['native', undefined],
@@ -258,7 +258,7 @@ describe('a shell of a flake', () => {
     const { project, diagnostics, looked } = load(web(`command: x\n    ${body}`), { files });
     return {
       told: toldBy(diagnostics),
-      nix: project?.services[0]?.launch.nix,
+      nix: project?.services[0]?.launch.settings?.values,
       looked,
       files: project?.files,
     };

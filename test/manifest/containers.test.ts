@@ -34,7 +34,7 @@ test('an image alone is a whole container', () => {
       cwd: '/p',
       inheritEnv: false,
       ports: [],
-      docker: {
+      container: {
         image: 'postgres:16',
         pull: 'missing',
         capAdd: [],
@@ -110,7 +110,7 @@ test('a container that says everything is normalised as a whole', () => {
       { type: 'bind', source: '/home/ada/certs', target: '/certs', readOnly: false, optional: false },
       { type: 'tmpfs', target: '/tmp', size: 1024 ** 2, mode: 0o700 },
     ],
-    docker: {
+    container: {
       image: 'x',
       build: {
         context: '/p/api',
@@ -161,7 +161,7 @@ describe('forms', () => {
     ['docker: {build: ./api}\n    x-none: 1', undefined],
   ])('%s', (body, expected) => {
     if (expected === undefined) expect(told(body)).toHaveLength(1);
-    else expect(launchOf(body)?.docker?.build).toEqual(expected);
+    else expect(launchOf(body)?.container?.build).toEqual(expected);
   });
 
   test.each([
@@ -173,7 +173,7 @@ describe('forms', () => {
     ['{disable: false}', { test: [] }],
     ['{}', undefined],
   ])('healthcheck: %s', (form, expected) => {
-    expect(launchOf(`docker: {healthcheck: ${form}}`)?.docker?.healthcheck).toEqual(expected);
+    expect(launchOf(`docker: {healthcheck: ${form}}`)?.container?.healthcheck).toEqual(expected);
   });
 
   test.each([
@@ -183,14 +183,14 @@ describe('forms', () => {
     ],
     ['{a: 10.0.0.1}', ['a:10.0.0.1']],
   ])('extra_hosts: %s', (form, expected) => {
-    expect(launchOf(`docker: {extra_hosts: ${form}}`)?.docker?.extraHosts).toEqual(expected);
+    expect(launchOf(`docker: {extra_hosts: ${form}}`)?.container?.extraHosts).toEqual(expected);
   });
 
   test('the files of the caller are found by `true`', () => {
-    expect(launchOf('docker: {netrc: true, gitconfig: false}')?.docker).toMatchObject({
+    expect(launchOf('docker: {netrc: true, gitconfig: false}')?.container).toMatchObject({
       netrc: '/home/ada/.netrc',
     });
-    expect(launchOf('docker: {netrc: ./file, gitconfig: ./file}')?.docker).toMatchObject({
+    expect(launchOf('docker: {netrc: ./file, gitconfig: ./file}')?.container).toMatchObject({
       netrc: '/p/file',
       gitconfig: '/p/file',
     });

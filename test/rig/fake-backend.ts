@@ -186,13 +186,13 @@ export class FakeBackend implements Backend {
     });
   }
 
-  inputs({ docker, nix }: LaunchSpec): Promise<string | undefined> {
-    const of = docker?.build?.context ?? nix?.flake;
+  inputs({ container, settings }: LaunchSpec): Promise<string | undefined> {
+    const of = container?.build?.context ?? (settings?.values as { flake?: string } | undefined)?.flake;
     return Promise.resolve(of === undefined ? undefined : this.inputDigests.get(of));
   }
 
   commandLine({ instance, launch }: Pick<StartRequest, 'instance' | 'launch'>): string | undefined {
-    return launch.docker === undefined ? undefined : `docker run ${instance} ${launch.argv.join(' ')}`;
+    return launch.container === undefined ? undefined : `docker run ${instance} ${launch.argv.join(' ')}`;
   }
 
   orphans(_project: string, known: ReadonlySet<string>): Promise<Result<readonly Orphan[], StartFailure>> {

@@ -1,5 +1,5 @@
 import type { ConcreteLaunch } from '../../src/core/launch.ts';
-import type { DockerSettings, DockerSpec } from '../../src/core/service.ts';
+import type { ContainerSpec } from '../../src/core/service.ts';
 
 /** A launch that asks for nothing, of the backend native, with what the test changes. */
 export function launchOf(change: Partial<ConcreteLaunch>): ConcreteLaunch {
@@ -21,7 +21,7 @@ export function launchOf(change: Partial<ConcreteLaunch>): ConcreteLaunch {
 }
 
 /** The settings of a container that asks for nothing but its image. */
-export const BARE_CONTAINER: DockerSettings = {
+export const BARE_CONTAINER: ContainerSpec<string> = {
   image: 'app',
   pull: 'missing',
   capAdd: [],
@@ -37,6 +37,6 @@ export const BARE_CONTAINER: DockerSettings = {
 };
 
 /** The same, with what the test changes. */
-export function dockerSpec(change: Partial<DockerSpec> = {}): DockerSpec {
+export function dockerSpec(change: Partial<ContainerSpec> = {}): ContainerSpec {
   return { ...BARE_CONTAINER, ...change };
 }

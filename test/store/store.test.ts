@@ -235,7 +235,7 @@ describe('a damaged record', () => {
     mkdirSync(path);
     expect(store.readRuns()).toEqual({
       runs: [],
-      damaged: [`${path} cannot be read: it is not a regular file`],
+      damaged: [`${path} cannot be read: it is a folder (EISDIR)`],
     });
     expect(existsSync(path)).toBe(true);
   });

@@ -9,7 +9,10 @@ test.each<[HappeningBody, string]>([
     { type: 'instance-unready', run: 'r', reason: { kind: 'text', text: 'http failed\nHTTP 503' } },
     'not ready, http failed HTTP 503',
   ],
-  [{ type: 'instance-unhealthy', run: 'r', reason: { kind: 'text', text: 'tcp failed' } }, 'unhealthy, tcp failed'],
+  [
+    { type: 'instance-unhealthy', run: 'r', reason: { kind: 'text', text: 'tcp failed' } },
+    'unhealthy, tcp failed',
+  ],
   [
     { type: 'schedule-missed', reason: { kind: 'text', text: 'the last run is still under way' } },
     'not run, the last run is still under way',
@@ -24,11 +27,19 @@ test.each<[HappeningBody, string]>([
     'signalled, SIGHUP because /srv/a.conf, /srv/b.conf and 2 more changed',
   ],
   [
-    { type: 'instance-started', run: 'r', pid: 7, cause: { kind: 'text', of: 'schedule', text: 'due by every 5m' } },
+    {
+      type: 'instance-started',
+      run: 'r',
+      pid: 7,
+      cause: { kind: 'text', of: 'schedule', text: 'due by every 5m' },
+    },
     'started, pid 7, due by every 5m',
   ],
   [
-    { type: 'instance-skipped', reason: { kind: 'text', text: 'db failed (killed for lack of memory (its cgroup))' } },
+    {
+      type: 'instance-skipped',
+      reason: { kind: 'text', text: 'db failed (killed for lack of memory (its cgroup))' },
+    },
     'skipped, db failed (killed for lack of memory, its cgroup)',
   ],
   [

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { palette } from '../../src/words/colour.ts';
 import { diagnosticsText, tally } from '../../src/words/diagnostics.ts';
 import { LogPrinter } from '../../src/cli/output/log-printer.ts';
-import { changedRows, LiveBlock, progressFrame, redraw,  } from '../../src/cli/output/progress.ts';
+import { changedRows, LiveBlock, progressFrame, redraw } from '../../src/cli/output/progress.ts';
 import type { ProgressRow } from '../../src/words/progress-row.ts';
 import { table, type Column } from '../../src/words/table.ts';
 import { logText } from '../../src/words/text.ts';

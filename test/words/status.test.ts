@@ -4,10 +4,23 @@ import type { InstanceState } from '../../src/core/state.ts';
 import fc from 'fast-check';
 import type { ProbeView } from '../../src/core/event.ts';
 import type { Exit } from '../../src/core/exit.ts';
-import { describeProbe, describeRestartLimit, describeState, instanceWord, stateWord, unnested, verdict, type VerdictService } from '../../src/words/status.ts';
+import {
+  describeProbe,
+  describeRestartLimit,
+  describeState,
+  instanceWord,
+  stateWord,
+  unnested,
+  verdict,
+  type VerdictService,
+} from '../../src/words/status.ts';
 
 const NOW = 1_000_000;
-const SERVICE: VerdictService = { restart: 'on-failure', backoff: { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0.2, resetAfterMs: 60_000 }, replicas: 1 };
+const SERVICE: VerdictService = {
+  restart: 'on-failure',
+  backoff: { initialMs: 500, maxMs: 30_000, multiplier: 2, jitter: 0.2, resetAfterMs: 60_000 },
+  replicas: 1,
+};
 
 function instance(state: InstanceState, rest: Partial<InstanceSnapshot> = {}): InstanceSnapshot {
   return {
@@ -36,7 +49,11 @@ const stopping = {
 const table: [InstanceState, string, string][] = [
   [{ kind: 'stopped' }, 'about to start', 'worker is about to start'],
   [
-    { kind: 'waiting', since: NOW - 4_000, on: [{ service: 'db', condition: 'started', now: { kind: 'starting' } }] },
+    {
+      kind: 'waiting',
+      since: NOW - 4_000,
+      on: [{ service: 'db', condition: 'started', now: { kind: 'starting' } }],
+    },
     'waiting for db',
     'worker waits for db (starting) to be started, since 4s',
   ],
@@ -48,7 +65,15 @@ const table: [InstanceState, string, string][] = [
     'worker has been running for 12m (pid 7); restart is on-failure',
   ],
   [
-    { kind: 'backoff', attempt: 3, since: NOW, until: NOW + 1_900, delayMs: 1_900, exit, reason: { kind: 'text', text: '' } },
+    {
+      kind: 'backoff',
+      attempt: 3,
+      since: NOW,
+      until: NOW + 1_900,
+      delayMs: 1_900,
+      exit,
+      reason: { kind: 'text', text: '' },
+    },
     'backoff 1.9 s (3)',
     'worker is waiting to restart: attempt 3 in 1.9 s after exit 1 (backoff 500ms x2, jitter 0.2, max 30s)',
   ],
@@ -68,7 +93,11 @@ const table: [InstanceState, string, string][] = [
     'failed',
     'worker has failed: exit 1, restart is never',
   ],
-  [{ kind: 'skipped', reason: { kind: 'text', text: 'db failed (exit 1)' } }, 'skipped', 'worker is not started: db failed (exit 1)'],
+  [
+    { kind: 'skipped', reason: { kind: 'text', text: 'db failed (exit 1)' } },
+    'skipped',
+    'worker is not started: db failed (exit 1)',
+  ],
 ];
 
 describe('an instance', () => {
@@ -135,14 +164,28 @@ describe('readiness', () => {
       'worker has been ready for 9s, 1s after its start (pid 7); restart is on-failure',
     ],
     [
-      { ...running, readiness: { kind: 'lost', since: NOW - 1_000, reason: { kind: 'text', text: 'http failed: HTTP 503' } } },
+      {
+        ...running,
+        readiness: {
+          kind: 'lost',
+          since: NOW - 1_000,
+          reason: { kind: 'text', text: 'http failed: HTTP 503' },
+        },
+      },
       { ready: failing },
       'not ready',
       'running (not ready: HTTP 503)',
       'worker has been running for 10s and lost its readiness 1s ago: http failed: HTTP 503; restart is on-failure',
     ],
     [
-      { ...running, readiness: { kind: 'lost', since: NOW - 1_000, reason: { kind: 'text', text: `says ${'x'.repeat(60)}` } } },
+      {
+        ...running,
+        readiness: {
+          kind: 'lost',
+          since: NOW - 1_000,
+          reason: { kind: 'text', text: `says ${'x'.repeat(60)}` },
+        },
+      },
       {},
       'not ready',
       `running (not ready: says ${'x'.repeat(26)}…)`,

@@ -1,6 +1,6 @@
 import type { ContainerCreateOptions, HealthConfig, HostConfig, MountSettings } from './dockerode.ts';
-import type { ConcreteDocker, ConcreteLaunch } from '../../core/launch.ts';
-import type { ContainerPort, HealthcheckSpec, Limits, Mount } from '../../core/service.ts';
+import type { ConcreteLaunch } from '../../core/launch.ts';
+import type { ContainerPort, ContainerSpec, HealthcheckSpec, Limits, Mount } from '../../core/service.ts';
 import {
   containerName,
   instanceNumber,
@@ -65,29 +65,29 @@ export function containerDefinition(
   ids: ContainerIds,
   facts: HostFacts = NOTHING_SEEN,
 ): ContainerCreateOptions {
-  const { docker } = launch;
-  if (docker === undefined) throw new Error('a launch without `docker` has no container');
+  const { container } = launch;
+  if (container === undefined) throw new Error('the launch is not one of a container');
   const input = launch.stdin === 'pipe' || launch.tty === true;
-  const workdir = docker.workdir ?? (docker.workspace === undefined ? undefined : WORKSPACE);
-  const image = facts.image ?? docker.image;
+  const workdir = container.workdir ?? (container.workspace === undefined ? undefined : WORKSPACE);
+  const image = facts.image ?? container.image;
   const networks = networksOf(launch);
   return present({
     name: containerName(ids.project, ids.service, instanceNumber(ids.instance)),
-    platform: docker.platform,
+    platform: container.platform,
     Image: image,
-    Entrypoint: list(docker.entrypoint),
-    Cmd: list(docker.command ?? (launch.argv.length > 0 ? launch.argv : undefined)),
+    Entrypoint: list(container.entrypoint),
+    Cmd: list(launch.argv.length > 0 ? launch.argv : undefined),
     Env: environment(launch),
     User: launch.user,
     WorkingDir: workdir,
-    Labels: sorted({ ...docker.labels, ...identity(ids) }),
-    ExposedPorts: exposedPorts(docker),
-    Healthcheck: docker.healthcheck === undefined ? undefined : health(docker.healthcheck),
+    Labels: sorted({ ...container.labels, ...identity(ids) }),
+    ExposedPorts: exposedPorts(container),
+    Healthcheck: container.healthcheck === undefined ? undefined : health(container.healthcheck),
     StopSignal: launch.stop.signal,
     StopTimeout: Math.ceil(launch.stop.graceMs / 1000),
     Tty: launch.tty === true ? true : undefined,
     OpenStdin: input ? true : undefined,
-    HostConfig: hostConfig(launch, docker, facts),
+    HostConfig: hostConfig(launch, container, facts),
     NetworkingConfig:
       networks.length === 0
         ? undefined
@@ -99,22 +99,22 @@ export function containerDefinition(
   });
 }
 
-function hostConfig(launch: ConcreteLaunch, docker: ConcreteDocker, facts: HostFacts): HostConfig {
+function hostConfig(launch: ConcreteLaunch, container: ContainerSpec<string>, facts: HostFacts): HostConfig {
   const networks = networksOf(launch);
-  const mounts = mountsOf(launch, docker, facts);
+  const mounts = mountsOf(launch, container, facts);
   const { memory, cpus, processes } = launch.limits;
   return present({
     Mounts: mounts.length === 0 ? undefined : mounts,
-    NetworkMode: networkMode(launch, docker) ?? networks[0]?.name,
-    PortBindings: orNothing(portBindings(docker.ports, launch.ports)),
-    ExtraHosts: docker.extraHosts.length === 0 ? undefined : [...docker.extraHosts],
-    CapAdd: set(docker.capAdd),
-    CapDrop: set(docker.capDrop),
-    Privileged: docker.privileged ? true : undefined,
-    Init: docker.init ? true : undefined,
-    ReadonlyRootfs: docker.readOnly ? true : undefined,
-    ShmSize: docker.shmSize,
-    PidMode: docker.pid,
+    NetworkMode: networkMode(launch, container) ?? networks[0]?.name,
+    PortBindings: orNothing(portBindings(container.ports, launch.ports)),
+    ExtraHosts: container.extraHosts.length === 0 ? undefined : [...container.extraHosts],
+    CapAdd: set(container.capAdd),
+    CapDrop: set(container.capDrop),
+    Privileged: container.privileged ? true : undefined,
+    Init: container.init ? true : undefined,
+    ReadonlyRootfs: container.readOnly ? true : undefined,
+    ShmSize: container.shmSize,
+    PidMode: container.pid,
     Memory: memory,
     // Without it as much again could be swapped out.
     MemorySwap: memory,
@@ -137,13 +137,20 @@ function identity(ids: ContainerIds): Record<string, string> {
 }
 
 /** `service:NAME` is the first instance of another service of the project, as in Compose. */
-function networkMode({ project }: ConcreteLaunch, { networkMode: mode }: ConcreteDocker): string | undefined {
+function networkMode(
+  { project }: ConcreteLaunch,
+  { networkMode: mode }: ContainerSpec<string>,
+): string | undefined {
   const service = mode === undefined ? undefined : /^service:(.+)$/.exec(mode)?.[1];
   return service === undefined ? mode : `container:${containerName(project, service, 1)}`;
 }
 
 /** By target; what hides a repository comes after the mount that brings it. */
-function mountsOf(launch: ConcreteLaunch, docker: ConcreteDocker, facts: HostFacts): MountSettings[] {
+function mountsOf(
+  launch: ConcreteLaunch,
+  container: ContainerSpec<string>,
+  facts: HostFacts,
+): MountSettings[] {
   const absent = new Set(facts.absent);
   const all = allMounts(launch)
     .filter((mount) => !(mount.type === 'bind' && mount.optional && absent.has(mount.target)))
@@ -151,7 +158,7 @@ function mountsOf(launch: ConcreteLaunch, docker: ConcreteDocker, facts: HostFac
   if (facts.secrets !== undefined) {
     all.push({ Type: 'bind', Source: facts.secrets, Target: SECRETS_DIR, ReadOnly: true });
   }
-  if (docker.hideGit) {
+  if (container.hideGit) {
     for (const [target, kind] of Object.entries(facts.git)) all.push(mask(target, kind));
   }
   return all.sort((a, b) => (a.Target < b.Target ? -1 : a.Target > b.Target ? 1 : 0));
@@ -159,7 +166,7 @@ function mountsOf(launch: ConcreteLaunch, docker: ConcreteDocker, facts: HostFac
 
 /** Every mount of a launch, those its short forms stand for included; by target the last one wins. */
 export function allMounts(launch: ConcreteLaunch): readonly Mount[] {
-  const { docker, mounts } = launch;
+  const { container, mounts } = launch;
   const bind = (source: string, target: string, readOnly: boolean): Mount => ({
     type: 'bind',
     source,
@@ -169,9 +176,9 @@ export function allMounts(launch: ConcreteLaunch): readonly Mount[] {
   });
   const home = homeOf(launch);
   const given = [
-    ...(docker?.workspace === undefined ? [] : [bind(docker.workspace, WORKSPACE, false)]),
-    ...(docker?.netrc === undefined ? [] : [bind(docker.netrc, `${home}/.netrc`, true)]),
-    ...(docker?.gitconfig === undefined ? [] : [bind(docker.gitconfig, `${home}/.gitconfig`, true)]),
+    ...(container?.workspace === undefined ? [] : [bind(container.workspace, WORKSPACE, false)]),
+    ...(container?.netrc === undefined ? [] : [bind(container.netrc, `${home}/.netrc`, true)]),
+    ...(container?.gitconfig === undefined ? [] : [bind(container.gitconfig, `${home}/.gitconfig`, true)]),
     ...mounts,
   ];
   return [...new Map(given.map((mount) => [mount.target, mount])).values()];
@@ -217,7 +224,10 @@ function mountSettings(mount: Mount, { project, resources }: ConcreteLaunch): Mo
 }
 
 /** Of a container in another one's network there is nothing to expose: the engine refuses to. */
-function exposedPorts({ ports, networkMode = '' }: ConcreteDocker): Record<string, object> | undefined {
+function exposedPorts({
+  ports,
+  networkMode = '',
+}: ContainerSpec<string>): Record<string, object> | undefined {
   if (/^(container|service):/.test(networkMode)) return undefined;
   return orNothing(sorted(Object.fromEntries(ports.map((port) => [portKey(port), {}]))));
 }

@@ -110,7 +110,7 @@ class ContainerBackend implements Required<Backend> {
   }
 
   async inputs(launch: LaunchSpec): Promise<string | undefined> {
-    return this.#images.inputs(launch.docker?.build);
+    return this.#images.inputs(launch.container?.build);
   }
 
   /** The equal `docker run` line; of what is on the machine now only what decides on mounts is looked at. */
@@ -243,7 +243,7 @@ class ContainerBackend implements Required<Backend> {
     const ensured = await this.#resources.run(() => this.#ensure(launch, owner));
     if (!ensured.ok) return ensured;
     // By its name where it has one, so that `docker ps` tells; what a build left may have lost its name since.
-    const named = launch.docker?.image ?? image.value;
+    const named = launch.container?.image ?? image.value;
     const secrets = secretsAt(launch, request.instanceDir);
     if (secrets.secrets !== undefined) writeSecrets(request.instanceDir, launch.secrets ?? []);
     const definition = this.#define(request, { ...facts.value, ...secrets, image: named });
@@ -346,7 +346,7 @@ class ContainerBackend implements Required<Backend> {
     definition: ContainerCreateOptions,
   ): Promise<Result<DockerProc, StartFailure>> {
     const { launch, run, instanceDir, stdoutPath, stderrPath } = request;
-    const allowed = await this.#mayRun(id, launch.docker?.maxContainers);
+    const allowed = await this.#mayRun(id, launch.container?.maxContainers);
     if (!allowed.ok) return allowed;
     const tty = launch.tty === true;
     // On disk before the first byte can come.
@@ -438,7 +438,7 @@ function joined(states: readonly ResourceState[]): readonly ResourceState[] {
 }
 
 function refusal(launch: ConcreteLaunch): StartFailure | undefined {
-  if (launch.docker === undefined) return { code: 'other', message: 'there is no image to run' };
+  if (launch.container === undefined) return { code: 'other', message: 'there is no image to run' };
   const [first] = unsupportedByDocker(launch);
   return first === undefined
     ? undefined
@@ -449,8 +449,9 @@ function secretsAt({ secrets = [] }: ConcreteLaunch, instanceDir: string): { rea
   return secrets.length === 0 ? {} : { secrets: mountedFolder(instanceDir) };
 }
 
-function materialKey({ project, service, docker }: ConcreteLaunch): string {
-  return JSON.stringify([project, service, docker?.image, docker?.build, docker?.pull, docker?.platform]);
+function materialKey({ project, service, container }: ConcreteLaunch): string {
+  const { image, build, pull, platform } = container ?? {};
+  return JSON.stringify([project, service, image, build, pull, platform]);
 }
 
 function sizeOf(path: string): number {

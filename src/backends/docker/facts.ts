@@ -25,7 +25,7 @@ export function lookAtHost(launch: ConcreteLaunch, isLocal: boolean): Result<Hos
       absent.push(mount.target);
       continue;
     }
-    const kind = launch.docker?.hideGit === true ? gitOf(mount.source) : undefined;
+    const kind = launch.container?.hideGit === true ? gitOf(mount.source) : undefined;
     if (kind !== undefined) git[mount.target] = kind;
   }
   return ok({ git, absent });

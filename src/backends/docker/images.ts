@@ -42,8 +42,13 @@ export class Images {
   /** Pulls by the launch's policy, or builds what has changed; the value is the image's id. */
   async bring(launch: ConcreteLaunch, wait: Waiter = UNNOTICED): Promise<Result<string, StartFailure>> {
     const image = imageName(launch);
-    const build = launch.docker?.build;
-    const key = JSON.stringify([image, build ?? null, launch.docker?.pull, launch.docker?.platform ?? '']);
+    const build = launch.container?.build;
+    const key = JSON.stringify([
+      image,
+      build ?? null,
+      launch.container?.pull,
+      launch.container?.platform ?? '',
+    ]);
     const brought = await this.#underWay.join(key, wait, (all) =>
       build === undefined ? this.#pulled(launch, image, all) : this.#built(launch, image, build, all),
     );
@@ -66,11 +71,11 @@ export class Images {
   async state(
     project: string,
     service: ServiceId,
-    { docker, backend }: LaunchSpec,
+    { container, backend }: LaunchSpec,
   ): Promise<Result<ResourceState | undefined, StartFailure>> {
-    if (docker === undefined) return ok(undefined);
-    const { build, pull, platform } = docker;
-    const name = docker.image ?? builtImageName(project, service);
+    if (container === undefined) return ok(undefined);
+    const { build, pull, platform } = container;
+    const name = container.image ?? builtImageName(project, service);
     const found = await this.#find(name);
     if (!found.ok) return err(startFailureOf(found.error, `the image ${name} could not be looked at`));
     const image = found.value;
@@ -103,7 +108,7 @@ export class Images {
   }
 
   async #pulled(launch: ConcreteLaunch, image: string, wait: Waiter): Promise<Result<string, StartFailure>> {
-    const { pull = 'missing', platform } = launch.docker ?? {};
+    const { pull = 'missing', platform } = launch.container ?? {};
     const found = await this.#find(image);
     if (!found.ok) return err(startFailureOf(found.error, `the image ${image} could not be looked at`));
     const present = found.value;
@@ -159,7 +164,7 @@ export class Images {
       const found = await this.#find(image);
       if (!found.ok) return err(startFailureOf(found.error, `the image ${image} could not be looked at`));
       const isAsBefore = found.value?.labels[LABELS.build] === digest;
-      const refreshes = build.noCache || launch.docker?.pull === 'always';
+      const refreshes = build.noCache || launch.container?.pull === 'always';
       if (found.value !== undefined && isAsBefore && !refreshes) return ok(found.value.id);
       const failure = await this.#build(launch, image, build, context, digest, wait);
       if (failure !== undefined) return err(failure);
@@ -182,7 +187,7 @@ export class Images {
     { progress, signal }: Waiter,
   ): Promise<StartFailure | undefined> {
     progress(`building ${image}`);
-    const platform = build.platform ?? launch.docker?.platform;
+    const platform = build.platform ?? launch.container?.platform;
     const labels = { ...build.labels, [LABELS.project]: launch.project, [LABELS.build]: digest };
     const authconfig = await buildAuth(await context.baseImages(), this.#env);
     const archive = context.archive();
@@ -202,7 +207,7 @@ export class Images {
         forcerm: true,
         abortSignal: signal,
         ...(authconfig === undefined ? {} : { authconfig }),
-        ...(launch.docker?.pull === 'always' ? { pull: true } : {}),
+        ...(launch.container?.pull === 'always' ? { pull: true } : {}),
         ...(build.target === undefined ? {} : { target: build.target }),
         ...(platform === undefined ? {} : { platform }),
       }),
@@ -240,7 +245,7 @@ export class Images {
 
 /** The name of the image a launch runs: its own, or the one its build is kept under. */
 export function imageName(launch: ConcreteLaunch): string {
-  return launch.docker?.image ?? builtImageName(launch.project, launch.service);
+  return launch.container?.image ?? builtImageName(launch.project, launch.service);
 }
 
 /** `linux/arm64` is any variant of it. */

@@ -24,7 +24,7 @@ interface PumpOptions {
   readonly onWarning: (message: string) => void;
 }
 
-type Reading =
+type ReadEnd =
   /** The engine had no more and said so. */
   | 'ended'
   /** The stream broke off. */
@@ -105,7 +105,7 @@ export class LogPump {
     while (!signal.aborted) {
       const isLast = this.#containerEnded;
       const before = this.#bytes;
-      const reading = await this.#read().catch((error: unknown): Reading => {
+      const reading = await this.#read().catch((error: unknown): ReadEnd => {
         this.#options.onWarning(`copying a log broke off: ${messageOf(error)}`);
         return 'broken';
       });
@@ -128,7 +128,7 @@ export class LogPump {
   }
 
   /** Until the engine can be asked again; not at all once the container has ended and only the last reading is due. */
-  async #pause(reading: Reading, ms: number): Promise<void> {
+  async #pause(reading: ReadEnd, ms: number): Promise<void> {
     const { signal } = this.#stopped;
     try {
       await this.#options.engine.untilAvailable(signal);
@@ -140,7 +140,7 @@ export class LogPump {
     }
   }
 
-  async #read(): Promise<Reading> {
+  async #read(): Promise<ReadEnd> {
     const { engine, container, tty, onWarning } = this.#options;
     const { signal } = this.#stopped;
     const since = resumeTime(this.#cursor);
@@ -176,7 +176,7 @@ export class LogPump {
     }
   }
 
-  async #copy(stream: NodeJS.ReadableStream, parser: EntryParser, lanes: Lanes): Promise<Reading> {
+  async #copy(stream: NodeJS.ReadableStream, parser: EntryParser, lanes: Lanes): Promise<ReadEnd> {
     try {
       for await (const chunk of stream) {
         this.#received += chunk.length;

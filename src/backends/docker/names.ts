@@ -1,4 +1,4 @@
-import type { ConcreteDocker, ConcreteLaunch } from '../../core/launch.ts';
+import type { ConcreteLaunch } from '../../core/launch.ts';
 import type { Resources, ResourceSpec } from '../../core/service.ts';
 
 /** Labels by which containers, networks and volumes of a project are found again. */
@@ -72,7 +72,7 @@ function resource(
 /** What of a launch, declared or concrete, names networks. */
 export interface Joining {
   readonly project: string;
-  readonly docker?: Pick<ConcreteDocker, 'networks' | 'networkMode'>;
+  readonly container?: Pick<NonNullable<ConcreteLaunch['container']>, 'networks' | 'networkMode'> | undefined;
   readonly resources?: Resources | undefined;
 }
 
@@ -84,9 +84,9 @@ export interface Mounting {
 }
 
 /** The networks a container joins, the first one being its main one; none where a network mode says otherwise. */
-export function networksOf({ project, docker, resources }: Joining): readonly Resource[] {
-  if (docker === undefined || docker.networkMode !== undefined) return [];
-  const keys = docker.networks.length === 0 ? ['default'] : [...new Set(docker.networks)];
+export function networksOf({ project, container, resources }: Joining): readonly Resource[] {
+  if (container === undefined || container.networkMode !== undefined) return [];
+  const keys = container.networks.length === 0 ? ['default'] : [...new Set(container.networks)];
   return keys.map((key) => resource(project, key, resources?.networks));
 }
 

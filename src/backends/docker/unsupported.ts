@@ -8,7 +8,7 @@ export interface Unsupported {
 
 /** What of a launch a container cannot honour: to be refused, never left out without a word. */
 export function unsupportedByDocker(launch: ConcreteLaunch): readonly Unsupported[] {
-  const { docker } = launch;
+  const { container } = launch;
   const found: Unsupported[] = [];
   const refuse = (key: string, why: string): void => void found.push({ key, why });
   if (launch.umask !== undefined) refuse('umask', 'the engine has no setting for it; set it in the command');
@@ -25,17 +25,17 @@ export function unsupportedByDocker(launch: ConcreteLaunch): readonly Unsupporte
   const isRoot = user === undefined || /^(root|0)(:|$)/.test(user);
   if (!isRoot && (launch.declaredEnv['HOME'] ?? '') === '') {
     const why = `where the home of user ${user} is inside is not known; declare HOME in \`env\``;
-    if (docker?.netrc !== undefined) refuse('docker.netrc', why);
-    if (docker?.gitconfig !== undefined) refuse('docker.gitconfig', why);
+    if (container?.netrc !== undefined) refuse('docker.netrc', why);
+    if (container?.gitconfig !== undefined) refuse('docker.gitconfig', why);
   }
-  if (docker?.networkMode !== undefined && docker.networks.length > 0) {
+  if (container?.networkMode !== undefined && container.networks.length > 0) {
     refuse('docker.networks', 'there is a `network_mode` beside it, and only one of the two can hold');
   }
-  const mode = docker?.networkMode;
-  if (mode !== undefined && /^(container|service):/.test(mode) && docker?.extraHosts.length !== 0) {
+  const mode = container?.networkMode;
+  if (mode !== undefined && /^(container|service):/.test(mode) && container?.extraHosts.length !== 0) {
     refuse('docker.extra_hosts', `with the network mode ${mode} the hosts are those of the other container`);
   }
-  const published = docker?.ports.some((port) => port.host !== undefined) === true;
+  const published = container?.ports.some((port) => port.host !== undefined) === true;
   if (published && mode !== undefined && /^(host|none|container:|service:)/.test(mode)) {
     refuse('ports', `with the network mode ${mode} nothing can be published`);
   }

@@ -13,7 +13,7 @@ import { readText } from '../../host/proc-fs.ts';
 import type { ProcessTable } from '../../host/unit-scan.ts';
 
 /** What the records and a look at the machine say of a run of an earlier daemon. */
-type Finding =
+type LauncherState =
   | { readonly kind: 'alive'; readonly launcher: ProcessIdentity }
   /** `launcher` is gone; its number may still name the unit's process group. */
   | { readonly kind: 'over'; readonly launcher?: ProcessIdentity; readonly otherwise: string }
@@ -22,7 +22,7 @@ type Finding =
   | { readonly kind: 'unbegun' };
 
 /** Finds the launcher of a run: by what it wrote itself, or by the cookie it carries. */
-export function findRun({ record, instanceDir }: AdoptRequest, table: ProcessTable): Finding {
+export function findRun({ record, instanceDir }: AdoptRequest, table: ProcessTable): LauncherState {
   const { begun } = parseRecord(readText(join(instanceDir, FILES.exit)), record.run);
   if (begun !== undefined && begun.bootId !== bootId()) {
     return { kind: 'other-boot', otherwise: 'the machine was restarted' };
@@ -79,7 +79,7 @@ const POLLS_WITH_FIFO = 10;
 /** A launcher lets go of its FIFO a moment before it is gone. */
 const LAST_MOMENT_MS = 5;
 
-interface Watched {
+interface WatchedLauncher {
   readonly launcher: ProcessIdentity;
   readonly everyPolls: number;
   readonly notice: () => void;
@@ -90,7 +90,7 @@ interface Watched {
  * end at once; a slow look at its identity is the net below that.
  */
 export class LauncherWatch {
-  readonly #watched = new Set<Watched>();
+  readonly #watched = new Set<WatchedLauncher>();
   #timer: NodeJS.Timeout | undefined;
   #polls = 0;
 
@@ -106,7 +106,7 @@ export class LauncherWatch {
   #notice(launcher: ProcessIdentity, fifo: string): Promise<void> {
     return new Promise((resolve) => {
       const reader = openReader(fifo);
-      const watched: Watched = {
+      const watched: WatchedLauncher = {
         launcher,
         everyPolls: reader === undefined ? 1 : POLLS_WITH_FIFO,
         notice: () => {

@@ -59,13 +59,13 @@ export function createNativeBackend(options: NativeBackendOptions): Backend {
 }
 
 /** A launcher that was made, and what is known of it. */
-interface Launched {
+interface LaunchedRun {
   readonly ended: Promise<LauncherEnd>;
   readonly launcher: ProcessIdentity | undefined;
 }
 
 /** What was made for a run: a child, and whether the launcher is only within it; or the launcher, by somebody else. */
-type Spawned =
+type SpawnedLauncher =
   { readonly child: ChildProcess; readonly inner: boolean } | { readonly launcher: ProcessIdentity };
 
 class NativeBackend implements Backend {
@@ -208,7 +208,7 @@ class NativeBackend implements Backend {
     cleared: CheckedLaunch,
     cgroup: Cgroup | undefined,
     secrets: string | undefined,
-  ): Promise<Result<Spawned, StartFailure>> {
+  ): Promise<Result<SpawnedLauncher, StartFailure>> {
     const files = new OpenFiles(request);
     let child: ChildProcess;
     let inner: boolean;
@@ -249,7 +249,7 @@ class NativeBackend implements Backend {
     cleared: CheckedLaunch,
     cgroup: Cgroup | undefined,
     secrets: string | undefined,
-  ): Promise<Result<Spawned, StartFailure>> {
+  ): Promise<Result<SpawnedLauncher, StartFailure>> {
     const launcher = await this.#spawnInBatch(request, cleared, cgroup, secrets);
     if (launcher !== undefined) return ok({ launcher });
     return this.#opens.run(() => this.#spawn(request, cleared, cgroup, secrets));
@@ -336,7 +336,11 @@ class NativeBackend implements Backend {
     return ok({ ...env, NOTIFY_SOCKET: socket.value, ...watchdog });
   }
 
-  async #follow(request: StartRequest, spawned: Spawned, cgroup: Cgroup | undefined): Promise<StartedProc> {
+  async #follow(
+    request: StartRequest,
+    spawned: SpawnedLauncher,
+    cgroup: Cgroup | undefined,
+  ): Promise<StartedProc> {
     const { run, instanceDir, launch } = request;
     this.#latest.set(instanceDir, run);
     this.#oomCounter?.sample();
@@ -360,7 +364,7 @@ class NativeBackend implements Backend {
     };
   }
 
-  #launched(request: StartRequest, spawned: Spawned): Launched | Promise<Launched> {
+  #launched(request: StartRequest, spawned: SpawnedLauncher): LaunchedRun | Promise<LaunchedRun> {
     const { run, instanceDir } = request;
     if ('launcher' in spawned) {
       const { launcher } = spawned;
@@ -369,7 +373,10 @@ class NativeBackend implements Backend {
     return spawned.inner ? this.#launchedWithin(request, spawned.child) : launched(spawned.child);
   }
 
-  async #launchedWithin({ instanceDir, run, launch }: StartRequest, child: ChildProcess): Promise<Launched> {
+  async #launchedWithin(
+    { instanceDir, run, launch }: StartRequest,
+    child: ChildProcess,
+  ): Promise<LaunchedRun> {
     const start = await followInner(child, instanceDir, run);
     const ended = innerEnd(start, launch.tty === true, (launcher) =>
       this.#watch.untilGone(launcher, instanceDir, run),
@@ -442,7 +449,7 @@ function hasInput(launch: Omit<Channels, 'run'>): boolean {
   return launch.tty === true || launch.stdin === 'pipe';
 }
 
-function launched(child: ChildProcess): Launched {
+function launched(child: ChildProcess): LaunchedRun {
   const ended = new Promise<LauncherEnd>((resolve) => {
     child.once('exit', (code, signal) =>
       resolve({ status: { code, signal }, otherwise: 'its launcher left no status' }),

@@ -42,7 +42,7 @@ export async function flakeState(place: FlakeLocation, gitPath: string | undefin
   if (place.kind === 'moving') return { kind: 'unknown', reason: 'its reference is not locked' };
   const dir = realpathSync(place.dir);
   const root = place.asPath ? undefined : repositoryOf(dir);
-  const collected = new Collected();
+  const collected = new FileCollection();
   try {
     const anything = collected.addReferences(join(dir, 'flake.nix'), root ?? dir);
     if (anything !== undefined) await addAll(collected, dir, root, gitPath);
@@ -65,7 +65,7 @@ export async function flakeState(place: FlakeLocation, gitPath: string | undefin
 }
 
 /** Paths, each with what is there. */
-class Collected {
+class FileCollection {
   readonly #paths = new Map<string, Stats | undefined>();
 
   add(path: string): Stats | undefined {
@@ -169,7 +169,7 @@ function contentDigest(path: string, { ino, size, mtimeMs, ctimeMs }: Stats): st
 }
 
 async function addAll(
-  collected: Collected,
+  collected: FileCollection,
   dir: string,
   root: string | undefined,
   gitPath: string | undefined,
@@ -195,7 +195,7 @@ async function trackedFiles(root: string, gitPath: string): Promise<readonly str
 }
 
 /** False where the lock is there and cannot be read. */
-function addLockedFolders(collected: Collected, dir: string, lock: string): boolean {
+function addLockedFolders(collected: FileCollection, dir: string, lock: string): boolean {
   if (collected.add(lock) === undefined) return true;
   const paths = lockedPaths(readFileSync(lock, 'utf8'));
   for (const path of paths ?? []) collected.addFolder(resolve(dir, path));

@@ -1,5 +1,5 @@
 import { err, ok, type Result } from '../../core/util/result.ts';
-import type { NixSpec } from '../../core/service.ts';
+import type { NixSettings } from './settings.ts';
 
 /** Where a flake's files are, as far as that can be told without nix. */
 export type FlakeLocation =
@@ -45,6 +45,6 @@ function decodeURIComponentSafely(text: string): string {
 }
 
 /** What nix is given; without an attribute it also finds a shell under its older name, `devShell`. */
-export function installable({ flake, shell }: Pick<NixSpec, 'flake' | 'shell'>): string {
+export function installable({ flake, shell }: Pick<NixSettings, 'flake' | 'shell'>): string {
   return shell === 'default' ? flake : `${flake}#${shell}`;
 }

@@ -1,8 +1,9 @@
 import type { StartFailure } from '../../core/exit.ts';
 import type { ConcreteLaunch } from '../../core/launch.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
-import type { LaunchSpec, NixSpec } from '../../core/service.ts';
+import type { LaunchSpec } from '../../core/service.ts';
 import type { AdoptRequest, Backend, Proc, StartedProc, StartRequest } from '../../ports/backend.ts';
+import { nixSettings, type NixSettings } from './settings.ts';
 import type { CommandRunner } from '../../ports/commands.ts';
 import { applyNix, type NixEnvironment } from './apply.ts';
 import { createNix, type NixShells } from './nix.ts';
@@ -32,7 +33,7 @@ export function createNixBackend(options: NixBackendOptions): Backend {
 /** An environment that is found out anew each time serves a start that comes this soon after. */
 const FRESH_MS = 60_000;
 
-interface Found {
+interface RememberedEnvironment {
   readonly environment: NixEnvironment;
   readonly at: number;
 }
@@ -43,7 +44,7 @@ class NixBackend implements Backend {
   readonly #commands: CommandRunner;
   readonly #nix: NixShells;
   /** What was last brought about, by flake and shell. */
-  readonly #found = new Map<string, Found>();
+  readonly #found = new Map<string, RememberedEnvironment>();
   readonly #onWarning: (message: string) => void;
   readonly #warned = new Set<string>();
 
@@ -55,10 +56,11 @@ class NixBackend implements Backend {
   }
 
   async materialise(
-    { nix, service }: ConcreteLaunch,
+    launch: ConcreteLaunch,
     progress: (text: string) => void,
     signal: AbortSignal,
   ): Promise<Result<void, StartFailure>> {
+    const nix = nixSettings(launch);
     if (nix === undefined) return err(NO_FLAKE);
     const made = await this.#nix.materialise(nix, bounded(progress), signal);
     if (!made.ok) return made;
@@ -67,7 +69,7 @@ class NixBackend implements Backend {
     const { how, reason, notes } = made.value;
     for (const text of how === 'develop' ? [reason, ...notes] : notes) {
       progress(text);
-      this.#warn(`${service}: ${text}`);
+      this.#warn(`${launch.service}: ${text}`);
     }
     return ok(undefined);
   }
@@ -78,7 +80,8 @@ class NixBackend implements Backend {
     this.#onWarning(message);
   }
 
-  async inputs({ nix }: LaunchSpec): Promise<string | undefined> {
+  async inputs(launch: LaunchSpec): Promise<string | undefined> {
+    const nix = nixSettings(launch);
     return nix === undefined ? undefined : this.#nix.inputs(nix);
   }
 
@@ -88,8 +91,9 @@ class NixBackend implements Backend {
 
   async start(request: StartRequest): Promise<Result<StartedProc, StartFailure>> {
     const { launch } = request;
-    if (launch.nix === undefined) return err(NO_FLAKE);
-    const environment = await this.#environment(launch.nix);
+    const nix = nixSettings(launch);
+    if (nix === undefined) return err(NO_FLAKE);
+    const environment = await this.#environment(nix);
     if (!environment.ok) return environment;
     const within = environment.value.how === 'develop';
     if (within && launch.sandbox !== undefined) return err(noSandbox(environment.value.reason));
@@ -118,7 +122,7 @@ class NixBackend implements Backend {
   }
 
   /** What is kept costs nothing to look up anew. */
-  async #environment(spec: NixSpec): Promise<Result<NixEnvironment, StartFailure>> {
+  async #environment(spec: NixSettings): Promise<Result<NixEnvironment, StartFailure>> {
     const last = this.#found.get(JSON.stringify(spec));
     const isFresh = last !== undefined && performance.now() - last.at < FRESH_MS;
     if (isFresh && !isKept(last.environment)) return ok(last.environment);

@@ -5,7 +5,7 @@ import { err, ok, type Result } from '../../core/util/result.ts';
 import type { NixEnvironment } from './apply.ts';
 import { type CacheEntry, EnvironmentCache } from './cache.ts';
 import type { StartFailure } from '../../core/exit.ts';
-import type { NixSpec } from '../../core/service.ts';
+import type { NixSettings } from './settings.ts';
 import { messageOf } from '../../core/util/system-error.ts';
 import { findOnPath } from '../../host/programs.ts';
 import { type DevEnv, parseDevEnv } from './dev-env.ts';
@@ -32,7 +32,7 @@ export interface NixShells {
    * `shellHook` is not run. Never rejects; aborted, it resolves with a failure at once.
    */
   materialise(
-    spec: NixSpec,
+    spec: NixSettings,
     progress: Waiter['progress'],
     signal: AbortSignal,
   ): Promise<Result<NixEnvironment, StartFailure>>;
@@ -40,7 +40,7 @@ export interface NixShells {
    * A digest of all that the environment is found out from, without calling nix; undefined where it cannot be told, and
    * where it may depend on anything. A lock file that nix has written by itself does not change it. Never rejects.
    */
-  inputs(spec: NixSpec): Promise<string | undefined>;
+  inputs(spec: NixSettings): Promise<string | undefined>;
 }
 
 export function createNix(options: NixOptions): NixShells {
@@ -56,8 +56,8 @@ const HOOK_NOTE =
   "the shell's shellHook is not run: what it sets belongs into `env`, what it does into `hooks.pre_start`";
 
 /** A wanted environment, and what is known of where it comes from. */
-interface Wanted {
-  readonly spec: NixSpec;
+interface ShellRequest {
+  readonly spec: NixSettings;
   readonly place: FlakeLocation;
   readonly state: FlakeState;
   readonly cache: EnvironmentCache;
@@ -85,7 +85,7 @@ class NixTool implements NixShells {
     this.#run = run;
   }
 
-  async materialise(spec: NixSpec, progress: Waiter['progress'], signal: AbortSignal): Promise<Outcome> {
+  async materialise(spec: NixSettings, progress: Waiter['progress'], signal: AbortSignal): Promise<Outcome> {
     try {
       const wanted = await this.#want(spec);
       if (!wanted.ok) return wanted;
@@ -105,7 +105,7 @@ class NixTool implements NixShells {
     }
   }
 
-  async inputs(spec: NixSpec): Promise<string | undefined> {
+  async inputs(spec: NixSettings): Promise<string | undefined> {
     const name = JSON.stringify(spec);
     const known = this.#asked.get(name);
     if (known !== undefined) return known;
@@ -117,7 +117,7 @@ class NixTool implements NixShells {
     return found;
   }
 
-  async #inputs(spec: NixSpec): Promise<string | undefined> {
+  async #inputs(spec: NixSettings): Promise<string | undefined> {
     const wanted = await this.#want(spec);
     if (!wanted.ok || wanted.value.always !== undefined) return undefined;
     const { cache, slot, key } = wanted.value;
@@ -131,7 +131,7 @@ class NixTool implements NixShells {
     return { code: 'nix-failed', message: facts.reason, help: facts.help };
   }
 
-  async #want(spec: NixSpec): Promise<Result<Wanted, StartFailure>> {
+  async #want(spec: NixSettings): Promise<Result<ShellRequest, StartFailure>> {
     const place = locateFlake(spec.flake);
     if (!place.ok) return err({ code: 'nix-failed', message: place.error, help: 'correct `nix.flake`' });
     const missing = place.value.kind === 'local' ? lackOf(place.value.dir) : undefined;
@@ -156,7 +156,7 @@ class NixTool implements NixShells {
   }
 
   /** Nix writes a lock file where there is none; then the flake is another one, but this once only. */
-  async #evaluate(wanted: Wanted, nix: string, all: Waiter): Promise<Outcome> {
+  async #evaluate(wanted: ShellRequest, nix: string, all: Waiter): Promise<Outcome> {
     all.progress(`nix evaluates ${installable(wanted.spec)}`);
     const first = await this.#print(wanted, nix, all);
     if (!first.ok || wanted.always !== undefined) return first;
@@ -174,7 +174,7 @@ class NixTool implements NixShells {
     });
   }
 
-  async #print(wanted: Wanted, nix: string, { progress, signal }: Waiter): Promise<Outcome> {
+  async #print(wanted: ShellRequest, nix: string, { progress, signal }: Waiter): Promise<Outcome> {
     const { spec, place, cache, slot, key } = wanted;
     const directory = cache.directory(slot, key);
     const stdoutPath = join(directory, `printed.${process.pid}.json`);
@@ -207,7 +207,7 @@ class NixTool implements NixShells {
   }
 
   #take(
-    wanted: Wanted,
+    wanted: ShellRequest,
     nix: string,
     env: Result<DevEnv, string>,
     options: readonly string[],
@@ -240,7 +240,7 @@ function unexpected(cause: unknown): { readonly ok: false; readonly error: Start
   return err({ code: 'nix-failed', message: `the environment of the flake could not be kept: ${why}` });
 }
 
-function kept({ cache, slot, key, state }: Wanted, { variables, notes }: CacheEntry): NixEnvironment {
+function kept({ cache, slot, key, state }: ShellRequest, { variables, notes }: CacheEntry): NixEnvironment {
   const scope = state.kind === 'known' ? state.scope : '';
   return {
     how: 'direct',
@@ -255,7 +255,7 @@ function kept({ cache, slot, key, state }: Wanted, { variables, notes }: CacheEn
 }
 
 function develop(
-  { spec, slot, key }: Wanted,
+  { spec, slot, key }: ShellRequest,
   nix: string,
   options: readonly string[],
   reason: string,

@@ -1,15 +1,16 @@
 import { contentMark, type Fields, MAX_VALUE, type Shower, shower } from '../field-values.ts';
 import type { DeclaredLaunch } from '../launch.ts';
 import { escapeControl, type Redactor } from '../redact.ts';
-import type { DockerSpec, Mount } from '../service.ts';
+import type { ContainerSpec, Mount } from '../service.ts';
 import { formatDuration } from '../util/duration.ts';
 import { unreachable } from '../util/result.ts';
 import {
   type Entry,
   plain,
   prefixed,
-  type Row,
+  type FieldRow,
   settings,
+  snakeCase,
   sortedFields,
   text,
   values,
@@ -68,20 +69,22 @@ const LAUNCH: { readonly [K in keyof DeclaredLaunch]-?: LaunchRow<Exclude<Declar
       show.text(at, describeMount(mount)),
     ]),
   sandbox: (sandbox, at, show) => settings(sandbox, at, show),
-  docker: ({ ports, ...rest }, at, show) => [
-    ...settings(rest, at, show),
-    ...containerPorts(ports, `${at}.ports`, show),
+  container: ({ ports, ...rest }, _, show, { backend }) => [
+    ...settings(rest, backend, show),
+    ...containerPorts(ports, `${backend}.ports`, show),
   ],
-  nix: (nix, at, show) => settings(nix, at, show),
+  settings: ({ values: own }, _, show, { backend }) => settings(own, backend, show),
   secrets: (secrets, at, show) =>
     secrets.map(({ name, content }): Entry => [`${at}.${name}`, show.secret(name, content)]),
   nice: plain,
   resources: (resources, _, show) =>
     Object.entries(resources).flatMap(([kind, specs]: [string, unknown]) => settings(specs, kind, show)),
-  inputs: (inputs, _, show, { nix }) =>
-    nix === undefined
-      ? [['docker.build', `content ${contentMark(inputs)}`]]
-      : [['nix.flake', `${show.text('flake', nix.flake)} ${contentMark(inputs)}`]],
+  inputs: (inputs, _, show, { backend, settings: own }) => {
+    const mark = contentMark(inputs);
+    if (own?.source === undefined) return [[`${backend}.build`, `content ${mark}`]];
+    const source = Object.entries(own.values).find(([name]) => name === own.source)?.[1] as unknown;
+    return [[`${backend}.${snakeCase(own.source)}`, `${show.text(own.source, String(source))} ${mark}`]];
+  },
 };
 
 /** What the manifest calls the members whose names are not theirs in snake case. */
@@ -104,8 +107,8 @@ const NAMES: Readonly<Record<keyof DeclaredLaunch, string>> = {
   notify: 'notify',
   mounts: 'mounts',
   sandbox: 'sandbox',
-  docker: 'docker',
-  nix: 'nix',
+  container: 'container',
+  settings: 'settings',
   secrets: 'secrets',
   nice: 'nice',
   resources: 'resources',
@@ -127,7 +130,7 @@ function numbered(of: Readonly<Record<string, number>>, at: string, _: Shower): 
   return prefixed(at, of, (_name, value) => String(value));
 }
 
-const containerPorts: Row<DockerSpec['ports']> = (ports, at) =>
+const containerPorts: FieldRow<ContainerSpec['ports']> = (ports, at) =>
   ports.map(({ name, container, host, hostIp, protocol }): Entry => {
     const published = host === undefined ? '' : `${hostIp === undefined ? '' : `${hostIp}:`}${host}->`;
     return [`${at}.${name}`, `${published}${container}/${protocol}`];

@@ -2,8 +2,8 @@ import { type Fields, shower, type Shower, template } from '../field-values.ts';
 import type { Redactor } from '../redact.ts';
 import type {
   Backoff,
+  ContainerSpec,
   Dependency,
-  DockerSpec,
   Hook,
   Hooks,
   LogSpec,
@@ -25,7 +25,7 @@ import {
   members,
   numbers,
   plain,
-  type Row,
+  type FieldRow,
   snakeCase,
   sortedFields,
   text,
@@ -39,17 +39,17 @@ export type ChangeEffect = 'replace' | 'in-place' | 'scale' | 'none';
 
 type SpecRow<T> =
   /** The running process is held by the new value from then on. */
-  | { readonly effect: 'in-place'; readonly fields: Row<T> }
+  | { readonly effect: 'in-place'; readonly fields: FieldRow<T> }
   /** `replace`: seen by the fields of the declared launch; `scale`: by the number of instances. */
   | { readonly effect: Exclude<ChangeEffect, 'in-place'> };
 
-function inPlace<T>(fields: Row<T>): SpecRow<T> {
+function inPlace<T>(fields: FieldRow<T>): SpecRow<T> {
   return { effect: 'in-place', fields };
 }
 
 const hook = members<Hook>({ command: '', timeoutMs: 'timeout' }, { command, timeoutMs: duration });
 
-const probe: Row<Probe> = (value, at, show) => [
+const probe: FieldRow<Probe> = (value, at, show) => [
   ...probeCheck(value.check, `${at}.${value.check.kind}`, show),
   ...probeTimes(value, at, show),
 ];
@@ -70,13 +70,13 @@ const dependency = members<Omit<Dependency, 'service'>>(
   { condition: plain, pattern: plain, timeoutMs: duration, required: plain, onFailure: plain },
 );
 
-const scheduleTimes: Row<ScheduleSpec['when']> = (when, at) => [
+const scheduleTimes: FieldRow<ScheduleSpec['when']> = (when, at) => [
   [at, when.kind === 'cron' ? when.expression : `every ${formatDuration(when.everyMs)}`],
   [`${at}.timezone`, when.kind === 'cron' ? when.timezone : undefined],
 ];
 
 /** How a container is come by, and how many there may be: see `ContainerPolicy`. */
-const container = members<Pick<DockerSpec, ContainerPolicy>>(
+const containerPolicy = members<Pick<ContainerSpec, ContainerPolicy>>(
   { pull: 'pull', maxContainers: 'max_containers' },
   { pull: plain, maxContainers: plain },
 );
@@ -184,8 +184,9 @@ export function policyFields(spec: ServiceSpec, redactor: Redactor, salt: string
     if (row.effect !== 'in-place' || value === undefined) return [];
     return row.fields(value, NAMES[key] ?? snakeCase(key), show);
   });
-  const { docker } = spec.launch;
-  return sortedFields([...fields, ...(docker === undefined ? [] : container(docker, 'docker', show))]);
+  const { backend, container } = spec.launch;
+  const held = container === undefined ? [] : containerPolicy(container, backend, show);
+  return sortedFields([...fields, ...held]);
 }
 
 function probeCheck(check: ProbeCheck, at: string, show: Shower): readonly Entry[] {

@@ -11,20 +11,20 @@ import { formatDuration } from '../util/duration.ts';
 export type Entry = readonly [field: string, value: string | undefined];
 
 /** The fields of a value that stands at `at`, such as `hooks.pre_start`. */
-export type Row<T> = (value: T, at: string, show: Shower) => readonly Entry[];
+export type FieldRow<T> = (value: T, at: string, show: Shower) => readonly Entry[];
 
 /** A row for every member of T: one that is missing does not compile. */
-export type Rows<T> = { readonly [K in keyof T]-?: Row<Exclude<T[K], undefined>> };
+export type FieldRows<T> = { readonly [K in keyof T]-?: FieldRow<Exclude<T[K], undefined>> };
 
-export const text: Row<string> = (value, at, show) => [[at, show.text(at, value)]];
-export const plain: Row<string | number | boolean> = (value, at) => [[at, String(value)]];
-export const duration: Row<number> = (value, at) => [[at, formatDuration(value)]];
-export const words: Row<readonly string[]> = (value, at, show) => [[at, show.words(at, value)]];
-export const wordsIfAny: Row<readonly string[]> = (value, at, show) =>
+export const text: FieldRow<string> = (value, at, show) => [[at, show.text(at, value)]];
+export const plain: FieldRow<string | number | boolean> = (value, at) => [[at, String(value)]];
+export const duration: FieldRow<number> = (value, at) => [[at, formatDuration(value)]];
+export const words: FieldRow<readonly string[]> = (value, at, show) => [[at, show.words(at, value)]];
+export const wordsIfAny: FieldRow<readonly string[]> = (value, at, show) =>
   value.length === 0 ? [] : words(value, at, show);
-export const numbers: Row<readonly number[]> = (value, at) => [[at, value.join(', ')]];
+export const numbers: FieldRow<readonly number[]> = (value, at) => [[at, value.join(', ')]];
 /** The shell is told only where it is not the one that is meant without a word. */
-export const command: Row<Command> = (of, at, show) =>
+export const command: FieldRow<Command> = (of, at, show) =>
   of.kind === 'exec'
     ? [[at, show.words(at, of.argv.map(template))]]
     : [
@@ -33,14 +33,14 @@ export const command: Row<Command> = (of, at, show) =>
           ? []
           : words(of.shell, `${at}.shell`, show)),
       ];
-export const values: Row<Readonly<Record<string, string>>> = (of, at, show) =>
+export const values: FieldRow<Readonly<Record<string, string>>> = (of, at, show) =>
   prefixed(at, of, (name, value) => show.value(name, value));
 
 /** Each member below `at`, under the manifest's name for it; one whose name is `''` at `at` itself. */
 export function members<T extends object>(
   names: { readonly [K in keyof T]-?: string },
-  rows: Rows<T>,
-): Row<T> {
+  rows: FieldRows<T>,
+): FieldRow<T> {
   return (value, at, show) =>
     (Object.keys(rows) as (keyof T & string)[]).flatMap((key) => {
       const member = value[key] as Exclude<T[typeof key], undefined> | undefined;
@@ -50,7 +50,7 @@ export function members<T extends object>(
 }
 
 /** A tree of settings, each leaf a field by the manifest's names; what is empty is left out. */
-export const settings: Row<unknown> = (value, at, show) => leaves(value, at, show, at);
+export const settings: FieldRow<unknown> = (value, at, show) => leaves(value, at, show, at);
 
 function leaves(value: unknown, at: string, show: Shower, key: string): readonly Entry[] {
   if (value === undefined || value === null) return [];

@@ -66,15 +66,15 @@ export const kernelFiles: GroupFiles = {
   },
 };
 
-type Reading = Pick<GroupFiles, 'read'>;
+type ReadableFiles = Pick<GroupFiles, 'read'>;
 
 /** The words of a file such as cgroup.controllers; none where it cannot be read. */
-export function wordsIn(files: Reading, path: string): readonly string[] {
+export function wordsIn(files: ReadableFiles, path: string): readonly string[] {
   return (files.read(path) ?? '').split(/\s+/).filter((word) => word !== '');
 }
 
 /** The number after a key in a file of lines `key number`, such as memory.events. */
-export function counterIn(files: Reading, path: string, key: string): number | undefined {
+export function counterIn(files: ReadableFiles, path: string, key: string): number | undefined {
   const line = files
     .read(path)
     ?.split('\n')

@@ -12,7 +12,7 @@ import { refuse } from './refuse.ts';
 /** What all backends have in common that run containers. */
 
 /** Keys that no container has, and what to do instead. */
-const NOT_IN_CONTAINERS: Readonly<Record<string, string>> = {
+export const notInContainers: Readonly<Record<string, string>> = {
   umask: 'the engine has no setting for it; set it in the command',
   socket: 'it is a path of the machine; mount its folder instead',
   path: 'its folders are of the machine; say `PATH` in `env`',
@@ -20,11 +20,11 @@ const NOT_IN_CONTAINERS: Readonly<Record<string, string>> = {
   nice: 'the engine has no setting for it; `limits: {cpus: ...}` is one',
 };
 
-/** Reports what no container can honour; `more` are keys that this backend's cannot. */
-export function refuseInContainer(scope: HonourScope, more: Readonly<Record<string, string>>): void {
+/** Reports what a container cannot honour: these keys, and values of others. */
+export function refuseInContainer(scope: HonourScope, keys: Readonly<Record<string, string>>): void {
   const { service, reader } = scope;
   const { node } = service;
-  for (const [key, why] of Object.entries({ ...NOT_IN_CONTAINERS, ...more })) {
+  for (const [key, why] of Object.entries(keys)) {
     const entry = node.entries.get(key);
     if (entry !== undefined && !saysNothing(entry.value, reader)) refuse(key, entry.keyPlace, why, scope);
   }

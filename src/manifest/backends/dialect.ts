@@ -19,7 +19,7 @@ export interface BackendAvailable {
 }
 
 /** Where a backend is looked for. */
-export interface Surroundings {
+export interface AvailabilityScope {
   readonly env: Readonly<Record<string, string>>;
   readonly homeDir: string;
 }
@@ -47,7 +47,7 @@ export interface SettingsScope {
 }
 
 /** What of a launch only some backends have. */
-export type BackendParts = Pick<LaunchSpec, 'sandbox' | 'docker' | 'nix' | 'user'>;
+export type BackendParts = Pick<LaunchSpec, 'sandbox' | 'container' | 'settings' | 'user'>;
 
 /**
  * How a manifest is written for one backend: everything that reading, checking and resolving a manifest need to know of it.
@@ -57,6 +57,8 @@ export interface BackendDialect {
   readonly name: BackendName;
   /** Keys of a service that say how this backend alone would run it. */
   readonly ownKeys: readonly string[];
+  /** Keys of a service that this backend cannot honour at all, and what to do instead. */
+  readonly refusedKeys: Readonly<Record<string, string>>;
   /** Settings of a service below which a dollar sign is the command's own, as in `command`. */
   readonly commandPaths: readonly (readonly string[])[];
   /** By what the schema calls the place where the word stands. */
@@ -68,7 +70,7 @@ export interface BackendDialect {
   /** Why the service as it is written cannot run on it. */
   lack(service: RawService, reader: Reader, files: OtherFiles): string | undefined;
   /** Asks neither an engine nor a tool anything, so it costs next to nothing; whether they work shows when they are used. */
-  available(where: Surroundings): BackendAvailable;
+  available(where: AvailabilityScope): BackendAvailable;
   /** What is known of a service that runs in a container; absent: this backend runs processes of the machine. */
   container?(service: RawService, reader: Reader): ContainerFact;
   /** What can be told of a form alone. `networkMode` is that of the container. */

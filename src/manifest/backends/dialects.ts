@@ -1,5 +1,5 @@
 import type { BackendName } from '../../core/service.ts';
-import type { BackendAvailable, BackendDialect, Surroundings } from './dialect.ts';
+import type { BackendAvailable, BackendDialect, AvailabilityScope } from './dialect.ts';
 import { docker } from './docker.ts';
 import { native } from './native.ts';
 import { nix } from './nix.ts';
@@ -20,7 +20,7 @@ export function dialectOf(name: BackendName): BackendDialect {
 
 /** Each is looked for at most once. */
 export function machineAvailability(
-  env: Surroundings['env'],
+  env: AvailabilityScope['env'],
   homeDir: string,
 ): (name: BackendName) => BackendAvailable {
   const known = new Map<BackendName, BackendAvailable>();

@@ -64,6 +64,14 @@ export const dockerKeys = {
   healthcheck: { keys: healthcheckKeys },
 } satisfies RowsOf<Docker>;
 
+/** Of a service: those that this backend alone has a use for. */
+export const dockerServiceKeys = {
+  image: { member: 'launch.container' },
+  build: { member: 'launch.container', merge: short('context', 'a folder'), keys: buildKeys },
+  entrypoint: { member: 'launch.container', merge: replaced },
+  docker: { member: 'launch.container', keys: dockerKeys },
+} as const;
+
 function capabilities(node: Node | undefined, reader: Reader): readonly string[] {
   return [...new Set(reader.strings(node).map(capability))];
 }

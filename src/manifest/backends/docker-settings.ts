@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { ContainerPort, DockerSpec, Text } from '../../core/service.ts';
+import type { ContainerPort, ContainerSpec, Text } from '../../core/service.ts';
 import type { SettingsScope } from './dialect.ts';
 import { buildOf } from './docker-build.ts';
 import { extraHost, imageProblem, parseExtraHost } from './docker-forms.ts';
@@ -19,7 +19,7 @@ import { didYouMean } from '../../core/util/closest.ts';
 export const DEFAULT_NETWORK = 'default';
 
 /** The container of a service. What is wrong with it is reported. */
-export function dockerOf(scope: SettingsScope): DockerSpec {
+export function dockerOf(scope: SettingsScope): ContainerSpec {
   const { service, facts, shell, reader } = scope;
   const { node } = service;
   const docker = child<Service>(node, 'docker');
@@ -29,7 +29,7 @@ export function dockerOf(scope: SettingsScope): DockerSpec {
   const workdir = workdirOf(scope);
   const healthcheck = healthcheckOf(child<Docker>(docker, 'healthcheck'), service, reader);
   const networkMode = facts.container?.networkMode;
-  const spec: DockerSpec = {
+  const spec: ContainerSpec = {
     ...readMembers(dockerKeys, docker, reader),
     ...(image === undefined ? {} : { image }),
     ...(build === undefined ? {} : { build: buildOf(build, scope) }),
@@ -65,7 +65,7 @@ export function argvOf(command: NonNullable<ReturnType<Reader['command']>>): rea
   return command.kind === 'exec' ? command.argv : [...command.shell, command.script];
 }
 
-function checkImages({ image, build }: DockerSpec, scope: SettingsScope): void {
+function checkImages({ image, build }: ContainerSpec, scope: SettingsScope): void {
   const { service, reader } = scope;
   const docker = child<Service>(service.node, 'docker');
   const check = (text: string | undefined, what: string, place: Node['place'] | undefined): void => {
@@ -195,7 +195,7 @@ function extraHostsOf(
 function hostFiles(
   docker: Node | undefined,
   scope: SettingsScope,
-): Pick<DockerSpec, 'workspace' | 'netrc' | 'gitconfig'> {
+): Pick<ContainerSpec, 'workspace' | 'netrc' | 'gitconfig'> {
   const { service, io, reader } = scope;
   const given = (['workspace', 'netrc', 'gitconfig'] as const).flatMap((key) => {
     const node = child<Docker>(docker, key);

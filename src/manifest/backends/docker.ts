@@ -1,23 +1,27 @@
 import { statSync } from 'node:fs';
 import { findEndpoint } from '../../host/engine-endpoint.ts';
 import type { ContainerFact } from '../keys/facts.ts';
-import { hasHealthcheck } from '../keys/facts.ts';
 import { statedHealthcheck } from '../keys/probes.ts';
 import { child } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';
 import type { RawService } from '../keys/services.ts';
-import type { Docker, Service } from '../manifest-types.ts';
+import type { Docker, Healthcheck, Service } from '../manifest-types.ts';
 import type { Node } from '../read/node.ts';
-import { honourContainerPort, refuseInContainer, refuseNotify } from './container.ts';
-import type { BackendAvailable, BackendDialect, HonourScope, Surroundings } from './dialect.ts';
+import { honourContainerPort, notInContainers, refuseInContainer, refuseNotify } from './container.ts';
+import type { AvailabilityScope, BackendAvailable, BackendDialect, HonourScope } from './dialect.ts';
 import { dockerHints } from './docker-hints.ts';
+import { dockerServiceKeys } from './docker-keys.ts';
 import { dockerOf } from './docker-settings.ts';
 import { hasKey, refuse } from './refuse.ts';
 
 /** A container of the engine that DOCKER_HOST, a context or the usual socket leads to. */
 export const docker: BackendDialect = {
   name: 'docker',
-  ownKeys: ['image', 'build', 'entrypoint', 'docker'],
+  ownKeys: Object.keys(dockerServiceKeys),
+  refusedKeys: {
+    ...notInContainers,
+    sandbox: 'a container is one; see `docker: {cap_drop, read_only, networks}`',
+  },
   commandPaths: [['entrypoint'], ['docker', 'entrypoint'], ['docker', 'healthcheck', 'test']],
   hints: dockerHints,
   claim: imageKey,
@@ -27,9 +31,7 @@ export const docker: BackendDialect = {
   container,
   honourPort: honourContainerPort,
   checkHonoured(scope) {
-    refuseInContainer(scope, {
-      sandbox: 'a container is one; see `docker: {cap_drop, read_only, networks}`',
-    });
+    refuseInContainer(scope, docker.refusedKeys);
     refuseNotify(scope);
     checkDisabled(scope);
     checkHome(scope);
@@ -38,7 +40,7 @@ export const docker: BackendDialect = {
     const { service, reader } = scope;
     checkImage(service, reader);
     const user = reader.string(child<Docker>(child<Service>(service.node, 'docker'), 'user'));
-    return { docker: dockerOf(scope), ...(user === undefined ? {} : { user }) };
+    return { container: dockerOf(scope), ...(user === undefined ? {} : { user }) };
   },
 };
 
@@ -62,15 +64,17 @@ function container({ node }: RawService, reader: Reader): ContainerFact {
   const networks = child<Docker>(block, 'networks');
   const mode = child<Docker>(block, 'network_mode');
   const networkMode = reader.string(mode);
+  const healthcheck = child<Docker>(block, 'healthcheck');
   return {
     networks: networks?.kind === 'list' ? [...new Set(reader.strings(networks))] : [],
     ...(networkMode === undefined || mode === undefined ? {} : { networkMode, modePlace: mode.place }),
+    hasHealth: reader.boolean(child<Healthcheck>(healthcheck, 'disable')) !== true,
   };
 }
 
 /** A probe cannot ask for what is switched off. */
-function checkDisabled({ service, reader }: HonourScope): void {
-  if (hasHealthcheck(service, reader)) return;
+function checkDisabled({ service, facts, reader }: HonourScope): void {
+  if (facts.container?.hasHealth === true) return;
   for (const key of ['ready', 'live'] as const) {
     const place = statedHealthcheck(key, service, reader);
     if (place === undefined) continue;
@@ -96,7 +100,7 @@ function checkHome(scope: HonourScope): void {
 }
 
 /** Where the engine is said by the same look that finds it when it is used. */
-function available({ env, homeDir }: Surroundings): BackendAvailable {
+function available({ env, homeDir }: AvailabilityScope): BackendAvailable {
   const endpoint = findEndpoint({ HOME: homeDir, ...env });
   if (!endpoint.ok) return { available: false, reason: endpoint.error };
   const { kind, from } = endpoint.value;

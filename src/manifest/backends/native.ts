@@ -9,6 +9,7 @@ const NAMES = meant({ process: name, host: name, local: name });
 export const native: BackendDialect = {
   name,
   ownKeys: [],
+  refusedKeys: {},
   commandPaths: [],
   hints: { backend: NAMES, concreteBackend: NAMES },
   claim: () => undefined,

@@ -8,3 +8,8 @@ export const nixKeys = {
   cache_dir: into('cacheDir', path),
   impure: into('impure', flag),
 } satisfies RowsOf<Nix>;
+
+/** Of a service: those that this backend alone has a use for. */
+export const nixServiceKeys = {
+  nix: { member: 'launch.settings', keys: nixKeys },
+} as const;

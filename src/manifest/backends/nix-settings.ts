@@ -1,5 +1,5 @@
 import { isAbsolute } from 'node:path';
-import type { NixSpec } from '../../core/service.ts';
+import type { NixSettings } from '../../backends/nix/settings.ts';
 import type { Nix, Service } from '../manifest-types.ts';
 import type { OtherFiles } from '../read/other-files.ts';
 import { child } from '../keys/reader.ts';
@@ -26,7 +26,7 @@ export function isLocal(flake: string): boolean {
 }
 
 /** Undefined where what is wrong with it has been reported. An edit of a local flake and of its lock reloads. */
-export function nixOf(service: RawService, files: OtherFiles, reader: Reader): NixSpec | undefined {
+export function nixOf(service: RawService, files: OtherFiles, reader: Reader): NixSettings | undefined {
   const { id, node, place } = service;
   const nix = child<Service>(node, 'nix');
   const stated = child<Nix>(nix, 'flake');

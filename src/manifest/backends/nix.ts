@@ -1,7 +1,8 @@
 import { accessSync, constants, statSync } from 'node:fs';
 import { isAbsolute, join } from 'node:path';
 import { meant } from '../check/hints.ts';
-import type { BackendAvailable, BackendDialect, Surroundings } from './dialect.ts';
+import type { BackendAvailable, BackendDialect, AvailabilityScope } from './dialect.ts';
+import { nixServiceKeys } from './nix-keys.ts';
 import { flakeOf, isLocal, nixOf } from './nix-settings.ts';
 import { honourMachinePort, lackOfCommand, refuseHealthcheck, sandboxPart } from './on-machine.ts';
 import { hasKey } from './refuse.ts';
@@ -14,7 +15,8 @@ const PROFILES = ['/nix/var/nix/profiles/default/bin', '/run/current-system/sw/b
 /** A process of the machine in the development environment of a flake. */
 export const nix: BackendDialect = {
   name,
-  ownKeys: ['nix'],
+  ownKeys: Object.keys(nixServiceKeys),
+  refusedKeys: {},
   commandPaths: [],
   hints: {
     nix: meant({
@@ -39,11 +41,12 @@ export const nix: BackendDialect = {
   checkHonoured: refuseHealthcheck,
   settings(scope) {
     const settings = nixOf(scope.service, scope.files, scope.reader);
-    return { ...sandboxPart(scope), ...(settings === undefined ? {} : { nix: settings }) };
+    const own = settings === undefined ? {} : { settings: { values: settings, source: 'flake' } };
+    return { ...sandboxPart(scope), ...own };
   },
 };
 
-function available({ env, homeDir }: Surroundings): BackendAvailable {
+function available({ env, homeDir }: AvailabilityScope): BackendAvailable {
   const folders = [...(env['PATH'] ?? '').split(':'), join(homeDir, '.nix-profile/bin'), ...PROFILES];
   const path = folders
     .filter((folder) => isAbsolute(folder))

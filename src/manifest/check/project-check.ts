@@ -24,15 +24,16 @@ export function checkProject(services: ReadonlyMap<ServiceId, Facts>, report: Re
 }
 
 function checkDependency(
-  { id, active }: Facts,
+  facts: Facts,
   dependency: DependencyFact,
   services: ReadonlyMap<ServiceId, Facts>,
   report: Report,
 ): void {
+  const { id, active } = facts;
   const { service, required, place, by } = dependency;
   const target = services.get(service);
   if (by === 'network_mode' && (service === id || target === undefined)) {
-    reportNetworkMode(id, service, place, services, report);
+    reportNetworkMode(facts, service, place, services, report);
   } else if (service === id) {
     report.error('self-dependency', place, `\`${id}\` depends on itself`, { same: '' });
   } else if (target === undefined) {
@@ -46,7 +47,7 @@ function checkDependency(
 }
 
 function reportNetworkMode(
-  id: ServiceId,
+  { id, choice }: Facts,
   service: ServiceId,
   place: Label['place'],
   services: ReadonlyMap<ServiceId, Facts>,
@@ -58,7 +59,7 @@ function reportNetworkMode(
     reportUnknownService(
       service,
       place,
-      ` in \`docker.network_mode\` of service \`${id}\``,
+      ` in \`${choice.backend}.network_mode\` of service \`${id}\``,
       services,
       report,
     );
@@ -66,7 +67,7 @@ function reportNetworkMode(
 
 /** Another's network is that of one container. */
 function checkNetworkMode(
-  { id, container }: Facts,
+  { id, choice, container }: Facts,
   services: ReadonlyMap<ServiceId, Facts>,
   report: Report,
 ): void {
@@ -82,7 +83,7 @@ function checkNetworkMode(
         : undefined;
   if (why === undefined) return;
   report.error('bad-network-mode', place, `\`${id}\` is to use the network of \`${target.id}\`, ${why}`, {
-    note: 'expected a service on the backend docker with one instance',
+    note: `expected a service on the backend ${choice.backend} with one instance`,
     also: [{ place: target.place, note: `\`${target.id}\` is defined here` }],
   });
 }

@@ -5,7 +5,7 @@ import type { BackendChoice, ChoiceScope } from '../backends/choice.ts';
 import { dialectOf } from '../backends/dialects.ts';
 import { dependencyFacts, networkDependency } from './dependencies.ts';
 import type { DependencyFact } from './dependencies.ts';
-import type { Docker, Healthcheck, Service } from '../manifest-types.ts';
+import type { Service } from '../manifest-types.ts';
 import { portsOf } from './ports.ts';
 import type { PortFact } from './ports.ts';
 import { readyFact } from './probes.ts';
@@ -37,6 +37,8 @@ export interface ContainerFact {
   readonly networks: readonly string[];
   readonly networkMode?: string;
   readonly modePlace?: Place;
+  /** Whether the engine may know of its health: that of an image shows only when it runs. */
+  readonly hasHealth: boolean;
 }
 
 export function profilesOf(service: RawService, reader: Reader): string[] {
@@ -50,8 +52,7 @@ export function factsOf(service: RawService, reader: Reader, scope: ChoiceScope,
   const dialect = dialectOf(choice.backend);
   const container = dialect.container?.(service, reader);
   const ready =
-    readyFact(child<Service>(node, 'ready'), reader) ??
-    (container !== undefined && hasHealthcheck(service, reader) ? {} : undefined);
+    readyFact(child<Service>(node, 'ready'), reader) ?? (container?.hasHealth === true ? {} : undefined);
   return {
     id,
     place,
@@ -65,10 +66,4 @@ export function factsOf(service: RawService, reader: Reader, scope: ChoiceScope,
     ports: portsOf(service, dialect, container?.networkMode, reader),
     dependsOn: networkDependency(container, dependencyFacts(service, reader)),
   };
-}
-
-/** Whether the engine may know of the health of a container: that of an image shows only when it runs. */
-export function hasHealthcheck({ node }: RawService, reader: Reader): boolean {
-  const healthcheck = child<Docker>(child<Service>(node, 'docker'), 'healthcheck');
-  return reader.boolean(child<Healthcheck>(healthcheck, 'disable')) !== true;
 }

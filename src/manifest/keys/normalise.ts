@@ -169,9 +169,8 @@ function warnOfUnusedShell({ own, id }: RawService, spec: ServiceSpec, reader: R
   const probes = [spec.ready, spec.live].flatMap((probe) =>
     probe?.check.kind === 'exec' ? [probe.check.command] : [],
   );
-  const { docker } = spec.launch;
   // As a list it would not begin with the shell.
-  if (shellRuns(docker?.entrypoint, shell)) return;
+  if (shellRuns(spec.launch.container?.entrypoint, shell)) return;
   const commands = [
     spec.launch.command,
     ...(spec.stop.command === undefined ? [] : [spec.stop.command]),

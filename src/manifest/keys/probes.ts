@@ -1,5 +1,5 @@
 import type { Place } from '../../core/diagnostic.ts';
-import type { Probe, ProbeCheck } from '../../core/service.ts';
+import type { BackendName, Probe, ProbeCheck } from '../../core/service.ts';
 import type { Facts } from './facts.ts';
 import { httpCheck, tcpCheck } from '../check/network-checks.ts';
 import type { LogCheckEntry, ProbeEntry as ProbeMap, Service } from '../manifest-types.ts';
@@ -184,17 +184,18 @@ export function unusedTimings(key: 'ready' | 'live', kind: ProbeCheck['kind']): 
   return key === 'live' ? ['timeout', 'success'] : TIMINGS;
 }
 
-const UNUSED_BECAUSE: Partial<Readonly<Record<ProbeCheck['kind'], string>>> = {
-  log: 'a `log` probe waits for a line',
-  notify: 'with `notify` the service speaks up itself',
-  health: 'the engine runs the healthcheck; its times stand in `docker: {healthcheck: ...}`',
+const UNUSED_BECAUSE: Partial<Readonly<Record<ProbeCheck['kind'], (backend: BackendName) => string>>> = {
+  log: () => 'a `log` probe waits for a line',
+  notify: () => 'with `notify` the service speaks up itself',
+  health: (backend) =>
+    `the engine runs the healthcheck; its times stand in \`${backend}: {healthcheck: ...}\``,
 };
 
 /** Only what the service says itself: among the defaults it may well be meant for others. */
 function warnOfUnusedTimings(
   key: 'ready' | 'live',
   kind: ProbeCheck['kind'],
-  { service, reader }: ProbeScope,
+  { service, facts, reader }: ProbeScope,
 ): void {
   const own = service.own.entries.get(key)?.value;
   if (own?.kind !== 'map') return;
@@ -203,7 +204,7 @@ function warnOfUnusedTimings(
     if (!unused.includes(entry.key) || entry.value.tag === 'reset') continue;
     const message = `\`${key}.${entry.key}\` of service \`${service.id}\` has no effect`;
     reader.report.warning('unused-key', entry.keyPlace, message, {
-      note: UNUSED_BECAUSE[kind],
+      note: UNUSED_BECAUSE[kind]?.(facts.choice.backend),
     });
   }
 }

@@ -1,6 +1,6 @@
 /** How two nodes of a manifest merge: what a row of the tables of keys says, and what holds for all. */
 import { isEmpty } from './forms.ts';
-import type { ListNode, MapEntry, MapNode, Node } from '../read/node.ts';
+import type { ListNode, MapNode, Node } from '../read/node.ts';
 
 /** Merges what neither a tag nor an empty value has decided already. */
 export type Merger = (base: Node, over: Node, row: MergeRow) => Node;

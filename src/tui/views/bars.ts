@@ -8,10 +8,10 @@ import { count } from '../../words/text.ts';
 import { shownInstances, type NamedInstance } from '../../words/instances.ts';
 import { selectedOf } from '../service-actions.ts';
 import type { State } from '../state.ts';
-import { clip, fit, joined, rowWidth, span, type Row, type StyledText } from '../text.ts';
+import { clip, fit, joined, rowWidth, span, type ScreenRow, type StyledText } from '../text.ts';
 import { markOf, shortSize } from './words.ts';
 
-export function headerRow(state: State): Row {
+export function headerRow(state: State): ScreenRow {
   const { snapshot, theme, columns } = state;
   if (snapshot === undefined) return fit([span(' setpoint ', theme.bold), ...health(state)], columns);
   const instances = shownInstances(snapshot);
@@ -144,7 +144,7 @@ function usageSpans({ stats, theme, columns }: State): readonly StyledText[] {
 
 /** Where the cursor is to stand while something is typed; undefined: nowhere. */
 export interface Footer {
-  readonly row: Row;
+  readonly row: ScreenRow;
   readonly cursor?: number;
 }
 
@@ -196,7 +196,7 @@ function promptRow(
 }
 
 /** The keys that make sense for what is selected, as many as there is room for. */
-function hints(state: State): Row {
+function hints(state: State): ScreenRow {
   const { theme, columns } = state;
   const out: StyledText[] = [span(' ')];
   let used = 1;

@@ -7,17 +7,17 @@ import { explainFacts } from '../../words/explain-facts.ts';
 import { percentText } from '../../words/figures.ts';
 import { tell } from '../../words/events.ts';
 import { daemonNow, nameOf, type State } from '../state.ts';
-import { fit, foreignText, span, wrapWords, type Row } from '../text.ts';
+import { fit, foreignText, span, wrapWords, type ScreenRow } from '../text.ts';
 import { historyRows } from './history.ts';
 import { shortSize, sparkline, trend } from './words.ts';
 import { pending } from './pending.ts';
 
-const BLANK: Row = [];
+const BLANK: ScreenRow = [];
 const KEY_WIDTH = 11;
 const SPARKS = 12;
 const ENVIRONMENT = 'env.';
 
-export function detailRows(state: State, width: number): readonly Row[] {
+export function detailRows(state: State, width: number): readonly ScreenRow[] {
   const { explained, theme, snapshot } = state;
   const service = snapshot?.services.find(({ instances }) =>
     instances.some(({ id }) => id === state.selected),
@@ -61,7 +61,7 @@ export function detailRows(state: State, width: number): readonly Row[] {
   ];
 }
 
-function section({ theme }: State, title: string, rows: readonly Row[]): readonly Row[] {
+function section({ theme }: State, title: string, rows: readonly ScreenRow[]): readonly ScreenRow[] {
   return rows.length === 0 ? [] : [BLANK, [span(title, theme.accent)], ...rows];
 }
 
@@ -79,10 +79,10 @@ function factRows(
   state: State,
   facts: readonly (readonly [string, string])[],
   width: number,
-): readonly Row[] {
+): readonly ScreenRow[] {
   return facts.flatMap(([key, value], index) => {
     const shown = key === facts[index - 1]?.[0] ? '' : key;
-    return wrapWords(value, Math.max(10, width - KEY_WIDTH - 1)).map((row, line): Row => [
+    return wrapWords(value, Math.max(10, width - KEY_WIDTH - 1)).map((row, line): ScreenRow => [
       ...fit([span(line === 0 ? shown : '', state.theme.dim)], KEY_WIDTH + 1),
       ...row,
     ]);
@@ -95,7 +95,7 @@ function instanceRows(
   { instance, launch, processes }: InstanceDetails,
   named: boolean,
   width: number,
-): readonly Row[] {
+): readonly ScreenRow[] {
   const of = named ? `${nameOf(state, instance)}: ` : '';
   const fields = Object.entries(launch);
   // The backend has been told, with its reason.
@@ -122,10 +122,10 @@ function fieldRows(
   { theme }: State,
   fields: readonly (readonly [string, string])[],
   width: number,
-): readonly Row[] {
+): readonly ScreenRow[] {
   const name = Math.min(MOST_FIELD, Math.max(0, ...fields.map(([field]) => field.length)));
   return fields.flatMap(([field, value]) =>
-    wrapWords(oneLine(value), Math.max(10, width - name - 2)).map((row, line): Row => [
+    wrapWords(oneLine(value), Math.max(10, width - name - 2)).map((row, line): ScreenRow => [
       ...fit([span(line === 0 ? field : '', theme.dim)], name + 2),
       ...row,
     ]),
@@ -133,8 +133,8 @@ function fieldRows(
 }
 
 /** Each process below the one that started it. */
-function processRows({ theme }: State, processes: readonly ProcessView[]): readonly Row[] {
-  const rows: Row[] = [];
+function processRows({ theme }: State, processes: readonly ProcessView[]): readonly ScreenRow[] {
+  const rows: ScreenRow[] = [];
   const draw = ({ pid, command }: ProcessView, lead: string, branch: string): void => {
     rows.push([
       span(lead + branch, theme.dim),
@@ -151,7 +151,7 @@ function processRows({ theme }: State, processes: readonly ProcessView[]): reado
   return rows;
 }
 
-function endRow(state: State): (end: Happening) => Row {
+function endRow(state: State): (end: Happening) => ScreenRow {
   return (end) => {
     const { detail, why } = tell(end);
     return [

@@ -17,7 +17,7 @@ import { palette } from '../../words/colour.ts';
 import { shownInstances } from '../../words/instances.ts';
 import { timelineText } from '../../words/timeline.ts';
 import { daemonNow, type State } from '../state.ts';
-import { fit, foreign, foreignText, span, wrapWords, type Row } from '../text.ts';
+import { fit, foreign, foreignText, span, wrapWords, type ScreenRow } from '../text.ts';
 import { detailRows } from './details.ts';
 import { historyRows } from './history.ts';
 import { pending } from './pending.ts';
@@ -36,12 +36,12 @@ export function documentHeight(state: State): number {
 }
 
 /** All rows of the present view, however many fit on the screen; each at most `width` columns wide after clipping. */
-export function documentRows(state: State, width: number): readonly Row[] {
+export function documentRows(state: State, width: number): readonly ScreenRow[] {
   const inner = Math.max(10, width - 2);
   return rowsOf(state, inner).map((row) => [span(' '), ...row]);
 }
 
-function rowsOf(state: State, width: number): readonly Row[] {
+function rowsOf(state: State, width: number): readonly ScreenRow[] {
   switch (state.view) {
     case 'details':
       return detailRows(state, width);
@@ -64,10 +64,10 @@ function rowsOf(state: State, width: number): readonly Row[] {
   }
 }
 
-const BLANK: Row = [];
+const BLANK: ScreenRow = [];
 
 /** Newest first: that is what one looks for. */
-function eventRows(state: State): readonly Row[] {
+function eventRows(state: State): readonly ScreenRow[] {
   if (state.happenings.length === 0) return [[span('nothing has happened yet', state.theme.dim)]];
   const rows = historyRows(state, [...state.happenings].reverse());
   if (state.missed === 0) return rows;
@@ -84,7 +84,7 @@ const PLAN_STYLES: Readonly<Record<string, 'good' | 'busy' | 'bad' | 'dim'>> = {
   '=': 'dim',
 };
 
-function planRows(state: State, width: number): readonly Row[] {
+function planRows(state: State, width: number): readonly ScreenRow[] {
   const { plan, theme, snapshot } = state;
   if (plan === undefined) return pending(state, 'the plan');
   const manifest = snapshot?.manifest;
@@ -103,7 +103,7 @@ function planRows(state: State, width: number): readonly Row[] {
   const rows = planText(plan.plan, { upSince })
     .trimEnd()
     .split('\n')
-    .flatMap((line): readonly Row[] => {
+    .flatMap((line): readonly ScreenRow[] => {
       const kind = PLAN_STYLES[/^ {2}([-+~=]) /.exec(line)?.[1] ?? ''];
       if (kind !== undefined || line.startsWith('  '))
         return [[span(line, kind === undefined ? '' : theme[kind])]];
@@ -122,7 +122,7 @@ function planRows(state: State, width: number): readonly Row[] {
 }
 
 /** What a reload would do, as it was told when it was held. */
-function heldRows(state: State, manifest: ManifestStatus, width: number): readonly Row[] {
+function heldRows(state: State, manifest: ManifestStatus, width: number): readonly ScreenRow[] {
   const { theme, happenings } = state;
   const told = happenings.findLast((one) => one.type === 'manifest-held');
   const changes = told?.type === 'manifest-held' ? changeLines(told) : [];
@@ -142,19 +142,21 @@ function heldRows(state: State, manifest: ManifestStatus, width: number): readon
 const NO_COUNTS = { start: 0, replace: 0, update: 0, stop: 0 };
 
 /** What the daemon found when it last looked; else what a plan found, warnings included. */
-function diagnosticRows({ plan, snapshot, theme, cwd }: State, width: number): readonly Row[] {
+function diagnosticRows({ plan, snapshot, theme, cwd }: State, width: number): readonly ScreenRow[] {
   const manifest = snapshot?.manifest;
   const told = manifest?.state === 'invalid' ? manifest.diagnostics : undefined;
   const diagnostics = told ?? plan?.diagnostics ?? [];
-  const failed = (manifest?.failed ?? []).flatMap(({ service, reason, rolledBack, kept }): readonly Row[] => {
-    const was = kept === true ? 'was not replaced' : 'did not come up as changed';
-    return [
-      [span(`\u2716 ${service}`, theme.bad), span(` ${was}`)],
-      [span(`  ${whatRuns(rolledBack, kept === true)}`)],
-      ...wrapWords(oneLine(describeFailedChange(reason)), width - 2).map((row): Row => [span('  '), ...row]),
-      BLANK,
-    ];
-  });
+  const failed = (manifest?.failed ?? []).flatMap(
+    ({ service, reason, rolledBack, kept }): readonly ScreenRow[] => {
+      const was = kept === true ? 'was not replaced' : 'did not come up as changed';
+      return [
+        [span(`\u2716 ${service}`, theme.bad), span(` ${was}`)],
+        [span(`  ${whatRuns(rolledBack, kept === true)}`)],
+        ...wrapWords(oneLine(describeFailedChange(reason)), width - 2).map((row): ScreenRow => [span('  '), ...row]),
+        BLANK,
+      ];
+    },
+  );
   if (diagnostics.length === 0)
     return failed.length > 0 ? failed : [[span('the manifest has no problems', theme.good)]];
   const rows = diagnosticsText(diagnostics, { cwd, color: theme.foreign })
@@ -173,7 +175,7 @@ function whatRuns(isRolledBack: boolean, isKept: boolean): string {
   return isRolledBack ? 'its former version runs again' : 'it is left as it is';
 }
 
-function timelineRows(state: State, width: number): readonly Row[] {
+function timelineRows(state: State, width: number): readonly ScreenRow[] {
   if (state.timeline === undefined) return pending(state, 'the timeline');
   const text = timelineText(state.timeline, {
     names: state.names,
@@ -187,7 +189,7 @@ function timelineRows(state: State, width: number): readonly Row[] {
 }
 
 /** Each service that nothing depends on, with what it depends on below it and under which condition. */
-function graphRows(state: State): readonly Row[] {
+function graphRows(state: State): readonly ScreenRow[] {
   const { snapshot, theme } = state;
   if (snapshot === undefined) return pending(state, 'the services');
   const byId = new Map(snapshot.services.map((service) => [service.id, service]));
@@ -195,7 +197,7 @@ function graphRows(state: State): readonly Row[] {
     snapshot.services.flatMap(({ dependsOn }) => dependsOn.map(({ service }) => service)),
   );
   const drawn = new Set<string>();
-  const rows: Row[] = [];
+  const rows: ScreenRow[] = [];
   const draw = (id: string, lead: string, branch: string, condition: string): void => {
     const service = byId.get(id);
     const again = drawn.has(id);
@@ -230,12 +232,12 @@ function graphRows(state: State): readonly Row[] {
 const COLUMN_WIDTH = 54;
 const KEYS_WIDTH = 21;
 
-function helpRows(state: State, width: number): readonly Row[] {
+function helpRows(state: State, width: number): readonly ScreenRow[] {
   const { theme } = state;
   const groups = [...new Set(ACTION_NAMES.map((action) => ACTIONS[action].group))];
-  const blocks = groups.map((group): readonly Row[] => [
+  const blocks = groups.map((group): readonly ScreenRow[] => [
     [span(group, theme.bold)],
-    ...ACTION_NAMES.filter((action) => ACTIONS[action].group === group).map((action): Row => {
+    ...ACTION_NAMES.filter((action) => ACTIONS[action].group === group).map((action): ScreenRow => {
       const keys = keysOf(state.keymap, action).map(keyText).join(' ');
       return [
         ...fit([span(keys === '' ? `: ${action}` : keys, theme.accent)], KEYS_WIDTH),
@@ -246,7 +248,7 @@ function helpRows(state: State, width: number): readonly Row[] {
   ]);
   if (width < 2 * COLUMN_WIDTH) return blocks.flat();
   const half = Math.ceil(blocks.reduce((sum, block) => sum + block.length, 0) / 2);
-  const [left, right]: [Row[], Row[]] = [[], []];
+  const [left, right]: [ScreenRow[], ScreenRow[]] = [[], []];
   for (const block of blocks) (left.length < half ? left : right).push(...block);
   return Array.from({ length: Math.max(left.length, right.length) }, (_, index) => [
     ...fit(left[index] ?? [], COLUMN_WIDTH),
@@ -262,7 +264,7 @@ const STOP_MARKS = {
 } as const;
 
 /** Who has stopped, who has not, and who blocks whom. */
-function shutdownRows(state: State): readonly Row[] {
+function shutdownRows(state: State): readonly ScreenRow[] {
   const { down, snapshot, theme } = state;
   if (down === undefined || snapshot === undefined) return pending(state, 'the shutdown');
   const now = daemonNow(state);
@@ -284,7 +286,7 @@ function shutdownRows(state: State): readonly Row[] {
     [span('Stopping', theme.bold), span(`  ${oneLine(reason)}${deadline}`, theme.dim)],
     ...(hint === undefined || hint === '' ? [] : [[span(hint, theme.accent)]]),
     BLANK,
-    ...rows.map(({ icon, name, text, time, note }): Row => {
+    ...rows.map(({ icon, name, text, time, note }): ScreenRow => {
       const [mark, style] = STOP_MARKS[icon];
       const more = [time, note].filter((part) => part !== undefined).join('  ');
       return [
@@ -295,7 +297,7 @@ function shutdownRows(state: State): readonly Row[] {
         span(`  ${more}`, theme.dim),
       ];
     }),
-    ...left.map(({ instance, pid, command, reason }): Row => {
+    ...left.map(({ instance, pid, command, reason }): ScreenRow => {
       const which = pid === undefined ? '' : ` pid ${pid}`;
       const why = reason === undefined ? '' : `  (${foreignText(reason)})`;
       return [span(`${instance}:${which} could not be stopped  ${foreignText(command)}${why}`, theme.bad)];

@@ -6,7 +6,7 @@ import { instanceWord, verdict } from '../../words/status.ts';
 import { selectedOf } from '../service-actions.ts';
 import { oneLine } from '../../words/text.ts';
 import { daemonNow, nameOf, type State } from '../state.ts';
-import { clip, fit, joined, rowWidth, span, wrapWords, type Row } from '../text.ts';
+import { clip, fit, joined, rowWidth, span, wrapWords, type ScreenRow } from '../text.ts';
 import { footerRow, headerRow } from './bars.ts';
 import { documentRows } from './document.ts';
 import { logRows, logTitle } from './logs.ts';
@@ -15,7 +15,7 @@ import { markOf, reasonText } from './words.ts';
 
 export interface Frame {
   /** One for each row of the screen, each as wide as the screen. */
-  readonly rows: readonly Row[];
+  readonly rows: readonly ScreenRow[];
   readonly cursor?: { readonly x: number; readonly y: number };
 }
 
@@ -31,8 +31,8 @@ export function frame(state: State): Frame {
   });
   const { services, reason, main } = places;
   if (services === undefined && main === undefined) return tooSmall(state);
-  const screen: Row[] = Array.from({ length: height }, () => []);
-  const put = (rect: Rect, rows: readonly Row[]): void =>
+  const screen: ScreenRow[] = Array.from({ length: height }, () => []);
+  const put = (rect: Rect, rows: readonly ScreenRow[]): void =>
     rows.forEach((row, index) => {
       const y = rect.y + index;
       screen[y] = [...fit(screen[y] ?? [], rect.x), ...row];
@@ -75,14 +75,14 @@ function box(
   rect: Rect,
   title: string,
   focused: boolean,
-  content: readonly Row[],
-): readonly Row[] {
+  content: readonly ScreenRow[],
+): readonly ScreenRow[] {
   const { theme } = state;
   const line = focused ? theme.focus : theme.border;
   const inner = rect.width - 2;
   const shown = clip([span(title)], inner - 2);
   const rest = Math.max(0, inner - rowWidth(shown) - 2);
-  const top: Row = [
+  const top: ScreenRow = [
     span('\u250c', line),
     span(' '),
     ...shown.map(({ text }) => span(text, focused ? joined(theme.bold, theme.focus) : theme.bold)),
@@ -90,7 +90,7 @@ function box(
     span('\u2500'.repeat(rest), line),
     span('\u2510', line),
   ];
-  const body = Array.from({ length: rect.height - 2 }, (_, index): Row => [
+  const body = Array.from({ length: rect.height - 2 }, (_, index): ScreenRow => [
     span('\u2502', line),
     ...fit(content[index] ?? [], inner),
     span('\u2502', line),
@@ -98,7 +98,7 @@ function box(
   return [top, ...body, [span(`\u2514${'\u2500'.repeat(inner)}\u2518`, line)]];
 }
 
-function mainPane(state: State, rect: Rect): readonly Row[] {
+function mainPane(state: State, rect: Rect): readonly ScreenRow[] {
   const [width, height] = [rect.width - 2, rect.height - 2];
   const focused = state.focus === 'main';
   if (state.view === 'logs') return box(state, rect, logTitle(state), focused, logRows(state, width, height));
@@ -143,7 +143,7 @@ function reasonTitle(state: State): string {
   return state.selected === undefined ? 'nothing selected' : nameOf(state, state.selected);
 }
 
-function reasonRows(state: State, width: number): readonly Row[] {
+function reasonRows(state: State, width: number): readonly ScreenRow[] {
   const selected = selectedOf(state);
   if (selected === undefined) return [];
   const { service, instance } = selected;
@@ -160,14 +160,14 @@ function reasonRows(state: State, width: number): readonly Row[] {
 }
 
 /** Above the line that is typed into: the actions that are meant, the chosen one marked. */
-function paletteRows(state: State, rect: Rect): readonly Row[] {
+function paletteRows(state: State, rect: Rect): readonly ScreenRow[] {
   const { prompt, theme } = state;
   if (prompt?.kind !== 'palette') return [];
   const actions = paletteActions(prompt.text);
   const height = Math.min(rect.height - 2, Math.max(1, actions.length));
   const top = Math.max(0, Math.min(actions.length - height, prompt.chosen - Math.floor(height / 2)));
   const width = rect.width - 2;
-  const rows = actions.slice(top, top + height).map((action, index): Row => {
+  const rows = actions.slice(top, top + height).map((action, index): ScreenRow => {
     const keys = keysOf(state.keymap, action).map(keyText).join(' ');
     const row = fit(
       [
@@ -180,12 +180,12 @@ function paletteRows(state: State, rect: Rect): readonly Row[] {
     );
     return top + index === prompt.chosen ? row.map(({ text }) => span(text, theme.selected)) : row;
   });
-  const none: Row = [span(' no command has this in its name', theme.dim)];
+  const none: ScreenRow = [span(' no command has this in its name', theme.dim)];
   return box(state, { ...rect, height: height + 2 }, 'commands', true, rows.length === 0 ? [none] : rows);
 }
 
 /** Puts rows over the lower part of a pane. */
-function overlay(screen: Row[], rect: Rect, rows: readonly Row[]): void {
+function overlay(screen: ScreenRow[], rect: Rect, rows: readonly ScreenRow[]): void {
   rows.forEach((row, index) => {
     const y = rect.y + rect.height - rows.length + index;
     screen[y] = [...fit(clip(screen[y] ?? [], rect.x, 0, false), rect.x), ...row];

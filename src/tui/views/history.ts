@@ -3,13 +3,13 @@ import { clockTime } from '../../words/text.ts';
 import { displayWidth } from '../../words/width.ts';
 import { tell } from '../../words/events.ts';
 import { nameOf, type State } from '../state.ts';
-import { fit, foreignText, span, type Row } from '../text.ts';
+import { fit, foreignText, span, type ScreenRow } from '../text.ts';
 
 /** On a screen this wide there is room for the milliseconds of what happened. */
 const WITH_MS = 160;
 
 /** What happened, a row for each, in columns. */
-export function historyRows(state: State, history: ExplainResponse['history']): readonly Row[] {
+export function historyRows(state: State, history: ExplainResponse['history']): readonly ScreenRow[] {
   const told = history.map((happening) => ({ happening, ...tell(happening) }));
   const widest = (texts: readonly string[], most: number): number =>
     Math.min(most, Math.max(0, ...texts.map((text) => displayWidth(text))));

@@ -12,7 +12,7 @@ import {
   rowWidth,
   span,
   wrap,
-  type Row,
+  type ScreenRow,
   type StyledText,
 } from '../text.ts';
 
@@ -22,9 +22,9 @@ const WITH_TIME = 56;
 const WITH_MS = 90;
 
 /** The lines on screen: as many as there is room for, the last one at the bottom once they fill it. */
-export function logRows(state: State, width: number, height: number): readonly Row[] {
+export function logRows(state: State, width: number, height: number): readonly ScreenRow[] {
   const lines = shownLines(state);
-  const out: Row[] = [];
+  const out: ScreenRow[] = [];
   for (let n = bottomOf(lines, state.logs); n >= 0 && out.length < height; n -= 1) {
     const number = lines.number(n);
     const entry = lines.buffer.at(number);
@@ -34,13 +34,13 @@ export function logRows(state: State, width: number, height: number): readonly R
   return out.slice(-height);
 }
 
-function entryRows(state: State, entry: BufferedLine, number: number, width: number): readonly Row[] {
+function entryRows(state: State, entry: BufferedLine, number: number, width: number): readonly ScreenRow[] {
   const { logs, theme } = state;
   const lead = leadOf(state, entry, width);
   const room = Math.max(1, width - rowWidth(lead));
   const body = bodyOf(state, entry, number);
   const selected = isSelected(logs.selection, number);
-  const dress = (row: Row): Row =>
+  const dress = (row: ScreenRow): ScreenRow =>
     selected
       ? row.map(({ text, style }) => ({
           text,
@@ -56,7 +56,7 @@ function entryRows(state: State, entry: BufferedLine, number: number, width: num
 }
 
 /** What stands before a line: its time, and whose it is where several are shown. */
-function leadOf(state: State, entry: BufferedLine, width: number): Row {
+function leadOf(state: State, entry: BufferedLine, width: number): ScreenRow {
   const { logs, theme } = state;
   const spans: StyledText[] = [];
   if (logs.timestamps && width >= WITH_TIME)
@@ -76,7 +76,7 @@ function leadOf(state: State, entry: BufferedLine, width: number): Row {
   return spans;
 }
 
-function bodyOf({ logs, theme }: State, entry: BufferedLine, number: number): Row {
+function bodyOf({ logs, theme }: State, entry: BufferedLine, number: number): ScreenRow {
   if (entry.stream === 'notice') return [span(`* ${entryText(entry)}`, theme.dim)];
   const row = foreign(entry.text, theme.foreign);
   const marked = logs.search === undefined ? row : marks(row, entry, number, logs.search, theme.match);
@@ -86,12 +86,12 @@ function bodyOf({ logs, theme }: State, entry: BufferedLine, number: number): Ro
 }
 
 function marks(
-  row: Row,
+  row: ScreenRow,
   entry: BufferedLine,
   number: number,
   search: NonNullable<State['logs']['search']>,
   style: string,
-): Row {
+): ScreenRow {
   const text = entryText(entry);
   if (!search.pattern.matches(text)) return row;
   return restyled(row, search.pattern.ranges(text), number === search.at ? joined(style, '1;4') : style);

@@ -3,7 +3,7 @@ import type { ListRow } from '../rows.ts';
 import { displayWidth } from '../../words/width.ts';
 import type { NamedInstance } from '../../words/instances.ts';
 import { daemonNow, type State } from '../state.ts';
-import { fit, joined, span, type Row, type StyledText } from '../text.ts';
+import { fit, joined, span, type ScreenRow, type StyledText } from '../text.ts';
 import {
   hasFailed,
   healthText,
@@ -132,7 +132,7 @@ export function servicesRows(
   rows: readonly ListRow[],
   width: number,
   height: number,
-): readonly Row[] {
+): readonly ScreenRow[] {
   const top = listTop(rows, state.selected, height);
   const instances = rows.flatMap((row) => (row.kind === 'instance' ? [row] : []));
   const nameWidth = Math.min(
@@ -176,7 +176,7 @@ function instanceRow(
   nameWidth: number,
   widths: readonly number[],
   width: number,
-): Row {
+): ScreenRow {
   const { theme } = state;
   const { mark, style } = markOf(instanceWord(shown.instance), theme);
   const name = [

@@ -27,12 +27,12 @@ describeOnEngine('images on a real engine', () => {
   });
 
   const build = (change: Partial<BuildSpec> = {}): ConcreteLaunch => {
-    const { docker, ...launch } = launchOf(bench.project, {
+    const { container, ...launch } = launchOf(bench.project, {
       docker: { command: ['/bin/sh', '-c', 'cat /out/*'] },
     });
-    const { image: _, ...rest } = docker!;
+    const { image: _, ...rest } = container!;
     const spec = { context, args: {}, labels: {}, tags: [], noCache: false, ...change };
-    return { ...launch, docker: { ...rest, build: spec } };
+    return { ...launch, container: { ...rest, build: spec } };
   };
 
   async function materialise(launch: ConcreteLaunch, signal = new AbortController().signal) {

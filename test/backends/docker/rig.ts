@@ -6,7 +6,8 @@ import {
   type DockerBackendOptions,
 } from '../../../src/backends/docker/docker-backend.ts';
 import { EngineClient } from '../../../src/backends/docker/engine-client.ts';
-import type { ConcreteDocker, ConcreteLaunch } from '../../../src/core/launch.ts';
+import type { ConcreteLaunch } from '../../../src/core/launch.ts';
+import type { ContainerSpec } from '../../../src/core/service.ts';
 import type { AdoptRequest, Backend, Proc, RunRecord, StartRequest } from '../../../src/ports/backend.ts';
 import { BARE_CONTAINER, launchOf as anyLaunch } from '../../rig/launch.ts';
 import { dockerAt, engineEnv, IMAGE } from './engine.ts';
@@ -16,8 +17,9 @@ export type DockerBackend = Required<Backend>;
 /** A container's proc, with what every one of them has. */
 export type ContainerProc = Proc & Required<Pick<Proc, 'exec' | 'openExec' | 'health' | 'knowledge'>>;
 
-export type LaunchChange = Partial<Omit<ConcreteLaunch, 'docker'>> & {
-  readonly docker?: Partial<ConcreteDocker>;
+export type LaunchChange = Partial<Omit<ConcreteLaunch, 'container'>> & {
+  /** `command`: in place of what the image runs. */
+  readonly docker?: Partial<ContainerSpec<string>> & { readonly command?: readonly string[] };
 };
 
 export function containerProc(proc: Proc | undefined): ContainerProc {
@@ -35,11 +37,13 @@ export function containerProc(proc: Proc | undefined): ContainerProc {
 /** A launch of the test image that has no network, with what the test changes. */
 export function launchOf(project: string, { docker, ...change }: LaunchChange = {}): ConcreteLaunch {
   const networkMode = docker?.networks === undefined ? ({ networkMode: 'none' } as const) : {};
+  const { command, ...container } = docker ?? {};
   return anyLaunch({
     backend: 'docker',
     project,
+    ...(command === undefined ? {} : { argv: command }),
     ...change,
-    docker: { ...BARE_CONTAINER, image: IMAGE, pull: 'never', ...networkMode, ...docker },
+    container: { ...BARE_CONTAINER, image: IMAGE, pull: 'never', ...networkMode, ...container },
   });
 }
 

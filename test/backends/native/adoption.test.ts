@@ -118,7 +118,10 @@ describe('after the daemon was killed', () => {
     kill(pid, 'SIGINT');
     await until(() => !runs(pid));
     const stop = { signal: 'SIGINT', graceMs: 1, killTree: true };
-    const stopping = await adoptOne(request, { stop, stopping: { at: 1, cause: { kind: 'user', request: 'stop' } } });
+    const stopping = await adoptOne(request, {
+      stop,
+      stopping: { at: 1, cause: { kind: 'user', request: 'stop' } },
+    });
     expect(await stopping.exited).toEqual({ kind: 'signal', signal: 'SIGINT' });
     expect(await (await adoptOne(request)).exited).toEqual({ kind: 'code', code: 130 });
   });

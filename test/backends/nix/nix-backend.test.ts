@@ -6,7 +6,8 @@ import { createNativeBackend } from '../../../src/backends/native/native-backend
 import { createNixBackend } from '../../../src/backends/nix/nix-backend.ts';
 import { createEncloser } from '../../../src/backends/sandbox/enclosure.ts';
 import type { ConcreteLaunch } from '../../../src/core/launch.ts';
-import type { NixSpec } from '../../../src/core/service.ts';
+import type { NixSettings } from '../../../src/backends/nix/settings.ts';
+import type { BackendSettings } from '../../../src/core/service.ts';
 import type { Backend, Proc, StartRequest } from '../../../src/ports/backend.ts';
 import { lacks } from '../../rig/needs.ts';
 import { spec as serviceSpec } from '../../rig/spec.ts';
@@ -41,8 +42,12 @@ function backend(env = flake.env, warnings: string[] = []): Backend {
   });
 }
 
-function nixSpec(more: Partial<NixSpec> = {}): NixSpec {
+function nixSpec(more: Partial<NixSettings> = {}): NixSettings {
   return { flake: flake.flake, shell: 'default', impure: false, ...more };
+}
+
+function settings(more: Partial<NixSettings> = {}): BackendSettings {
+  return { values: nixSpec(more), source: 'flake' };
 }
 
 function request(
@@ -54,7 +59,14 @@ function request(
   const { declaredEnv = {} } = launch;
   return rig.request(
     argv,
-    { backend: 'nix', nix: nixSpec(), hostEnv, declaredEnv, env: { ...hostEnv, ...declaredEnv }, ...launch },
+    {
+      backend: 'nix',
+      settings: settings(),
+      hostEnv,
+      declaredEnv,
+      env: { ...hostEnv, ...declaredEnv },
+      ...launch,
+    },
     more,
   );
 }
@@ -72,8 +84,8 @@ async function start(of: Backend, asked: StartRequest): Promise<Proc> {
   return started.value.proc;
 }
 
-function inputs(of: Backend, nix: NixSpec = nixSpec()): Promise<string | undefined> | undefined {
-  return of.inputs?.(serviceSpec('web', { launch: { backend: 'nix', nix } }).launch);
+function inputs(of: Backend, nix: NixSettings = nixSpec()): Promise<string | undefined> | undefined {
+  return of.inputs?.(serviceSpec('web', { launch: { backend: 'nix', settings: { values: nix } } }).launch);
 }
 
 describe('a service in a nix shell', () => {
@@ -167,7 +179,7 @@ PATH=\${PATH#*:}; exec nix "$@"`,
     flake.write('flake.nix', shellFlake('WHO = builtins.getEnv "WHO";'));
     const { env, calls } = flake.counting({ ...flake.env, WHO: 'me' });
     const nix = backend(env);
-    const asked = request(['/bin/sh', '-c', 'echo $WHO'], { nix: nixSpec({ impure: true }) });
+    const asked = request(['/bin/sh', '-c', 'echo $WHO'], { settings: settings({ impure: true }) });
     await materialise(nix, asked.launch);
     await (
       await start(nix, asked)
@@ -250,7 +262,7 @@ describe('what a flake is made from', () => {
 });
 
 test('a launch without a flake is refused in words', async () => {
-  const { nix: _none, ...launch } = request(['true']).launch;
+  const { settings: _none, ...launch } = request(['true']).launch;
   const nix = backend();
   expect(await nix.start({ ...request(['true']), launch })).toMatchObject({ error: { code: 'nix-failed' } });
   expect(await nix.materialise?.(launch, () => undefined, new AbortController().signal)).toMatchObject({

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, rmSync, statSync }
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { applyNix, type NixEnvironment } from '../../../src/backends/nix/apply.ts';
-import type { NixSpec } from '../../../src/core/service.ts';
+import type { NixSettings } from '../../../src/backends/nix/settings.ts';
 import { findNix, nixFacts } from '../../../src/backends/nix/facts.ts';
 import { createNix, type NixShells } from '../../../src/backends/nix/nix.ts';
 import { eventually } from '../../rig/wait.ts';
@@ -44,13 +44,13 @@ function count(path: string): number {
   }
 }
 
-function spec(more: Partial<NixSpec> = {}): NixSpec {
+function spec(more: Partial<NixSettings> = {}): NixSettings {
   return { flake: rig.flake, shell: 'default', impure: false, ...more };
 }
 
 async function get(
   nix: NixShells,
-  more: Partial<NixSpec> = {},
+  more: Partial<NixSettings> = {},
   progress: string[] = [],
 ): Promise<NixEnvironment> {
   const result = await nix.materialise(
@@ -62,7 +62,7 @@ async function get(
   return result.value;
 }
 
-async function fail(nix: NixShells, more: Partial<NixSpec> = {}): Promise<unknown> {
+async function fail(nix: NixShells, more: Partial<NixSettings> = {}): Promise<unknown> {
   const result = await nix.materialise(spec(more), () => undefined, new AbortController().signal);
   if (result.ok) throw new Error('it worked');
   return result.error;

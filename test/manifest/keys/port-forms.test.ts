@@ -127,7 +127,7 @@ describe('ports of a whole service', () => {
     const { project, diagnostics } = load(box(body));
     expect(diagnostics).toEqual([]);
     const launch = project?.services[0]?.launch;
-    return { published: launch?.ports, inside: launch?.docker?.ports };
+    return { published: launch?.ports, inside: launch?.container?.ports };
   };
 
   test('published ones are given numbers, the container has its own', () => {

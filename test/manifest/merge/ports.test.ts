@@ -65,7 +65,7 @@ test('of each port, by its number inside and its protocol, there is one: as the 
           items.flatMap((item, i) => keysOf(item).map((key, n) => [key, hostOf(at, i) + n] as const)),
         ),
       );
-      const found = (project?.services[0]?.launch.docker?.ports ?? []).map(
+      const found = (project?.services[0]?.launch.container?.ports ?? []).map(
         ({ container, protocol: name, host }) => [`${container}/${name}`, host],
       );
       expect(found.length).toBe(wanted.size);

@@ -5,6 +5,7 @@ import type { Node } from '../../read/node.ts';
 import { itemsOf } from '../reader.ts';
 import type { Reader } from '../reader.ts';
 import {
+  boolean,
   bytes,
   bytesFrom,
   duration,
@@ -23,7 +24,7 @@ const DEFAULT_LOG_SIZE = 64 * 1024 ** 2;
 
 export const envFileKeys = {
   path: {},
-  required: into('required', (node, reader) => reader.boolean(node) ?? true),
+  required: into('required', or(boolean, true), { change: 'none' }),
   format: into('format', oneOf('dotenv', 'raw')),
 } satisfies RowsOf<Manifest.EnvFileEntry>;
 
@@ -61,7 +62,7 @@ export const dependencyKeys = {
   pattern: {},
   timeout: into('timeoutMs', durationFrom('1ms')),
   on_failure: into('onFailure', oneOf('ignore', 'restart', 'stop')),
-  required: into('required', (node, reader) => reader.boolean(node) ?? true),
+  required: into('required', or(boolean, true)),
 } satisfies RowsOf<Manifest.DependencyEntry>;
 
 const httpKeys = {
@@ -84,7 +85,8 @@ export const probeKeys = {
   http: { merge: addressesOfHttp, keys: httpKeys },
   tcp: { keys: tcpKeys },
   log: { keys: logCheckKeys },
-  notify: {},
+  // The service is given a socket for it.
+  notify: { member: 'launch.notify' },
   healthcheck: {},
   interval: into('intervalMs', or(durationFrom('10ms'), 2_000)),
   timeout: into('timeoutMs', or(durationFrom('1ms'), 1_000)),
@@ -113,7 +115,7 @@ export const stopKeys = {
   signal: into('signal', or(text, 'SIGTERM')),
   grace: into('graceMs', or(duration, 10_000)),
   command: { merge: replaced },
-  kill_tree: into('killTree', (node, reader) => reader.boolean(node) ?? true),
+  kill_tree: into('killTree', or(boolean, true)),
 } satisfies RowsOf<Manifest.Stop>;
 
 export const scheduleKeys = {
@@ -135,7 +137,7 @@ export const watchKeys = {
 } satisfies RowsOf<Manifest.WatchEntry>;
 
 export const sandboxKeys = {
-  network: into('network', (node, reader) => reader.boolean(node) ?? true),
+  network: into('network', or(boolean, true)),
   read: { merge: byPath },
   write: { merge: byPath },
   profile: into('profile', oneOf('default', 'strict')),

@@ -40,7 +40,7 @@ export const manifestKeys = {
   volumes: { change: 'replace', rest: { keys: volumeKeys } },
   networks: { change: 'replace', rest: { keys: networkKeys } },
   redact: { change: 'none', merge: whatIsNew },
-  shutdown: { change: 'in-place', keys: shutdownKeys },
+  shutdown: { change: 'none', keys: shutdownKeys },
 } satisfies RowsOf<Manifest.Manifest>;
 
 function ifAny<V extends object>(read: (node: Node | undefined, reader: Reader) => V): Read<V | undefined> {

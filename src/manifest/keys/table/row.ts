@@ -98,7 +98,8 @@ export const number: Read<number | undefined> = (node, reader) => reader.number(
 export const duration: Read<number | undefined> = (node, reader) => reader.durationMs(node);
 export const bytes: Read<number | undefined> = (node, reader) => reader.bytes(node);
 export const path: Read<string | undefined> = (node, reader) => reader.path(node);
-export const flag: Read<boolean> = (node, reader) => reader.boolean(node) ?? false;
+export const boolean: Read<boolean | undefined> = (node, reader) => reader.boolean(node);
+export const flag: Read<boolean> = or(boolean, false);
 /** Only there where true. */
 export const onlyTrue: Read<true | undefined> = (node, reader) => reader.boolean(node) === true || undefined;
 
@@ -111,7 +112,7 @@ export function bytesFrom(least: string): Read<number | undefined> {
 }
 
 /** With a default in place of what is not there or wrong. */
-export function or<V, D>(read: Read<V>, byDefault: D): Read<Exclude<V, undefined> | D> {
+export function or<V, const D>(read: Read<V>, byDefault: D): Read<Exclude<V, undefined> | D> {
   return (node, reader) => (read(node, reader) as Exclude<V, undefined> | undefined) ?? byDefault;
 }
 

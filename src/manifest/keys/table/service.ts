@@ -2,8 +2,7 @@
 import { errorPreset } from '../presets.ts';
 import { isSafePattern } from '../../../core/errors.ts';
 import type { EnvAppend, ErrorPattern, LaunchSpec, ServiceSpec } from '../../../core/service.ts';
-import { buildKeys, dockerKeys } from '../../backends/docker-keys.ts';
-import { nixKeys } from '../../backends/nix-keys.ts';
+import { backendKeys } from '../../backends/keys.ts';
 import type { Service } from '../../manifest-types.ts';
 import {
   byName,
@@ -46,7 +45,7 @@ import {
 import { block, duration, into, type KeyRow, number, onlyTrue, readMembers, text, texts } from './row.ts';
 
 /** A member of a spec or of its launch: the core says what a change of it does. */
-export type SpecMember = (keyof ServiceSpec & string) | `launch.${keyof LaunchSpec & string}`;
+type SpecMember = keyof ServiceSpec | `launch.${keyof LaunchSpec}`;
 
 /** Every key of a service is for a member of the spec. Rows without a `read` are read by functions of their own. */
 export const serviceKeys = {
@@ -54,10 +53,8 @@ export const serviceKeys = {
   labels: into('labels', (node, reader) => labelsOf(node, reader), { merge: byName }),
   backend: { member: 'launch.backend' },
   backend_order: { member: 'launch.backend', merge: replaced },
-  image: { member: 'launch.docker' },
-  build: { member: 'launch.docker', merge: short('context', 'a folder'), keys: buildKeys },
+  ...backendKeys,
   command: { member: 'launch.command', merge: replaced },
-  entrypoint: { member: 'launch.docker', merge: replaced },
   shell: { member: 'launch.command', merge: replaced },
   cwd: { member: 'launch.cwd' },
   env: { member: 'launch.env', merge: byName },
@@ -89,8 +86,6 @@ export const serviceKeys = {
   nice: into('launch.nice', number),
   sandbox: { member: 'launch.sandbox', merge: sandboxByKey, keys: sandboxKeys },
   limits: into('launch.limits', block(limitsKeys), { keys: limitsKeys }),
-  docker: { member: 'launch.docker', keys: dockerKeys },
-  nix: { member: 'launch.nix', keys: nixKeys },
   user: into('launch.user', text),
   tty: into('launch.tty', onlyTrue),
   stdin: into('launch.stdin', (node, reader) => (reader.string(node) === 'pipe' ? 'pipe' : undefined)),
