@@ -18,6 +18,7 @@ import { palette } from '../words/colour.ts';
 import { diagnosticsText, hasErrors, tally } from '../words/diagnostics.ts';
 import type { ProjectLocation } from '../store/locate.ts';
 import { oneLine } from '../words/text.ts';
+import { DEFAULT_BACKEND } from '../core/service.ts';
 import { closest } from '../core/util/closest.ts';
 
 export interface PlanOptions extends LoadOptions {
@@ -73,7 +74,7 @@ async function ask(
   }
   const view = loaded.planAgainstNothing?.(names);
   // What its engine has of images, networks and volumes only a daemon can tell, too.
-  if (view?.steps.some(({ backend }) => backend !== 'native') === true) {
+  if (view?.steps.some(({ backend }) => backend !== DEFAULT_BACKEND) === true) {
     const { client: begun } = await common.services.ensureDaemon(location);
     return closing(begun, async () =>
       ok({ response: await begun.plan(applyRequest(common, location, options, names)) }),

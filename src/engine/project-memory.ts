@@ -1,6 +1,6 @@
 import type { StartFailure } from '../core/exit.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
-import { type BackendName, DEFAULT_BACKEND, type ServiceId } from '../core/service.ts';
+import { DEFAULT_BACKEND, type ServiceId } from '../core/service.ts';
 import type { ProjectRecord, Store } from '../ports/store.ts';
 import type { Tell } from './journal.ts';
 

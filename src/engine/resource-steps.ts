@@ -2,7 +2,7 @@ import { planResources } from '../core/resource-plan.ts';
 import type { Cause } from '../core/event.ts';
 import type { PlanView, ResourceStep } from '../core/plan-view.ts';
 import type { Redactor } from '../core/redact.ts';
-import type { Project } from '../core/service.ts';
+import { DEFAULT_BACKEND, type Project } from '../core/service.ts';
 import type { Backend, ResourceScope } from '../ports/backend.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Tell } from './journal.ts';
@@ -41,7 +41,7 @@ export class ResourceSteps {
     }: { readonly isWhole: boolean; readonly isUsed: boolean; readonly redactor: Redactor },
   ): Promise<PlanView> {
     const { backend, clock } = this.#ports;
-    const isNeeded = project.services.some(({ launch }) => launch.backend !== 'native');
+    const isNeeded = project.services.some(({ launch }) => launch.backend !== DEFAULT_BACKEND);
     if (backend.resources === undefined || (!isUsed && !isNeeded)) return plan;
     const found = await within(clock, PATIENCE_MS, backend.resources(scopeOf(project, plan)));
     if (found === undefined) return { ...plan, resourcesUnknown: 'the engine has not answered in time' };

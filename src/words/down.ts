@@ -3,7 +3,6 @@ import { formatSpan } from '../core/util/duration.ts';
 import type { Happening } from '../core/event.ts';
 import { isLive } from '../core/state.ts';
 import type { ProgressRow } from './progress-row.ts';
-import { count } from './text.ts';
 import { shownInstances } from './instances.ts';
 
 /** What a display of stops remembers between two snapshots. Times are the daemon's clock, epoch ms. */

@@ -110,18 +110,10 @@ function resourceLines(
   ];
 }
 
-function resourceDetails({ action, kind, causes, services, backend }: ResourceStep): readonly string[] {
+function resourceDetails({ action, causes, services, backend }: ResourceStep): readonly string[] {
   const lines = causes.flatMap((cause) => {
-    switch (cause.kind) {
-      case 'added':
-        return [`for ${services.slice(0, MAX_NAMES).join(', ')} (${backend})`];
-      case 'removed':
-        return ['no service names it any more'];
-      case 'policy':
-        return [kind === 'image' ? '`pull` is `always`' : '`no_cache`, or `pull` is `always`'];
-      default:
-        return describe(cause, backend);
-    }
+    if (cause.kind === 'added') return [`for ${services.slice(0, MAX_NAMES).join(', ')} (${backend})`];
+    return cause.kind === 'removed' ? ['no service names it any more'] : describe(cause, backend);
   });
   const shown =
     lines.length > MAX_FIELDS

@@ -183,7 +183,7 @@ volumes: { data: {}, left: {} }
   );
   await project.ok('down', '--volumes');
   const volumes = await dockerAt().listVolumes({ filters: { label: [`${LABEL}=${name}`] } } as object);
-  expect(volumes.Volumes ?? []).toEqual([]);
+  expect(volumes.Volumes).toEqual([]);
   await dockerAt().getImage(`${name}-web:latest`).remove();
 });
 

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { FailedChange } from '../../src/core/api.ts';
 import type { Happening } from '../../src/core/event.ts';
+import { describeChangeFailure } from '../../src/words/cause.ts';
 import { newProject, type TestProject } from '../rig/setpoint.ts';
 import { eventually } from '../rig/wait.ts';
 import { TERMINAL_TEST_MS, TuiTerminal } from '../tui/rig.ts';
@@ -65,7 +66,7 @@ test(
     const failure = await rolledBack(project);
     expect(failure).toEqual({
       service: 'web',
-      reason: 'web.1 failed 3 times in a row, the last time with exit 7',
+      reason: { kind: 'failing', instance: 'web.1', attempts: 3, exit: { kind: 'code', code: 7 } },
       rolledBack: true,
     });
     await isBack(project);
@@ -76,7 +77,9 @@ test(
     );
     expect(told(project)).toMatchObject([{ service: 'web', rolledBack: true, reason: failure.reason }]);
     expect(await project.ok('events')).toMatch(/change failed +rolled back .*3 times in a row/);
-    expect(await project.ok('explain', 'web')).toContain(`rolled back: ${failure.reason}`);
+    expect(await project.ok('explain', 'web')).toContain(
+      `rolled back: ${describeChangeFailure(failure.reason)}`,
+    );
 
     const terminal = new TuiTerminal(ctx, project, 120, 40);
     terminal.run('setpoint tui');
@@ -110,7 +113,7 @@ test(
     const failure = await rolledBack(project, WINDOW_MS + 30_000);
     expect(failure).toEqual({
       service: 'web',
-      reason: 'web.1 was not ready within 1m',
+      reason: { kind: 'not-ready', instance: 'web.1', withinMs: 60_000 },
       rolledBack: true,
     });
     await isBack(project);

@@ -1,7 +1,9 @@
+import { describeChangeFailure } from '../../src/words/cause.ts';
 import { describe, expect, test } from 'vitest';
 import type { InstanceSnapshot } from '../../src/core/event.ts';
 import type { Command, LaunchSpec, Probe, ServiceSpec } from '../../src/core/service.ts';
 import { describeState, verdict } from '../../src/words/status.ts';
+import type { ResourceState } from '../../src/core/resource-plan.ts';
 import type { HealthState } from '../../src/ports/backend.ts';
 import { FakeBackend } from '../rig/fake-backend.ts';
 import { settled } from '../rig/fake-clock.ts';
@@ -266,7 +268,7 @@ describe('an engine that does not answer', () => {
     await rig.apply(project([container('db'), spec('web', on), spec('late', on)]));
     expect(rig.states).toEqual(['db.1 running', 'late.1 waiting', 'web.1 running']);
     expect(shown(rig, 'late.1').state).toMatchObject({
-      on: [{ now: 'unknown: the engine does not answer' }],
+      on: [{ now: { kind: 'unknown', why: 'the engine does not answer' } }],
     });
     rig.backend.of('db.1').knowledge?.set('known');
     await settled();
@@ -405,9 +407,16 @@ describe('a replacement', () => {
     expect(rig.backend.alive).toEqual(['api.1']);
     expect(rig.backend.startsOf('api.1')).toBe(1);
     const reason = 'what it needs could not be brought about: no such image: two';
-    expect(rig.store.told.find(({ type }) => type === 'change-failed')).toMatchObject({ reason, kept: true });
+    const told = rig.store.told.find(({ type }) => type === 'change-failed');
+    if (told?.type !== 'change-failed') throw new Error('the failure was not told');
+    expect([describeChangeFailure(told.reason), told.kept]).toEqual([reason, true]);
     expect(rig.engine.notReplaced).toEqual([
-      { service: 'api', reason: 'no such image: two', rolledBack: false, kept: true },
+      {
+        service: 'api',
+        reason: { kind: 'preparation', failure: { code: 'pull-failed', message: 'no such image: two' } },
+        rolledBack: false,
+        kept: true,
+      },
     ]);
     await rig.clock.pass(600_000);
     expect(rig.backend.startsOf('api.1')).toBe(1);
@@ -558,4 +567,73 @@ test('a plan tells how its containers would be started by hand', async () => {
     { instance: 'db.1', line: 'docker run db.1 db' },
     { instance: 'db.2', line: 'docker run db.2 db' },
   ]);
+});
+
+describe('what instances need of an engine', () => {
+  const network: ResourceState = {
+    kind: 'network',
+    name: 'shop_default',
+    backend: 'docker',
+    neededBy: ['db'],
+    usedBy: [],
+    wanted: {},
+  };
+
+  /** An engine that has what it was asked to make. */
+  function engineWith(states: ResourceState[]): { readonly rig: EngineRig; readonly finish: (() => void)[] } {
+    const backend = new FakeBackend();
+    const finish: (() => void)[] = [];
+    Object.assign(backend, {
+      resources: () => Promise.resolve({ ok: true, value: [...states] }),
+      applyResource: ({ name }: { readonly name: string }) =>
+        new Promise((resolve) => {
+          finish.push(() => {
+            const at = states.findIndex((state) => state.name === name);
+            const [made] = states.splice(at, 1);
+            if (made?.wanted !== undefined) states.push({ ...made, found: made.wanted });
+            resolve({ ok: true, value: undefined });
+          });
+        }),
+    });
+    return { rig: new EngineRig(backend), finish };
+  }
+
+  test('is made before the first start, told with its cause, and stands in no later plan', async () => {
+    const { rig, finish } = engineWith([network]);
+    const wanted = project([container('db')]);
+    const plan = await rig.apply(wanted);
+    expect(plan.resources).toMatchObject([
+      { id: 'create:network:shop_default', causes: [{ kind: 'added' }] },
+    ]);
+    expect(rig.states).toEqual(['db.1 starting']);
+    expect(rig.backend.procs).toEqual([]);
+    finish[0]?.();
+    await settled();
+    expect(rig.states).toEqual(['db.1 running']);
+    expect(rig.store.told.find(({ type }) => type === 'resource-changed')).toMatchObject({
+      action: 'create',
+      name: 'shop_default',
+      cause: { kind: 'added' },
+    });
+    expect(await rig.engine.plan(loaded(wanted), [])).toMatchObject({ drift: false });
+  });
+
+  test('can be given up by whoever stops the service meanwhile', async () => {
+    const { rig, finish } = engineWith([network]);
+    await rig.apply(project([container('db')]));
+    const ended = rig.engine.down(down);
+    finish[0]?.();
+    await rig.clock.pass(20_000);
+    expect(await ended).toMatchObject({ leftovers: [] });
+    expect(rig.backend.procs).toEqual([]);
+  });
+
+  test('is unknown where the engine does not answer: the plan says so, and nothing is concluded', async () => {
+    const { rig } = engineWith([]);
+    const failure = { code: 'other' as const, message: 'there is no engine' };
+    Object.assign(rig.backend, { resources: () => Promise.resolve({ ok: false, error: failure }) });
+    const plan = await rig.apply(project([container('db')]));
+    expect(plan).toMatchObject({ resourcesUnknown: 'there is no engine' });
+    expect(plan.resources).toBeUndefined();
+  });
 });

@@ -191,7 +191,9 @@ describe('a dependency', () => {
       'd.1',
     ]);
     const causes = rig.store.told.flatMap((h) => (h.type === 'instance-stopping' ? [h.cause] : []));
-    expect(causes).toEqual(Array(3).fill({ kind: 'dependency', service: 'a', what: 'failed: exit 1' }));
+    expect(causes).toEqual(
+      Array(3).fill({ kind: 'dependency', service: 'a', exit: { kind: 'code', code: 1 } }),
+    );
   });
 
   test('that fails has a whole chain stopped, to stay so for a later daemon, too', async () => {

@@ -200,7 +200,7 @@ test(
       await eventually('the next run', () => project.lines('runs').length === round + 1);
       expect(isRunning(pid)).toBe(false);
       expect(await project.becomes('speaker.1', 'running')).toMatchObject({
-        lastExit: { kind: 'unhealthy', reason: expect.stringContaining('WATCHDOG=1') as string },
+        lastExit: { kind: 'unhealthy', reason: { output: expect.stringContaining('WATCHDOG=1') as string } },
       });
       project.write('say', 'READY=1\n');
       await eventually('it to be ready', async () => {

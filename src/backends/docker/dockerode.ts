@@ -10,7 +10,6 @@ export type {
   HostConfig,
   MountSettings,
   NetworkCreateOptions,
-  NetworkInspectInfo,
 } from 'dockerode';
 export type { Docker };
 

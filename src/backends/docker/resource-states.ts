@@ -104,10 +104,10 @@ async function presentVolumes(engine: EngineClient): Promise<Result<Present, Sta
   const found = await engine.request((docker) => docker.listVolumes());
   if (!found.ok) return err(startFailureOf(found.error, 'the volumes could not be looked at'));
   // Without any there is `null`.
-  const volumes = (found.value.Volumes as typeof found.value.Volumes | null) ?? [];
+  const { Volumes: volumes }: { readonly Volumes: typeof found.value.Volumes | null } = found.value;
   return ok(
     new Map(
-      volumes.map(({ Name, Driver, Options, Labels }) => [
+      (volumes ?? []).map(({ Name, Driver, Options, Labels }) => [
         Name,
         {
           driver: Driver,

@@ -4,7 +4,7 @@ import type { Fields } from '../../core/field-values.ts';
 import type { ResourceSpec } from '../../core/service.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import { removeNetwork } from './cleanup.ts';
-import type { NetworkCreateOptions, NetworkInspectInfo } from './dockerode.ts';
+import type { NetworkCreateOptions } from './dockerode.ts';
 import { type EngineClient, startFailureOf } from './engine-client.ts';
 import { isOwned, LABELS, networksOf, type Owner, ownerLabels, type Resource, volumesOf } from './names.ts';
 
@@ -143,10 +143,13 @@ function escape(name: string): string {
   return name.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
+/** How a container is joined to a network, as the engine tells it and takes it. */
+type Endpoint = Readonly<Record<'Aliases' | 'IPAMConfig' | 'Links', unknown>>;
+
 /** A container of a network, with how it is joined to it. */
 interface Member {
   readonly id: string;
-  readonly endpoint: object;
+  readonly endpoint: Endpoint;
 }
 
 /** Makes a network of ours anew; what is on it is off it for a moment, and keeps its names there. */
@@ -156,9 +159,7 @@ export async function recreateNetwork(
   owner: Owner,
 ): Promise<Result<void, StartFailure>> {
   const { name } = resource;
-  const seen = await engine.request(
-    (docker) => docker.getNetwork(name).inspect() as Promise<NetworkInspectInfo>,
-  );
+  const seen = await engine.request((docker) => docker.getNetwork(name).inspect());
   if (!seen.ok) {
     const isMissing = seen.error.kind === 'refused' && seen.error.status === 404;
     if (isMissing) return ensureNetwork(engine, resource, owner);
@@ -171,8 +172,11 @@ export async function recreateNetwork(
     const container = await engine.request((docker) => docker.getContainer(id).inspect());
     // One that has ended meanwhile is on it no more.
     if (!container.ok) continue;
-    const { Aliases, IPAMConfig, Links } = container.value.NetworkSettings.Networks[name] ?? {};
-    members.push({ id, endpoint: { Aliases, IPAMConfig, Links } });
+    const joined = container.value.NetworkSettings.Networks[name] as Partial<Endpoint> | undefined;
+    members.push({
+      id,
+      endpoint: { Aliases: joined?.Aliases, IPAMConfig: joined?.IPAMConfig, Links: joined?.Links },
+    });
     await engine.request((docker) => docker.getNetwork(name).disconnect({ Container: id, Force: true }));
   }
   const removed = await removeNetwork(engine, name);
@@ -189,7 +193,7 @@ export async function recreateNetwork(
 async function rejoin(engine: EngineClient, network: string, members: readonly Member[]): Promise<void> {
   for (const { id, endpoint } of members) {
     await engine.request((docker) =>
-      docker.getNetwork(network).connect({ Container: id, EndpointConfig: endpoint }),
+      docker.getNetwork(network).connect({ Container: id, EndpointConfig: endpoint as object }),
     );
   }
 }
