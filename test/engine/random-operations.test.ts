@@ -361,8 +361,11 @@ class Walk {
   #checkTold(): void {
     const { told } = this.#store;
     for (const happening of told.slice(this.#told)) {
-      const policy = this.#wanted.services.find(({ id }) => id === happening.service)?.restart;
-      if (policy === undefined) continue;
+      const spec = this.#wanted.services.find(({ id }) => id === happening.service);
+      const number = Number(happening.instance?.split('.').at(-1));
+      // One that is wanted no more goes by what held when it was, until its stop has come.
+      if (spec === undefined || number > spec.replicas) continue;
+      const policy = spec.restart;
       if (happening.type === 'instance-backing-off') expect(policy.policy).not.toBe('never');
       if (happening.type === 'instance-completed') {
         expect(happening.exit).toEqual(code(0));
