@@ -62,7 +62,10 @@ export class Planning {
     const steps = projectPlan(next.project, context, input, kept?.isDown);
     const isWhole = only.length === 0;
     const isUsed = (memory.record.backends ?? []).length > 0;
-    const plan = await resources.addTo(steps, next.project, { isWhole, isUsed, redactor: context.redactor });
+    const { redactor } = context;
+    const plan = resources.concern(next.project, isUsed)
+      ? await resources.addTo(steps, next.project, { isWhole, redactor })
+      : steps;
     return isUsed && isWhole ? orphans.addTo(plan, memory.record.name, this.#runs()) : plan;
   }
 

@@ -30,19 +30,22 @@ export class ResourceSteps {
     this.#ports = ports;
   }
 
-  /** The plan, with those steps; `isUsed`: a backend may have something of the project. Never rejects. */
+  /** Whether there is anything to look at; `isUsed`: a backend may have something of the project. */
+  concern({ services }: Project, isUsed: boolean): boolean {
+    const { resources } = this.#ports.backend;
+    return (
+      resources !== undefined && (isUsed || services.some(({ launch }) => launch.backend !== DEFAULT_BACKEND))
+    );
+  }
+
+  /** The plan, with those steps; `isWhole`: it is of all services. Never rejects. */
   async addTo(
     plan: PlanView,
     project: Project,
-    {
-      isWhole,
-      isUsed,
-      redactor,
-    }: { readonly isWhole: boolean; readonly isUsed: boolean; readonly redactor: Redactor },
+    { isWhole, redactor }: { readonly isWhole: boolean; readonly redactor: Redactor },
   ): Promise<PlanView> {
     const { backend, clock } = this.#ports;
-    const isNeeded = project.services.some(({ launch }) => launch.backend !== DEFAULT_BACKEND);
-    if (backend.resources === undefined || (!isUsed && !isNeeded)) return plan;
+    if (backend.resources === undefined) return plan;
     const found = await within(clock, PATIENCE_MS, backend.resources(scopeOf(project, plan)));
     if (found === undefined) return { ...plan, resourcesUnknown: 'the engine has not answered in time' };
     if (!found.ok) return { ...plan, resourcesUnknown: redactor.text(found.error.message) };

@@ -10,6 +10,7 @@ export type {
   HostConfig,
   MountSettings,
   NetworkCreateOptions,
+  VolumeInspectInfo,
 } from 'dockerode';
 export type { Docker };
 

@@ -5,6 +5,7 @@ import type { ServiceId } from '../../core/service.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { ResourceScope } from '../../ports/backend.ts';
 import { labelFilter } from './cleanup.ts';
+import type { VolumeInspectInfo } from './dockerode.ts';
 import { type EngineClient, startFailureOf } from './engine-client.ts';
 import { isOwned, LABELS, networksOf, type Owner, type Resource, volumesOf } from './names.ts';
 import { definitionFields } from './resources.ts';
@@ -104,7 +105,7 @@ async function presentVolumes(engine: EngineClient): Promise<Result<Present, Sta
   const found = await engine.request((docker) => docker.listVolumes());
   if (!found.ok) return err(startFailureOf(found.error, 'the volumes could not be looked at'));
   // Without any there is `null`.
-  const { Volumes: volumes }: { readonly Volumes: typeof found.value.Volumes | null } = found.value;
+  const volumes = found.value.Volumes as readonly VolumeInspectInfo[] | null;
   return ok(
     new Map(
       (volumes ?? []).map(({ Name, Driver, Options, Labels }) => [
@@ -112,7 +113,7 @@ async function presentVolumes(engine: EngineClient): Promise<Result<Present, Sta
         {
           driver: Driver,
           internal: false,
-          options: (Options as Record<string, string> | null) ?? {},
+          options: Options ?? {},
           labels: (Labels as Record<string, string> | null) ?? {},
         },
       ]),
