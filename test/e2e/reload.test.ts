@@ -1,5 +1,5 @@
 import { describeChangeFailure } from '../../src/words/cause.ts';
-import { describeCounts } from '../../src/words/counts.ts';
+import { changeLines, describeCounts } from '../../src/words/counts.ts';
 import {
   mkdirSync,
   readFileSync,
@@ -149,7 +149,7 @@ services:
   project.write('notes.txt', 'nothing to do with it');
   project.write('more/part.yaml', 'services: { db: { command: exec sleep 2000 } }\n');
   await eventually('db to be replaced', async () => (await project.pidOf('db.1')) !== db);
-  expect(told(project, 'manifest-reloaded').map(({ changes }) => changes)).toEqual([
+  expect(told(project, 'manifest-reloaded').map(changeLines)).toEqual([
     ['web: env.A "one" -> "two": replace'],
     [expect.stringMatching(/^web: command .*: replace$/)],
     ['db: command "exec sleep 1000" -> "exec sleep 2000": replace'],
@@ -214,7 +214,8 @@ ${more}`;
   await eventually('the removed one to end', () => !isRunning(gone));
   expect((await project.instance('web.1'))?.state.kind).toBe('stopped');
   expect([await project.pidOf('pool.1'), await project.pidOf('pool.2')]).toEqual(pool);
-  expect(told(project, 'manifest-reloaded')[0]?.changes.toSorted()).toEqual([
+  const [reloaded] = told(project, 'manifest-reloaded');
+  expect(reloaded && changeLines(reloaded).toSorted()).toEqual([
     'fresh: added: start',
     'gone: removed from the manifest: stop',
     'pool: restart on-failure -> always: in place (2)',
