@@ -36,10 +36,6 @@ export class LaunchPreparation {
     return this.#progress;
   }
 
-  get underWay(): boolean {
-    return this.#controller !== undefined;
-  }
-
   /** Gives up what is under way for another launch. Never rejects. */
   async run(launch: ConcreteLaunch): Promise<Result<void, StartFailure>> {
     this.giveUp();
