@@ -40,7 +40,7 @@ export const healthcheckKeys = {
 
 export const dockerKeys = {
   image: {},
-  build: { merge: short('context', 'a folder'), keys: buildKeys },
+  build: { ...short('context', 'a folder'), keys: buildKeys },
   entrypoint: { merge: replaced },
   pull: into('pull', oneOf('missing', 'always', 'never'), { change: 'in-place' }),
   labels: into('labels', labelsOf, { merge: byName }),

@@ -45,7 +45,7 @@ export function honourMachinePort(form: PortForm, name: BackendName): Result<Hon
 export function refuseHealthcheck(scope: HonourScope): void {
   const { service, reader } = scope;
   for (const key of ['ready', 'live'] as const) {
-    const place = statedHealthcheck(key, service, reader);
+    const place = statedHealthcheck(key, service);
     if (place === undefined) continue;
     refuse(`${key}: healthcheck`, place, 'only a container has a healthcheck', scope);
   }

@@ -4,6 +4,7 @@ import { isSafePattern } from '../../../core/errors.ts';
 import type { EnvAppend, ErrorPattern, LaunchSpec, ServiceSpec } from '../../../core/service.ts';
 import { buildKeys, dockerKeys } from '../../backends/docker-keys.ts';
 import { nixKeys } from '../../backends/nix-keys.ts';
+import { probeForm, under } from '../../form/forms.ts';
 import type { Service } from '../../manifest-types.ts';
 import {
   byName,
@@ -55,7 +56,7 @@ export const serviceKeys = {
   backend: { member: 'launch.backend' },
   backend_order: { member: 'launch.backend', merge: replaced },
   image: { member: 'launch.docker' },
-  build: { member: 'launch.docker', merge: short('context', 'a folder'), keys: buildKeys },
+  build: { member: 'launch.docker', ...short('context', 'a folder'), keys: buildKeys },
   command: { member: 'launch.command', merge: replaced },
   entrypoint: { member: 'launch.docker', merge: replaced },
   shell: { member: 'launch.command', merge: replaced },
@@ -73,17 +74,17 @@ export const serviceKeys = {
   depends_on: {
     member: 'dependsOn',
     merge: dependenciesByService,
-    rest: { merge: short('condition', 'a word'), keys: dependencyKeys },
+    rest: { ...short('condition', 'a word'), keys: dependencyKeys },
   },
-  ready: { member: 'ready', merge: checksOfProbe, keys: probeKeys },
-  live: { member: 'live', merge: checksOfProbe, keys: probeKeys },
-  restart: { member: 'restart', merge: short('policy', 'a word'), keys: restartKeys },
+  ready: { member: 'ready', long: probeForm, merge: checksOfProbe, keys: probeKeys },
+  live: { member: 'live', long: probeForm, merge: checksOfProbe, keys: probeKeys },
+  restart: { member: 'restart', ...short('policy', 'a word'), keys: restartKeys },
   backoff: into('backoff', block(backoffKeys), { keys: backoffKeys }),
   stop: { member: 'stop', keys: stopKeys },
   rollback: into('rollback', onlyTrue),
   timeout: into('timeoutMs', duration),
-  schedule: { member: 'schedule', merge: timesOfSchedule, keys: scheduleKeys },
-  watch: { member: 'watch', merge: watchedByPath, keys: watchKeys },
+  schedule: { member: 'schedule', long: under('cron'), merge: timesOfSchedule, keys: scheduleKeys },
+  watch: { member: 'watch', long: under('paths'), merge: watchedByPath, keys: watchKeys },
   replicas: { member: 'replicas' },
   umask: into('launch.umask', (node, reader) => reader.string(node)?.padStart(4, '0')),
   nice: into('launch.nice', number),
