@@ -43,7 +43,7 @@ export function honourMachinePort(form: PortForm, name: BackendName): Result<Hon
 }
 
 export function refuseHealthcheck(scope: HonourScope): void {
-  const { service, reader } = scope;
+  const { service } = scope;
   for (const key of ['ready', 'live'] as const) {
     const place = statedHealthcheck(key, service);
     if (place === undefined) continue;
