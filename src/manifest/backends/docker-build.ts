@@ -23,7 +23,7 @@ interface BuildScope {
 /** How an image is built: from a folder, or by a map. `node` is what stands under `build`. */
 export function buildOf(node: Node, scope: BuildScope): BuildSpec {
   const { service, reader } = scope;
-  const stated = node.kind === 'map' ? child<BuildEntry>(node, 'context') : node;
+  const stated = child<BuildEntry>(node, 'context');
   const context = reader.path(stated) ?? service.dir;
   const settings = readMembers(buildKeys, node, reader);
   checkContext(stated ?? node, context, settings.dockerfile, scope);
@@ -78,14 +78,14 @@ function checkContext(
 /** A null value, and a name alone, pass the caller's value on, as in Compose; where there is none, nothing. */
 function argsOf(node: Node | undefined, { io, onValue, reader }: BuildScope): Record<string, string> {
   const args = new Map<string, string>();
-  for (const { key, value, at } of pairsOf(node, reader)) {
-    const passed = value ?? (Object.hasOwn(io.hostEnv, key) ? io.hostEnv[key] : undefined);
+  for (const { key, value } of pairsOf(node, reader)) {
+    const passed = reader.string(value) ?? (Object.hasOwn(io.hostEnv, key) ? io.hostEnv[key] : undefined);
     if (passed !== undefined) {
       args.set(key, passed);
       onValue(key, passed);
     } else {
       const message = `the caller's environment has no \`${key}\` to pass on: it is left out`;
-      reader.report.warning('unset-variable', at.place, message, { same: '' });
+      reader.report.warning('unset-variable', value.place, message, { same: '' });
     }
   }
   return Object.fromEntries(args);

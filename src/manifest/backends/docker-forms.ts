@@ -1,5 +1,6 @@
 /** The forms in which a manifest says what only a container has. */
 import { isIP } from 'node:net';
+import { cutHost } from '../form/forms.ts';
 import { err, ok } from '../../core/util/result.ts';
 import type { Result } from '../../core/util/result.ts';
 
@@ -17,9 +18,8 @@ export function imageProblem(text: string): string | undefined {
 
 /** `NAME:ADDRESS` or `NAME=ADDRESS`, as `NAME:ADDRESS`; an IPv6 address may stand in brackets. */
 export function parseExtraHost(text: string): Result<string, string> {
-  const cut = /[=:]/.exec(text)?.index ?? -1;
-  if (cut < 1) return err('is not `NAME:ADDRESS`');
-  return extraHost(text.slice(0, cut), text.slice(cut + 1));
+  const host = cutHost(text);
+  return host === undefined ? err('is not `NAME:ADDRESS`') : extraHost(host.name, host.address);
 }
 
 export function extraHost(name: string, address: string): Result<string, string> {

@@ -40,7 +40,7 @@ export const healthcheckKeys = {
 
 export const dockerKeys = {
   image: {},
-  build: { merge: short('context', 'a folder'), keys: buildKeys },
+  build: { ...short('context', 'a folder'), keys: buildKeys },
   entrypoint: { merge: replaced },
   pull: into('pull', oneOf('missing', 'always', 'never'), { change: 'in-place' }),
   labels: into('labels', labelsOf, { merge: byName }),
@@ -67,7 +67,7 @@ export const dockerKeys = {
 /** Of a service: those that this backend alone has a use for. */
 export const dockerServiceKeys = {
   image: { member: 'launch.container' },
-  build: { member: 'launch.container', merge: short('context', 'a folder'), keys: buildKeys },
+  build: { member: 'launch.container', ...short('context', 'a folder'), keys: buildKeys },
   entrypoint: { member: 'launch.container', merge: replaced },
   docker: { member: 'launch.container', keys: dockerKeys },
 } as const;

@@ -7,7 +7,8 @@ import { healthcheckOf } from './docker-healthcheck.ts';
 import type { Facts } from '../keys/facts.ts';
 import type { Docker, Service } from '../manifest-types.ts';
 import type { Node } from '../read/node.ts';
-import { readMembers } from '../keys/table/row.ts';
+import { longChild, readMembers } from '../keys/table/row.ts';
+import { serviceKeys } from '../keys/table/service.ts';
 import { dockerKeys } from './docker-keys.ts';
 import { child, itemsOf } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';
@@ -49,8 +50,8 @@ export function dockerOf(scope: SettingsScope): ContainerSpec {
 
 /** What stands in the service itself or in its `docker`; both at once leave it open which counts. */
 function either(key: 'image' | 'build' | 'entrypoint', { service, reader }: SettingsScope): Node | undefined {
-  const outer = child<Service>(service.node, key);
-  const inner = child<Docker>(child<Service>(service.node, 'docker'), key);
+  const outer = longChild(serviceKeys, service.node, key);
+  const inner = longChild(dockerKeys, child<Service>(service.node, 'docker'), key);
   if (outer !== undefined && inner !== undefined) {
     const message = `service \`${service.id}\` has both \`${key}\` and \`docker.${key}\``;
     reader.report.error('conflicting-keys', inner.place, message, {

@@ -76,7 +76,7 @@ function container({ node }: RawService, reader: Reader): ContainerFact {
 function checkDisabled({ service, facts, reader }: HonourScope): void {
   if (facts.container?.hasHealth === true) return;
   for (const key of ['ready', 'live'] as const) {
-    const place = statedHealthcheck(key, service, reader);
+    const place = statedHealthcheck(key, service);
     if (place === undefined) continue;
     const message = `\`${key}\` of service \`${service.id}\` asks for its healthcheck, which is disabled`;
     reader.report.error('conflicting-keys', place, message, {

@@ -43,9 +43,9 @@ export function honourMachinePort(form: PortForm, name: BackendName): Result<Hon
 }
 
 export function refuseHealthcheck(scope: HonourScope): void {
-  const { service, reader } = scope;
+  const { service } = scope;
   for (const key of ['ready', 'live'] as const) {
-    const place = statedHealthcheck(key, service, reader);
+    const place = statedHealthcheck(key, service);
     if (place === undefined) continue;
     refuse(`${key}: healthcheck`, place, 'only a container has a healthcheck', scope);
   }

@@ -3,12 +3,13 @@ import type { Dependency, ServiceId } from '../../core/service.ts';
 import type { ContainerFact, Facts } from './facts.ts';
 import type { DependencyEntry, Service } from '../manifest-types.ts';
 import type { MapEntry } from '../read/node.ts';
-import { child, itemsOf } from './reader.ts';
+import { child } from './reader.ts';
 import type { Reader } from './reader.ts';
 import type { RawService } from './services.ts';
-import { keyMap } from '../merge/forms.ts';
+import { dependencyOf, entriesOf } from '../form/forms.ts';
 import { dependencyKeys } from './table/blocks.ts';
 import { readMembers } from './table/row.ts';
+import { serviceKeys } from './table/service.ts';
 
 /** A dependency as it is written, with the places of what is said of it. */
 export interface DependencyFact extends Dependency {
@@ -19,18 +20,11 @@ export interface DependencyFact extends Dependency {
   readonly by?: 'network_mode';
 }
 
-/** What a dependency is where only its service is named. */
-const PLAIN = { condition: 'started', required: true, onFailure: 'ignore' } as const;
-
-export function dependencyFacts({ node }: RawService, reader: Reader): DependencyFact[] {
-  const value = child<Service>(node, 'depends_on');
-  if (value?.kind === 'map') {
-    return [...value.entries.values()].map((entry) => dependencyFact(entry, reader));
-  }
-  return itemsOf(value).flatMap((item) => {
-    const service = reader.string(item);
-    return service === undefined ? [] : [{ service, ...PLAIN, place: item.place }];
-  });
+export function dependencyFacts({ node }: RawService, reader: Reader): readonly DependencyFact[] {
+  const { entries, others } = entriesOf(child<Service>(node, 'depends_on'), dependencyOf);
+  // Read for its report's sake: which service it is must be known now.
+  for (const item of others) reader.string(item);
+  return entries.map((entry) => dependencyFact(entry, reader));
 }
 
 /** A container in the network of another service cannot start before that, nor outlive it. */
@@ -55,12 +49,13 @@ export function hostService(container: ContainerFact | undefined): ServiceId | u
   return mode?.startsWith('service:') === true ? mode.slice('service:'.length) : undefined;
 }
 
-function dependencyFact({ key, keyPlace, value: entry }: MapEntry, reader: Reader): DependencyFact {
+function dependencyFact({ key, keyPlace, value }: MapEntry, reader: Reader): DependencyFact {
+  const entry = serviceKeys.depends_on.rest.long(value);
   const pattern = child<DependencyEntry>(entry, 'pattern');
   const source = reader.string(pattern);
   return {
     service: key,
-    ...readMembers(dependencyKeys, keyMap(entry, 'condition'), reader),
+    ...readMembers(dependencyKeys, entry, reader),
     ...(pattern === undefined || source === undefined
       ? {}
       : { pattern: source, patternPlace: pattern.place }),

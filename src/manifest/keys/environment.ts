@@ -1,5 +1,6 @@
 import type { Place } from '../../core/diagnostic.ts';
 import type { ServiceId, Text } from '../../core/service.ts';
+import { entriesOf, pairOf, under } from '../form/forms.ts';
 import type { EnvFileEntry } from '../manifest-types.ts';
 import type { MapEntry, Node } from '../read/node.ts';
 import { child, itemsOf } from './reader.ts';
@@ -92,8 +93,7 @@ export function environmentOf(levels: readonly EnvLevel[], sources: EnvSources):
   const env = new Map<string, EnvValue>();
   for (const { env: declared, envFile, lookup } of levels) {
     for (const item of itemsOf(envFile)) readFile(item, lookup, sources, env);
-    if (declared?.kind === 'map') readMap(declared.entries.values(), sources, env);
-    else if (declared?.kind === 'list') for (const item of declared.items) readPair(item, sources, env);
+    readEntries(entriesOf(declared, pairOf).entries, sources, env);
   }
   return env;
 }
@@ -105,8 +105,8 @@ function readFile(
   env: Map<string, EnvValue>,
 ): void {
   if (item.tag === 'reset') return;
-  const entry = item.kind === 'map' ? item : undefined;
-  const node = entry === undefined ? item : child<EnvFileEntry>(entry, 'path');
+  const entry = under('path')(item);
+  const node = child<EnvFileEntry>(entry, 'path');
   const { reader, envFiles } = sources;
   const path = reader.path(node);
   if (node === undefined || path === undefined) return;
@@ -121,29 +121,13 @@ function readFile(
     env.set(name, { value, origin: envFiles.whereIs(path, name), place: node.place });
 }
 
-function readMap(entries: Iterable<MapEntry>, sources: EnvSources, env: Map<string, EnvValue>): void {
+function readEntries(entries: Iterable<MapEntry>, sources: EnvSources, env: Map<string, EnvValue>): void {
   for (const { key, keyPlace, value } of entries) {
     if (value.tag === 'reset') env.delete(key);
     else if (value.kind !== 'scalar') continue;
     else if (value.text === undefined && value.value === null) passOn(key, keyPlace, sources, env);
     else set(key, sources.reader.text(value), value.place, env);
   }
-}
-
-/** `NAME=VALUE`, or `NAME` for the caller's value. */
-function readPair(item: Node, sources: EnvSources, env: Map<string, EnvValue>): void {
-  const text = sources.reader.text(item);
-  if (text === undefined || item.tag === 'reset') return;
-  const [head = '', ...rest] = typeof text === 'string' ? [text] : text;
-  if (typeof head !== 'string') return;
-  const cut = head.indexOf('=');
-  if (cut === -1) {
-    if (rest.length === 0 && head !== '' && !/\s/.test(head)) passOn(head, item.place, sources, env);
-    return;
-  }
-  const value = head.slice(cut + 1);
-  const parts = value === '' ? rest : [value, ...rest];
-  if (cut > 0) set(head.slice(0, cut), rest.length === 0 ? value : parts, item.place, env);
 }
 
 function set(key: string, value: Text | undefined, place: Place, env: Map<string, EnvValue>): void {

@@ -52,14 +52,14 @@ export function factsOf(service: RawService, reader: Reader, scope: ChoiceScope,
   const dialect = dialectOf(choice.backend);
   const container = dialect.container?.(service, reader);
   const ready =
-    readyFact(child<Service>(node, 'ready'), reader) ?? (container?.hasHealth === true ? {} : undefined);
+    readyFact(node, reader) ?? (container?.hasHealth === true ? {} : undefined);
   return {
     id,
     place,
     active,
     profiles: profilesOf(service, reader),
     replicas: reader.number(child<Service>(node, 'replicas')) ?? 1,
-    restart: restartOf(child<Service>(node, 'restart'), reader),
+    restart: restartOf(node, reader),
     choice,
     ...(container === undefined ? {} : { container }),
     ...(ready === undefined ? {} : { ready }),

@@ -2,6 +2,7 @@ import { normalize } from 'node:path';
 import type { Place } from '../../core/diagnostic.ts';
 import type { Mount } from '../../core/service.ts';
 import type { Facts } from './facts.ts';
+import { cutMount } from '../form/forms.ts';
 import type * as Manifest from '../manifest-types.ts';
 import { isText } from '../read/node.ts';
 import type { Node } from '../read/node.ts';
@@ -66,8 +67,8 @@ function shortMount(item: Node, { service, io: { homeDir }, reader }: MountScope
     });
     return undefined;
   };
-  const [first = '', second, options = '', ...more] = text.split(':');
-  if (more.length > 0) {
+  const { source, target, options, more } = cutMount(text);
+  if (more) {
     return refuse(
       'has more than three parts',
       'write `{source: ..., target: ...}` where a path holds a colon',
@@ -89,13 +90,13 @@ function shortMount(item: Node, { service, io: { homeDir }, reader }: MountScope
     readOnly: words.includes('ro'),
     optional: false,
   };
-  if (second === undefined) {
-    if (first.startsWith('/')) return { ...common, type: 'volume', source: '', target: first };
+  if (source === undefined) {
+    if (target.startsWith('/')) return { ...common, type: 'volume', source: '', target };
     return refuse('names no target', 'expected `SOURCE:TARGET`');
   }
-  if (first === '') return refuse('names no source', 'expected `SOURCE:TARGET`');
-  if (!isPath(first)) return { ...common, type: 'volume', source: first, target: second };
-  return { ...common, type: 'bind', source: absolutePath(first, place.file, homeDir), target: second };
+  if (source === '') return refuse('names no source', 'expected `SOURCE:TARGET`');
+  if (!isPath(source)) return { ...common, type: 'volume', source, target };
+  return { ...common, type: 'bind', source: absolutePath(source, place.file, homeDir), target };
 }
 
 /** As in Compose a plain name is a volume's. */

@@ -28,8 +28,8 @@ import type { ProjectResources } from './resources.ts';
 import { scheduleOf } from './schedule.ts';
 import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
-import { hookKeys, stopKeys } from './table/blocks.ts';
-import { readMembers } from './table/row.ts';
+import { hookKeys, hooksKeys, stopKeys } from './table/blocks.ts';
+import { longChild, readMembers } from './table/row.ts';
 import { serviceKeys } from './table/service.ts';
 import type { ManifestIo } from '../read/source.ts';
 import { closest } from '../../core/util/closest.ts';
@@ -198,16 +198,15 @@ function stopOf(node: Node | undefined, shell: readonly string[], reader: Reader
 /** Before a container is there, and after, hooks run on the machine. */
 function hooksOf(node: Node | undefined, shell: readonly string[], { reader, onMachine }: Readers): Hooks {
   const hooks: Readonly<Record<keyof Hooks, Hook | undefined>> = {
-    preStart: hookOf(child<Manifest.Hooks>(node, 'pre_start'), shell, onMachine),
-    postStart: hookOf(child<Manifest.Hooks>(node, 'post_start'), shell, reader),
-    preStop: hookOf(child<Manifest.Hooks>(node, 'pre_stop'), shell, reader),
-    postStop: hookOf(child<Manifest.Hooks>(node, 'post_stop'), shell, onMachine),
+    preStart: hookOf(longChild(hooksKeys, node, 'pre_start'), shell, onMachine),
+    postStart: hookOf(longChild(hooksKeys, node, 'post_start'), shell, reader),
+    preStop: hookOf(longChild(hooksKeys, node, 'pre_stop'), shell, reader),
+    postStop: hookOf(longChild(hooksKeys, node, 'post_stop'), shell, onMachine),
   };
   return Object.fromEntries(Object.entries(hooks).filter(([, hook]) => hook !== undefined));
 }
 
 function hookOf(node: Node | undefined, shell: readonly string[], reader: Reader): Hook | undefined {
-  const written = node?.kind === 'map' ? child<Manifest.HookEntry>(node, 'command') : node;
-  const command = reader.command(written, shell);
+  const command = reader.command(child<Manifest.HookEntry>(node, 'command'), shell);
   return command === undefined ? undefined : { command, ...readMembers(hookKeys, node, reader) };
 }

@@ -2,14 +2,15 @@ import type { Place } from '../../core/diagnostic.ts';
 import type { BackendName, Probe, ProbeCheck } from '../../core/service.ts';
 import type { Facts } from './facts.ts';
 import { httpCheck, tcpCheck } from '../check/network-checks.ts';
-import type { LogCheckEntry, ProbeEntry as ProbeMap, Service } from '../manifest-types.ts';
-import type { MapEntry, MapNode, Node, ScalarNode } from '../read/node.ts';
+import type { LogCheckEntry, ProbeEntry as ProbeMap } from '../manifest-types.ts';
+import type { MapEntry, MapNode, Node } from '../read/node.ts';
 import { child, hasUnknownKey } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
 import { probeKeys } from './table/blocks.ts';
-import { readMembers } from './table/row.ts';
+import { longChild, readMembers } from './table/row.ts';
+import { serviceKeys } from './table/service.ts';
 
 /** What a probe can look at; it does exactly one of these. */
 const KINDS = ['exec', 'http', 'tcp', 'log', 'notify', 'healthcheck'] as const;
@@ -29,14 +30,11 @@ export interface ProbeScope {
   readonly onMachine: Reader;
 }
 
-/** What others need to know of a `ready` probe; undefined where a service has none. */
-export function readyFact(node: Node | undefined, reader: Reader): { readonly pattern?: string } | undefined {
-  if (isHealthcheck(node, reader)) return {};
-  if (node?.kind !== 'map') return undefined;
-  const [first] = kindsOf(node);
-  if (first === undefined) return undefined;
-  const log = child<ProbeMap>(node, 'log');
-  const pattern = reader.string(log?.kind === 'map' ? child<LogCheckEntry>(log, 'pattern') : log);
+/** What others need to know of a service's `ready` probe; undefined where it has none. */
+export function readyFact(service: MapNode, reader: Reader): { readonly pattern?: string } | undefined {
+  const node = longChild(serviceKeys, service, 'ready');
+  if (node?.kind !== 'map' || kindsOf(node).length === 0) return undefined;
+  const pattern = reader.string(child<LogCheckEntry>(longChild(probeKeys, node, 'log'), 'pattern'));
   return pattern === undefined ? {} : { pattern };
 }
 
@@ -46,34 +44,20 @@ export function readyFact(node: Node | undefined, reader: Reader): { readonly pa
  */
 export function probeOf(key: 'ready' | 'live', scope: ProbeScope): Probe | undefined {
   const { service, facts, reader } = scope;
-  const node = service.node.entries.get(key)?.value;
-  const stated = isHealthcheck(node, reader)
-    ? healthProbe(reader)
-    : node?.kind === 'map'
-      ? statedProbe(key, node, scope)
-      : undefined;
-  const isOwn = node?.kind === 'map' && kindsOf(node).length > 0;
-  if (stated !== undefined || isOwn || key === 'live') return stated;
-  return facts.container !== undefined && facts.ready !== undefined ? healthProbe(reader) : undefined;
-}
-
-function healthProbe(reader: Reader): Probe {
+  const node = longChild(serviceKeys, service.node, key);
+  if (node?.kind === 'map') {
+    const stated = statedProbe(key, node, scope);
+    if (stated !== undefined || kindsOf(node).length > 0) return stated;
+  }
+  // Read for its report's sake: the word that may stand here must be known now.
+  if (node?.kind === 'scalar') reader.string(node);
+  if (key === 'live' || facts.container === undefined || facts.ready === undefined) return undefined;
   return { check: { kind: 'health' }, ...readMembers(probeKeys, undefined, reader) };
 }
 
-/** The short form of `{healthcheck: true}`. */
-export function isHealthcheck(node: Node | undefined, reader: Reader): node is ScalarNode {
-  return node?.kind === 'scalar' && reader.string(node) === 'healthcheck';
-}
-
 /** Where a probe asks for the healthcheck of the container. */
-export function statedHealthcheck(
-  key: 'ready' | 'live',
-  { node }: RawService,
-  reader: Reader,
-): Place | undefined {
-  const probe = child<Service>(node, key);
-  return (isHealthcheck(probe, reader) ? probe : child<ProbeMap>(probe, 'healthcheck'))?.place;
+export function statedHealthcheck(key: 'ready' | 'live', { node }: RawService): Place | undefined {
+  return child<ProbeMap>(longChild(serviceKeys, node, key), 'healthcheck')?.place;
 }
 
 function statedProbe(key: 'ready' | 'live', node: MapNode, scope: ProbeScope): Probe | undefined {
@@ -135,7 +119,7 @@ function checkOf(
     case 'tcp':
       return tcpCheck(node, what, scope);
     case 'log':
-      if (key === 'ready') return logCheck(node, scope);
+      if (key === 'ready') return logCheck(probeKeys.log.long(node), scope);
       reader.report.error(
         'bad-probe',
         keyPlace,
@@ -154,11 +138,11 @@ function checkOf(
 }
 
 function logCheck(node: Node, { service, mergeStderr, reader }: ProbeScope): ProbeCheck | undefined {
-  const pattern = reader.string(node.kind === 'map' ? child<LogCheckEntry>(node, 'pattern') : node);
+  const pattern = reader.string(child<LogCheckEntry>(node, 'pattern'));
   const stream = child<LogCheckEntry>(node, 'stream');
   const wanted = reader.string(stream);
   if (pattern === undefined) {
-    if (node.kind === 'map' && !hasUnknownKey(node, ['pattern', 'stream'])) {
+    if (node.kind === 'map' && !hasUnknownKey(node, Object.keys(probeKeys.log.keys))) {
       const message = `\`ready.log\` of service \`${service.id}\` has no \`pattern\``;
       reader.report.error('missing-key', node.place, message, { note: 'expected a regular expression' });
     }

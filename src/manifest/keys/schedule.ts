@@ -1,15 +1,16 @@
 import type { Place } from '../../core/diagnostic.ts';
 import type { RestartSpec, ScheduleSpec } from '../../core/service.ts';
 import { checkCron } from '../../schedule/cron.ts';
-import type { RestartEntry, ScheduleEntry, Service } from '../manifest-types.ts';
+import type { RestartEntry, ScheduleEntry } from '../manifest-types.ts';
 import { isText } from '../read/node.ts';
-import type { Node } from '../read/node.ts';
+import type { MapNode, Node } from '../read/node.ts';
 import { child, hasUnknownKey } from './reader.ts';
 import type { Reader } from './reader.ts';
 import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
 import { scheduleKeys } from './table/blocks.ts';
-import { readMembers } from './table/row.ts';
+import { longChild, readMembers } from './table/row.ts';
+import { serviceKeys } from './table/service.ts';
 
 /** When a job runs. Undefined for what is no job, and where what is wrong has been reported. */
 export function scheduleOf(
@@ -19,16 +20,16 @@ export function scheduleOf(
 ): ScheduleSpec | undefined {
   const entry = service.node.entries.get('schedule');
   if (entry === undefined) return undefined;
-  const { value: node, keyPlace } = entry;
-  const when = node.kind === 'map' ? mapWhen(service, node, reader) : cronWhen(node, undefined, reader);
+  const { keyPlace } = entry;
+  const node = longChild(serviceKeys, service.node, 'schedule');
+  const when = node?.kind === 'map' ? timesOf(service, node, reader) : undefined;
   if (when === undefined) return undefined;
   if (restart.policy === 'always' || restart.policy === 'unless-stopped')
     reportRestart(service, restart, keyPlace, reader);
   return { when, ...readMembers(scheduleKeys, node, reader) };
 }
 
-function mapWhen(service: RawService, node: Node, reader: Reader): ScheduleSpec['when'] | undefined {
-  if (node.kind !== 'map') return undefined;
+function timesOf(service: RawService, node: MapNode, reader: Reader): ScheduleSpec['when'] | undefined {
   const cron = child<ScheduleEntry>(node, 'cron');
   const every = node.entries.get('every');
   const timezone = node.entries.get('timezone');
@@ -94,8 +95,7 @@ function reportRestart(
   schedule: Place,
   reader: Reader,
 ): void {
-  const stated = child<Service>(node, 'restart');
-  const restart = stated?.kind === 'map' ? child<RestartEntry>(stated, 'policy') : stated;
+  const restart = child<RestartEntry>(longChild(serviceKeys, node, 'restart'), 'policy');
   const message = `service \`${id}\` has a \`schedule\`, so its end is its end: \`restart: ${policy}\` makes no sense`;
   reader.report.error('schedule-restart', restart?.place ?? place, message, {
     note: 'expected `never` or `on-failure`',

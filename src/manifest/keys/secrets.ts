@@ -1,6 +1,7 @@
 import type { Place } from '../../core/diagnostic.ts';
 import type { SecretFile } from '../../core/service.ts';
 import type { EnvValue } from './environment.ts';
+import { under } from '../form/forms.ts';
 import type { SecretUse, Service } from '../manifest-types.ts';
 import type { Node } from '../read/node.ts';
 import type { OtherFiles } from '../read/other-files.ts';
@@ -80,8 +81,8 @@ export function secretsOf({ id, node }: RawService, scope: SecretScope): GivenSe
 }
 
 function useOf(item: Node, reader: Reader): Use | undefined {
-  const entry = item.kind === 'map' ? item : undefined;
-  const node = entry === undefined ? item : child<SecretUse>(entry, 'source');
+  const entry = under('source')(item);
+  const node = child<SecretUse>(entry, 'source');
   const name = reader.string(node);
   if (node === undefined || name === undefined || name === '') return undefined;
   return { name, place: node.place, ...readMembers(secretUseKeys, entry, reader) };

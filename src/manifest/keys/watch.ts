@@ -1,5 +1,5 @@
 import type { WatchSpec } from '../../core/service.ts';
-import type { Service, WatchEntry, WatchSignal } from '../manifest-types.ts';
+import type { WatchEntry, WatchSignal } from '../manifest-types.ts';
 import { isText } from '../read/node.ts';
 import type { Node } from '../read/node.ts';
 import { child, hasUnknownKey, itemsOf } from './reader.ts';
@@ -7,17 +7,17 @@ import type { Reader } from './reader.ts';
 import { statedAt } from './services.ts';
 import type { RawService } from './services.ts';
 import { watchKeys } from './table/blocks.ts';
-import { readMembers } from './table/row.ts';
+import { longChild, readMembers } from './table/row.ts';
+import { serviceKeys } from './table/service.ts';
 
 /** The nodes that name what is watched. */
 export function watchedNodes({ node }: RawService): readonly Node[] {
-  const watch = child<Service>(node, 'watch');
-  return itemsOf(watch?.kind === 'map' ? child<WatchEntry>(watch, 'paths') : watch).filter(isText);
+  return itemsOf(child<WatchEntry>(longChild(serviceKeys, node, 'watch'), 'paths')).filter(isText);
 }
 
 /** Undefined where nothing is watched; settings without any path may stand in `defaults`. */
 export function watchOf(service: RawService, reader: Reader): WatchSpec | undefined {
-  const node = child<Service>(service.node, 'watch');
+  const node = longChild(serviceKeys, service.node, 'watch');
   const paths = watchedNodes(service).flatMap((item) => reader.path(item) ?? []);
   if (node === undefined) return undefined;
   if (paths.length === 0) {

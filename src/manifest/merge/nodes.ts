@@ -1,5 +1,5 @@
 /** How two nodes of a manifest merge: what a row of the tables of keys says, and what holds for all. */
-import { isEmpty } from './forms.ts';
+import { isEmpty, type LongForm } from '../form/forms.ts';
 import type { ListNode, MapNode, Node } from '../read/node.ts';
 
 /** Merges what neither a tag nor an empty value has decided already. */
@@ -14,6 +14,8 @@ export interface MergeRule {
 
 /** What merging needs to know of a key. */
 export interface MergeRow {
+  /** The way from its short forms to the long one; absent: there are none, or they are lists that merge as such. */
+  readonly long?: LongForm;
   /** Absent: maps merge deep, lists append, everything else is replaced. */
   readonly merge?: MergeRule;
   /** Of the keys of the map that it may hold. */

@@ -1,7 +1,7 @@
 /** Merging of ports: what is one port is told by what the service itself listens on, in whatever form it is written. */
 import { parsePort, type PortForm, portsIn } from '../keys/port-forms.ts';
 import type { ListNode, MapEntry, MapNode, Node, ScalarNode } from '../read/node.ts';
-import { entryMap, plainText } from './forms.ts';
+import { entryMap, plainText } from '../form/forms.ts';
 
 /** One port of an entry; an entry that is a range stands for several. */
 interface PortOf {

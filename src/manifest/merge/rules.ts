@@ -3,16 +3,15 @@ import {
   asItems,
   asMap,
   dependencyOf,
-  keyMap,
+  type EntryForm,
+  hostOf,
   listOf,
   mountTarget,
+  pairOf,
   pathOf,
-  probeMap,
   secretUse,
-  splitHost,
-  splitItem,
-  watchMap,
-} from './forms.ts';
+  under,
+} from '../form/forms.ts';
 import {
   appendNew,
   deepOrReplace,
@@ -48,15 +47,15 @@ export const hostsByName: MergeRule = {
   says: 'by name, whether map or list',
   merge: (base, over, row) =>
     base.kind === 'list' && over.kind === 'list'
-      ? mergeItems(base, over, (item) => splitHost(item)?.key)
-      : asMaps((node) => asMap(node, splitHost), mergeMaps)(base, over, row),
+      ? mergeItems(base, over, (item) => hostOf(item)?.key)
+      : mergeAsMaps(hostOf, base, over, row),
 };
 export const dependenciesByService: MergeRule = {
   says: 'by service',
   merge: (base, over, row) =>
     base.kind === 'list' && over.kind === 'list'
       ? appendNew(base, over, row)
-      : asMaps((node) => asMap(node, dependencyOf), mergeMaps)(base, over, row),
+      : mergeAsMaps(dependencyOf, base, over, row),
 };
 export const sandboxByKey: MergeRule = {
   says: 'by key; `true` leaves an earlier map as it is',
@@ -76,28 +75,25 @@ export const addressesOfHttp: MergeRule = {
 };
 export const checksOfProbe: MergeRule = {
   says: 'by key; another check than the earlier one replaces it, the timings stay',
-  merge: inForm(
-    probeMap,
-    alternatives({ exec: [], http: [], tcp: [], log: [], notify: [], healthcheck: [] }),
-  ),
+  merge: inLongForm(alternatives({ exec: [], http: [], tcp: [], log: [], notify: [], healthcheck: [] })),
 };
 export const timesOfSchedule: MergeRule = {
   says: 'by key; `cron` and `every` replace each other, a text is its `cron`',
-  merge: inForm((node) => keyMap(node, 'cron'), alternatives({ cron: ['timezone'], every: [] })),
+  merge: inLongForm(alternatives({ cron: ['timezone'], every: [] })),
 };
 export const watchedByPath: MergeRule = {
   says: 'by key, paths by path; a path or a list of them is its `paths`',
   merge: (base, over, row) =>
     base.kind !== 'map' && over.kind !== 'map'
       ? byPath.merge(base, over, row)
-      : asMaps(watchMap, mergeMaps)(base, over, row),
+      : inLongForm(mergeByKind)(base, over, row),
 };
 
-/** By key, where a scalar alone stands for a map with it under `key`. */
-export function short(key: string, what: string): MergeRule {
+/** What a row says where a value alone stands for a map with it under `key`. */
+export function short(key: string, what: string): Required<Pick<MergeRow, 'long' | 'merge'>> {
   return {
-    says: `by key; ${what} alone is its \`${key}\``,
-    merge: inForm((node) => keyMap(node, key), mergeByKind),
+    long: under(key),
+    merge: { says: `by key; ${what} alone is its \`${key}\``, merge: inLongForm(mergeByKind) },
   };
 }
 
@@ -108,35 +104,33 @@ function byItem(keyOf: (item: Node) => string | undefined): Merger {
       : mergeByKind(base, over, row);
 }
 
-/** In the form of maps where one of the two is in another form than the other. */
-function inForm(mapOf: (node: Node) => MapNode | undefined, merge: Merger): Merger {
-  return (base, over, row) =>
-    base.kind === over.kind ? merge(base, over, row) : asMaps(mapOf, merge)(base, over, row);
+/** In the long form where one of the two is in another form than the other; what has none is replaced. */
+function inLongForm(merge: Merger): Merger {
+  return (base, over, row) => {
+    if (base.kind === over.kind || row.long === undefined) return merge(base, over, row);
+    const left = row.long(base);
+    const right = row.long(over);
+    return left.kind === 'map' && right.kind === 'map' ? merge(left, right, row) : over;
+  };
 }
 
-/** What has no such form is replaced. */
-function asMaps(
-  mapOf: (node: Node) => MapNode | undefined,
-  merge: (base: MapNode, over: MapNode, row: MergeRow) => Node,
-): Merger {
-  return (base, over, row) => {
-    const left = mapOf(base);
-    const right = mapOf(over);
-    return left === undefined || right === undefined ? over : merge(left, right, row);
-  };
+function mergeAsMaps(entryOf: EntryForm, base: Node, over: Node, row: MergeRow): Node {
+  const left = asMap(base, entryOf);
+  const right = asMap(over, entryOf);
+  return left === undefined || right === undefined ? over : mergeMaps(left, right, row);
 }
 
 function mergePairs(base: Node, over: Node, row: MergeRow): Node {
   if (base.kind === 'list' && over.kind === 'list')
-    return mergeItems(base, over, (item) => splitItem(item)?.key);
+    return mergeItems(base, over, (item) => pairOf(item)?.key);
   if (base.kind === 'scalar' || over.kind === 'scalar' || base.kind === over.kind) {
     return mergeByKind(base, over, row);
   }
-  const left = asMap(base, splitItem);
-  const right = asMap(over, splitItem);
+  const left = asMap(base, pairOf);
+  const right = asMap(over, pairOf);
   if (left !== undefined && right !== undefined) return mergeMaps(left, right, row);
   // A malformed entry cannot go into a map; in a list it stays, for the check of the schema to point at.
-  return mergeItems(asItems(base), asItems(over), (item) => splitItem(item)?.key);
+  return mergeItems(asItems(base), asItems(over), (item) => pairOf(item)?.key);
 }
 
 /**

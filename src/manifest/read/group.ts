@@ -4,6 +4,9 @@ import type { LoadRequest } from '../../core/service.ts';
 import { interpolateNode, interpolateText } from './interpolate.ts';
 import { interpolationOf } from './interpolation.ts';
 import type { ProjectNames } from './interpolation.ts';
+import { under } from '../form/forms.ts';
+import { child } from '../keys/reader.ts';
+import type { IncludeEntry } from '../manifest-types.ts';
 import { mergeManifests } from '../merge/merge.ts';
 import type { MapNode, Node } from './node.ts';
 import { parseManifest } from './parse.ts';
@@ -167,9 +170,10 @@ export class ManifestReader {
     if (node === undefined || node.tag === 'reset') return [];
     const items = node.kind === 'list' ? node.items : [node];
     return items.flatMap((item) => {
-      const path = this.#path(item.kind === 'map' ? item.entries.get('path')?.value : item);
+      const entry = under('path')(item);
+      const path = this.#path(child<IncludeEntry>(entry, 'path'));
       if (path === undefined || item.tag === 'reset') return [];
-      const given = item.kind === 'map' ? item.entries.get('env_file')?.value : undefined;
+      const given = child<IncludeEntry>(entry, 'env_file');
       const envFiles = (given?.kind === 'list' ? given.items : [given]).map((file) => this.#path(file));
       return [{ ...path, envFiles: envFiles.filter((file) => file !== undefined) }];
     });

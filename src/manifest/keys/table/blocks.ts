@@ -1,6 +1,7 @@
 /** The blocks of a service that hold the same for every backend, key by key. */
 import type * as Manifest from '../../manifest-types.ts';
 import { addressesOfHttp, byPath, deep, replaced, whatIsNew } from '../../merge/rules.ts';
+import { under } from '../../form/forms.ts';
 import type { Node } from '../../read/node.ts';
 import { itemsOf } from '../reader.ts';
 import type { Reader } from '../reader.ts';
@@ -84,7 +85,7 @@ export const probeKeys = {
   exec: { merge: replaced },
   http: { merge: addressesOfHttp, keys: httpKeys },
   tcp: { keys: tcpKeys },
-  log: { keys: logCheckKeys },
+  log: { long: under('pattern'), keys: logCheckKeys },
   // The service is given a socket for it.
   notify: { member: 'launch.notify' },
   healthcheck: {},
@@ -167,7 +168,7 @@ export const hookKeys = {
   timeout: into('timeoutMs', or(duration, 30_000)),
 } satisfies RowsOf<Manifest.HookEntry>;
 
-const HOOK = { merge: deep, keys: hookKeys };
+const HOOK = { long: under('command'), merge: deep, keys: hookKeys };
 
 export const hooksKeys = {
   pre_start: HOOK,

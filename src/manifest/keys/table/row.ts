@@ -87,6 +87,16 @@ export function readMembers(
   return members;
 }
 
+/** What stands under a key, in its long form. */
+export function longChild<Rows extends KeyRows>(
+  rows: Rows,
+  node: Node | undefined,
+  key: keyof Rows & string,
+): Node | undefined {
+  const value = node?.kind === 'map' ? node.entries.get(key)?.value : undefined;
+  return value === undefined ? undefined : (rows[key]?.long?.(value) ?? value);
+}
+
 /** A map that is read by a table of its own. */
 export function block<const Rows extends KeyRows>(rows: Rows): Read<MembersOf<Rows>> {
   return (node, reader) => readMembers(rows, node, reader);

@@ -3,6 +3,7 @@ import { errorPreset } from '../presets.ts';
 import { isSafePattern } from '../../../core/errors.ts';
 import type { EnvAppend, ErrorPattern, LaunchSpec, ServiceSpec } from '../../../core/service.ts';
 import { backendKeys } from '../../backends/keys.ts';
+import { probeForm, under } from '../../form/forms.ts';
 import type { Service } from '../../manifest-types.ts';
 import {
   byName,
@@ -70,17 +71,17 @@ export const serviceKeys = {
   depends_on: {
     member: 'dependsOn',
     merge: dependenciesByService,
-    rest: { merge: short('condition', 'a word'), keys: dependencyKeys },
+    rest: { ...short('condition', 'a word'), keys: dependencyKeys },
   },
-  ready: { member: 'ready', merge: checksOfProbe, keys: probeKeys },
-  live: { member: 'live', merge: checksOfProbe, keys: probeKeys },
-  restart: { member: 'restart', merge: short('policy', 'a word'), keys: restartKeys },
+  ready: { member: 'ready', long: probeForm, merge: checksOfProbe, keys: probeKeys },
+  live: { member: 'live', long: probeForm, merge: checksOfProbe, keys: probeKeys },
+  restart: { member: 'restart', ...short('policy', 'a word'), keys: restartKeys },
   backoff: into('backoff', block(backoffKeys), { keys: backoffKeys }),
   stop: { member: 'stop', keys: stopKeys },
   rollback: into('rollback', onlyTrue),
   timeout: into('timeoutMs', duration),
-  schedule: { member: 'schedule', merge: timesOfSchedule, keys: scheduleKeys },
-  watch: { member: 'watch', merge: watchedByPath, keys: watchKeys },
+  schedule: { member: 'schedule', long: under('cron'), merge: timesOfSchedule, keys: scheduleKeys },
+  watch: { member: 'watch', long: under('paths'), merge: watchedByPath, keys: watchKeys },
   replicas: { member: 'replicas' },
   umask: into('launch.umask', (node, reader) => reader.string(node)?.padStart(4, '0')),
   nice: into('launch.nice', number),
