@@ -1,10 +1,10 @@
 // Generates from schema/setpoint.schema.json:
-//   src/manifest/manifest-types.ts        types of a manifest, committed
-//   src/manifest/generated/validator.js   the compiled schema and its shape, not committed
-//   docs/manifest-keys.md                 the page of all keys, committed
+//   src/manifest/generated/manifest-types.ts   types of a manifest
+//   src/manifest/generated/validator.js        the compiled schema and its shape
+//   docs/manifest-keys.md                      the page of all keys, which alone is committed
 // and, from schema/api.json, what generate-api.mjs says.
 // `--check` does not write what is committed, and fails where that is out of date.
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import process from 'node:process';
 import Ajv from 'ajv';
@@ -17,14 +17,14 @@ import { writeManifestReference } from './generate-manifest-reference.mjs';
 import { writeWhole } from './write-whole.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const typesFile = `${root}src/manifest/manifest-types.ts`;
 const generatedDir = `${root}src/manifest/generated`;
+const typesFile = `${generatedDir}/manifest-types.ts`;
 
 const HEADER = `// Generated from schema/setpoint.schema.json by \`node .config/generate.mjs\`. Do not edit.`;
 
 const schema = JSON.parse(readFileSync(`${root}schema/setpoint.schema.json`, 'utf8'));
 
-export async function manifestTypes() {
+async function manifestTypes() {
   const raw = await compile(forTypes(schema), 'Manifest', {
     bannerComment: HEADER,
     additionalProperties: false,
@@ -153,13 +153,9 @@ async function writeValidator() {
 
 async function main() {
   await writeValidator();
+  writeWhole(typesFile, await manifestTypes());
   await writeManifestReference(schema, process.argv.includes('--check'));
   await generateApi();
-  const types = await manifestTypes();
-  if (!process.argv.includes('--check')) return writeFileSync(typesFile, types);
-  if (readFileSync(typesFile, 'utf8') === types) return;
-  process.stderr.write('src/manifest/manifest-types.ts is out of date: run `node .config/generate.mjs`\n');
-  process.exitCode = 1;
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await main();

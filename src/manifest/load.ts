@@ -9,7 +9,7 @@ import type { Facts } from './keys/facts.ts';
 import { ManifestReader } from './read/group.ts';
 import type { Group } from './read/group.ts';
 import { linkEarly, linkerFor } from './link.ts';
-import type { Manifest } from './manifest-types.ts';
+import type { Manifest } from './generated/manifest-types.ts';
 import { Masker } from './masking.ts';
 import { settleTags } from './merge/merge.ts';
 import type { MapNode, Node } from './read/node.ts';

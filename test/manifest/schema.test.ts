@@ -48,7 +48,7 @@ describe('the schema', () => {
     for (const example of examples) expect([example, validate(example)]).toEqual([example, true]);
   });
 
-  test('is what the committed types are generated from', () => {
+  test('is what the page of keys is generated from', () => {
     const script = new URL('.config/generate.mjs', root).pathname;
     expect(() => execFileSync(process.execPath, [script, '--check'], { stdio: 'pipe' })).not.toThrow();
   });

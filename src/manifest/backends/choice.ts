@@ -1,5 +1,5 @@
 import type { BackendName } from '../../core/service.ts';
-import type * as Manifest from '../manifest-types.ts';
+import type * as Manifest from '../generated/manifest-types.ts';
 import type { BackendDialect } from './dialect.ts';
 import { dialects, findDialect } from './dialects.ts';
 import type { OtherFiles } from '../read/other-files.ts';

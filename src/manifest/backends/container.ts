@@ -2,7 +2,7 @@ import { err, ok, type Result } from '../../core/util/result.ts';
 import type { EnvValue } from '../keys/environment.ts';
 import type { HonouredPort, PortForm, PortProblem } from '../keys/port-forms.ts';
 import { unsupportedPort } from '../keys/port-forms.ts';
-import type { Limits, ProbeEntry, Service } from '../manifest-types.ts';
+import type { Limits, ProbeEntry, Service } from '../generated/manifest-types.ts';
 import type { Node } from '../read/node.ts';
 import { child } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';

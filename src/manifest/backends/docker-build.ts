@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import type { BuildSpec } from '../../core/service.ts';
-import type { BuildEntry } from '../manifest-types.ts';
+import type { BuildEntry } from '../generated/manifest-types.ts';
 import type { Node } from '../read/node.ts';
 import { pairsOf } from '../keys/pairs.ts';
 import { readMembers } from '../keys/table/row.ts';

@@ -1,5 +1,5 @@
 import type { HealthcheckSpec } from '../../core/service.ts';
-import type { Healthcheck } from '../manifest-types.ts';
+import type { Healthcheck } from '../generated/manifest-types.ts';
 import type { Node } from '../read/node.ts';
 import { child } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';

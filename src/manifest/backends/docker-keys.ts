@@ -13,7 +13,7 @@ import {
   texts,
   type RowsOf,
 } from '../keys/table/row.ts';
-import type { BuildEntry, Docker, Healthcheck } from '../manifest-types.ts';
+import type { BuildEntry, Docker, Healthcheck } from '../generated/manifest-types.ts';
 import { byName, hostsByName, replaced, short, whatIsNew } from '../merge/rules.ts';
 import type { Node } from '../read/node.ts';
 import { capability } from './docker-forms.ts';

@@ -5,7 +5,7 @@ import { buildOf } from './docker-build.ts';
 import { extraHost, imageProblem, parseExtraHost } from './docker-forms.ts';
 import { healthcheckOf } from './docker-healthcheck.ts';
 import type { Facts } from '../keys/facts.ts';
-import type { Docker, Service } from '../manifest-types.ts';
+import type { Docker, Service } from '../generated/manifest-types.ts';
 import type { Node } from '../read/node.ts';
 import { longChild, readMembers } from '../keys/table/row.ts';
 import { serviceKeys } from '../keys/table/service.ts';

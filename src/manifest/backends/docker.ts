@@ -5,7 +5,7 @@ import { statedHealthcheck } from '../keys/probes.ts';
 import { child } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';
 import type { RawService } from '../keys/services.ts';
-import type { Docker, Healthcheck, Service } from '../manifest-types.ts';
+import type { Docker, Healthcheck, Service } from '../generated/manifest-types.ts';
 import type { Node } from '../read/node.ts';
 import { honourContainerPort, notInContainers, refuseInContainer, refuseNotify } from './container.ts';
 import type { AvailabilityScope, BackendAvailable, BackendDialect, HonourScope } from './dialect.ts';

@@ -1,5 +1,5 @@
 import { flag, into, or, path, text, type RowsOf } from '../keys/table/row.ts';
-import type { Nix } from '../manifest-types.ts';
+import type { Nix } from '../generated/manifest-types.ts';
 
 /** The keys of the development shell of a flake. */
 export const nixKeys = {

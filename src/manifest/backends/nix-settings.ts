@@ -1,6 +1,6 @@
 import { isAbsolute } from 'node:path';
 import type { NixSettings } from '../../backends/nix/settings.ts';
-import type { Nix, Service } from '../manifest-types.ts';
+import type { Nix, Service } from '../generated/manifest-types.ts';
 import type { OtherFiles } from '../read/other-files.ts';
 import { child } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';

@@ -1,6 +1,6 @@
 import type { SandboxSpec } from '../../core/service.ts';
 import type { PortFact } from '../keys/ports.ts';
-import type { SandboxEntry, Service } from '../manifest-types.ts';
+import type { SandboxEntry, Service } from '../generated/manifest-types.ts';
 import type { Node } from '../read/node.ts';
 import { child, itemsOf } from '../keys/reader.ts';
 import type { Reader } from '../keys/reader.ts';

@@ -1,5 +1,5 @@
 import type { ProbeCheck, Text } from '../../core/service.ts';
-import type { HttpCheckEntry, TcpCheckEntry } from '../manifest-types.ts';
+import type { HttpCheckEntry, TcpCheckEntry } from '../generated/manifest-types.ts';
 import { isText } from '../read/node.ts';
 import type { MapNode, Node } from '../read/node.ts';
 import { concat, parseStatus, sampleOf, splitAddress, urlHost, urlProblem } from '../keys/probe-forms.ts';

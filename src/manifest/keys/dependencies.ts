@@ -1,7 +1,7 @@
 import type { Place } from '../../core/diagnostic.ts';
 import type { Dependency, ServiceId } from '../../core/service.ts';
 import type { ContainerFact, Facts } from './facts.ts';
-import type { DependencyEntry, Service } from '../manifest-types.ts';
+import type { DependencyEntry, Service } from '../generated/manifest-types.ts';
 import type { MapEntry } from '../read/node.ts';
 import { child } from './reader.ts';
 import type { Reader } from './reader.ts';

@@ -1,7 +1,7 @@
 import type { Place } from '../../core/diagnostic.ts';
 import type { ServiceId, Text } from '../../core/service.ts';
 import { entriesOf, pairOf, under } from '../form/forms.ts';
-import type { EnvFileEntry } from '../manifest-types.ts';
+import type { EnvFileEntry } from '../generated/manifest-types.ts';
 import type { MapEntry, Node } from '../read/node.ts';
 import { child, itemsOf } from './reader.ts';
 import type { Reader } from './reader.ts';

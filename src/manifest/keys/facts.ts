@@ -5,7 +5,7 @@ import type { BackendChoice, ChoiceScope } from '../backends/choice.ts';
 import { dialectOf } from '../backends/dialects.ts';
 import { dependencyFacts, networkDependency } from './dependencies.ts';
 import type { DependencyFact } from './dependencies.ts';
-import type { Service } from '../manifest-types.ts';
+import type { Service } from '../generated/manifest-types.ts';
 import { portsOf } from './ports.ts';
 import type { PortFact } from './ports.ts';
 import { readyFact } from './probes.ts';
@@ -51,8 +51,7 @@ export function factsOf(service: RawService, reader: Reader, scope: ChoiceScope,
   const choice = chooseBackend(service, reader, scope);
   const dialect = dialectOf(choice.backend);
   const container = dialect.container?.(service, reader);
-  const ready =
-    readyFact(node, reader) ?? (container?.hasHealth === true ? {} : undefined);
+  const ready = readyFact(node, reader) ?? (container?.hasHealth === true ? {} : undefined);
   return {
     id,
     place,

@@ -2,7 +2,7 @@ import type { LaunchCommand, LaunchSpec, Mount, PortSpec, SecretFile } from '../
 import type { BackendParts } from '../backends/dialect.ts';
 import type { EnvValue } from './environment.ts';
 import type { Facts } from './facts.ts';
-import type * as Manifest from '../manifest-types.ts';
+import type * as Manifest from '../generated/manifest-types.ts';
 import type { Node } from '../read/node.ts';
 import { child } from './reader.ts';
 import type { Reader } from './reader.ts';

@@ -3,7 +3,7 @@ import type { Place } from '../../core/diagnostic.ts';
 import type { Mount } from '../../core/service.ts';
 import type { Facts } from './facts.ts';
 import { cutMount } from '../form/forms.ts';
-import type * as Manifest from '../manifest-types.ts';
+import type * as Manifest from '../generated/manifest-types.ts';
 import { isText } from '../read/node.ts';
 import type { Node } from '../read/node.ts';
 import { absolutePath } from '../read/paths.ts';

@@ -17,7 +17,7 @@ import { warnOfOverwritten } from './environment.ts';
 import type { EnvValue } from './environment.ts';
 import type { Facts } from './facts.ts';
 import { launchOf, mergesStderr } from './launch.ts';
-import type * as Manifest from '../manifest-types.ts';
+import type * as Manifest from '../generated/manifest-types.ts';
 import { mountsOf } from './mounts.ts';
 import type { Node } from '../read/node.ts';
 import type { OtherFiles } from '../read/other-files.ts';

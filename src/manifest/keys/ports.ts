@@ -1,7 +1,7 @@
 import { isIP } from 'node:net';
 import type { Place } from '../../core/diagnostic.ts';
 import type { BackendDialect } from '../backends/dialect.ts';
-import type { PortEntry, Service } from '../manifest-types.ts';
+import type { PortEntry, Service } from '../generated/manifest-types.ts';
 import type { Node } from '../read/node.ts';
 import { parsePort, portsIn } from './port-forms.ts';
 import type { HonouredPort, PortForm } from './port-forms.ts';

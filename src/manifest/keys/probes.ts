@@ -2,7 +2,7 @@ import type { Place } from '../../core/diagnostic.ts';
 import type { BackendName, Probe, ProbeCheck } from '../../core/service.ts';
 import type { Facts } from './facts.ts';
 import { httpCheck, tcpCheck } from '../check/network-checks.ts';
-import type { LogCheckEntry, ProbeEntry as ProbeMap } from '../manifest-types.ts';
+import type { LogCheckEntry, ProbeEntry as ProbeMap } from '../generated/manifest-types.ts';
 import type { MapEntry, MapNode, Node } from '../read/node.ts';
 import { child, hasUnknownKey } from './reader.ts';
 import type { Reader } from './reader.ts';

@@ -1,7 +1,7 @@
 import type { Place } from '../../core/diagnostic.ts';
 import type { Resources, ResourceSpec } from '../../core/service.ts';
 import type { Group } from '../read/group.ts';
-import type { Manifest, Secret } from '../manifest-types.ts';
+import type { Manifest, Secret } from '../generated/manifest-types.ts';
 import { settleTags } from '../merge/merge.ts';
 import type { MapEntry, MapNode, Node } from '../read/node.ts';
 import { child } from './reader.ts';

@@ -1,7 +1,7 @@
 import type { Place } from '../../core/diagnostic.ts';
 import type { RestartSpec, ScheduleSpec } from '../../core/service.ts';
 import { checkCron } from '../../schedule/cron.ts';
-import type { RestartEntry, ScheduleEntry } from '../manifest-types.ts';
+import type { RestartEntry, ScheduleEntry } from '../generated/manifest-types.ts';
 import { isText } from '../read/node.ts';
 import type { MapNode, Node } from '../read/node.ts';
 import { child, hasUnknownKey } from './reader.ts';

@@ -2,7 +2,7 @@ import type { Place } from '../../core/diagnostic.ts';
 import type { SecretFile } from '../../core/service.ts';
 import type { EnvValue } from './environment.ts';
 import { under } from '../form/forms.ts';
-import type { SecretUse, Service } from '../manifest-types.ts';
+import type { SecretUse, Service } from '../generated/manifest-types.ts';
 import type { Node } from '../read/node.ts';
 import type { OtherFiles } from '../read/other-files.ts';
 import { child } from './reader.ts';

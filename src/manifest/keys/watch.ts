@@ -1,5 +1,5 @@
 import type { WatchSpec } from '../../core/service.ts';
-import type { WatchEntry, WatchSignal } from '../manifest-types.ts';
+import type { WatchEntry, WatchSignal } from '../generated/manifest-types.ts';
 import { isText } from '../read/node.ts';
 import type { Node } from '../read/node.ts';
 import { child, hasUnknownKey, itemsOf } from './reader.ts';

@@ -6,7 +6,7 @@ import { interpolationOf } from './interpolation.ts';
 import type { ProjectNames } from './interpolation.ts';
 import { under } from '../form/forms.ts';
 import { child } from '../keys/reader.ts';
-import type { IncludeEntry } from '../manifest-types.ts';
+import type { IncludeEntry } from '../generated/manifest-types.ts';
 import { mergeManifests } from '../merge/merge.ts';
 import type { MapNode, Node } from './node.ts';
 import { parseManifest } from './parse.ts';

@@ -6,7 +6,7 @@ import {
   type ManifestSchema,
 } from '../../../.config/manifest-reference.ts';
 import type { RowsOf } from '../../../src/manifest/keys/table/row.ts';
-import type { Backoff, Manifest } from '../../../src/manifest/manifest-types.ts';
+import type { Backoff, Manifest } from '../../../src/manifest/generated/manifest-types.ts';
 import { EDITS, type EditEffect } from '../../edits/rows.ts';
 
 const root = new URL('../../../', import.meta.url);

@@ -1,5 +1,5 @@
 /** The blocks of a service that hold the same for every backend, key by key. */
-import type * as Manifest from '../../manifest-types.ts';
+import type * as Manifest from '../../generated/manifest-types.ts';
 import { addressesOfHttp, byPath, deep, replaced, whatIsNew } from '../../merge/rules.ts';
 import { under } from '../../form/forms.ts';
 import type { Node } from '../../read/node.ts';

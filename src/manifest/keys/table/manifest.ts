@@ -1,5 +1,5 @@
 /** The keys at the top of a manifest, and what is declared there besides services. */
-import type * as Manifest from '../../manifest-types.ts';
+import type * as Manifest from '../../generated/manifest-types.ts';
 import { byName, byPath, sourcesOfSecret, whatIsNew } from '../../merge/rules.ts';
 import type { Node } from '../../read/node.ts';
 import { labelsOf, valuesOf } from '../pairs.ts';

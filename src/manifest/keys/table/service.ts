@@ -4,7 +4,7 @@ import { isSafePattern } from '../../../core/errors.ts';
 import type { EnvAppend, ErrorPattern, LaunchSpec, ServiceSpec } from '../../../core/service.ts';
 import { backendKeys } from '../../backends/keys.ts';
 import { probeForm, under } from '../../form/forms.ts';
-import type { Service } from '../../manifest-types.ts';
+import type { Service } from '../../generated/manifest-types.ts';
 import {
   byName,
   byPath,
