@@ -9,6 +9,7 @@ import { Limiter } from '../../core/util/limiter.ts';
 import type { ResourceStep } from '../../core/plan-view.ts';
 import type { Redactor } from '../../core/redact.ts';
 import type { ResourceState } from '../../core/resource-plan.ts';
+import { compareText } from '../../core/graph.ts';
 import { err, ok, type Result } from '../../core/util/result.ts';
 import type { LaunchSpec } from '../../core/service.ts';
 import type { RunId } from '../../core/state.ts';
@@ -385,10 +386,13 @@ class ContainerBackend implements Required<Backend> {
     );
     if (!found.ok) return err(startFailureOf(found.error, 'the containers could not be counted'));
     const isOver = (state: string): boolean => ['exited', 'dead', 'removing'].includes(state);
-    const ranks = found.value
-      .filter(({ State }) => !isOver(State))
-      .map(({ Id, State, Created }) => ({ id: Id, isNew: State === 'created', made: Created }))
-      .sort((a, b) => Number(a.isNew) - Number(b.isNew) || a.made - b.made || (a.id < b.id ? -1 : 1));
+    const there = found.value.filter(({ State }) => !isOver(State));
+    const fresh = there.filter(({ State }) => State === 'created').map(({ Id }) => Id);
+    const made = await this.#madeAt(fresh);
+    // Those that run are there already, whenever they were made.
+    const ranks = there
+      .map(({ Id }) => ({ id: Id, made: made.get(Id) ?? '' }))
+      .sort((a, b) => compareText(a.made, b.made) || compareText(a.id, b.id));
     const rank = ranks.findIndex((each) => each.id === id);
     if (rank >= 0 && rank < limit) return ok(undefined);
     return err({
@@ -396,6 +400,17 @@ class ContainerBackend implements Required<Backend> {
       message: `${limit} containers run on the engine already, which is as many as \`max_containers\` allows`,
       help: 'it is tried again; stop another one, or raise the limit',
     });
+  }
+
+  /** When containers were made, to the nanosecond, as a text that sorts: the list of them tells the second alone. */
+  async #madeAt(ids: readonly string[]): Promise<ReadonlyMap<string, string>> {
+    const found = await Promise.all(
+      ids.map(async (id) => {
+        const one = await this.#engine.request((docker) => docker.getContainer(id).inspect());
+        return one.ok ? [[id, sortable(one.value.Created)] as const] : [];
+      }),
+    );
+    return new Map(found.flat());
   }
 
   /** A request that was given up may be carried out later: nothing may come of it that nobody follows. */
@@ -423,6 +438,12 @@ class ContainerBackend implements Required<Backend> {
     void proc.gone.then(() => this.#procs.delete(proc));
     return proc;
   }
+}
+
+/** A time of the engine's with all nine digits behind the point: it leaves zeros at the end out (RFC 3339, Go). */
+function sortable(time: string): string {
+  const [seconds = '', fraction = ''] = time.replace(/Z$/, '').split('.');
+  return `${seconds}.${fraction.padEnd(9, '0')}`;
 }
 
 /** Services that need one image need it together. */
