@@ -7,7 +7,7 @@ import type { MachineFact, MachineView } from '../core/machine-fact.ts';
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** What backends are made from. */
-export interface BackendGiven {
+export interface BackendSurroundings {
   /** Runs processes of the machine, and is made before all others. */
   readonly processes: Backend;
   readonly commands: CommandRunner;
@@ -28,7 +28,7 @@ export interface Remover {
 /** A backend as the rest of the program meets it. Nothing of it is loaded before it is needed. */
 interface BackendRoom {
   /** Absent: it is the one that is always there. */
-  readonly load?: (given: BackendGiven) => Promise<Backend>;
+  readonly load?: (given: BackendSurroundings) => Promise<Backend>;
   /** Absent: nothing of it outlives its processes. */
   readonly remover?: (
     project: string,
@@ -81,7 +81,9 @@ const ROOMS: Readonly<Record<BackendName, BackendRoom>> = {
 };
 
 /** By name, without the backend that is always there. */
-export function backendLoaders(given: BackendGiven): Readonly<Record<BackendName, () => Promise<Backend>>> {
+export function backendLoaders(
+  given: BackendSurroundings,
+): Readonly<Record<BackendName, () => Promise<Backend>>> {
   return Object.fromEntries(
     Object.entries(ROOMS).flatMap(([name, { load }]) =>
       load === undefined ? [] : [[name, () => load(given)]],

@@ -1,10 +1,10 @@
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import { closing, locate, notRunning, reach, type Common, type Format } from './common.ts';
 import type { CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { isGone } from './monitor.ts';
 import { palette } from '../words/colour.ts';
-import { tell } from '../words/events.ts';
+import { eventText } from '../words/events.ts';
 import { dayAndTime } from '../words/text.ts';
 import { padEnd } from '../words/width.ts';
 
@@ -55,10 +55,10 @@ export async function events(
 }
 
 /** Columns wide enough for most, so that a stream lines up without knowing what comes. */
-function eventLine(happening: Happening, context: CliContext, format: Format): string {
+function eventLine(happening: ProjectEvent, context: CliContext, format: Format): string {
   if (format === 'json') return `${JSON.stringify(happening)}\n`;
   const colours = palette(context.color);
-  const { verb, detail, why } = tell(happening);
+  const { verb, detail, why } = eventText(happening);
   const who = happening.instance ?? happening.service ?? '-';
   const text = [padEnd(who, 14), padEnd(verb, 12), detail === '' ? '' : `${detail}  `].join('  ') + why;
   return `${colours.dim(dayAndTime(happening.time))}  ${text.trimEnd()}\n`;

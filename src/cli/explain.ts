@@ -1,12 +1,12 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { ExplainResponse, TimelineResponse } from '../core/api.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import { closing, locate, notRunning, reach, type Common, type Format } from './common.ts';
 import { fail, writeJson } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { explainFacts, nextSteps, verdicts } from '../words/explain-facts.ts';
 import { palette } from '../words/colour.ts';
-import { tell } from '../words/events.ts';
+import { eventText } from '../words/events.ts';
 import { clockTime, oneLine } from '../words/text.ts';
 import { timelineText } from '../words/timeline.ts';
 import { padEnd } from '../words/width.ts';
@@ -102,9 +102,9 @@ export function explainText(answer: ExplainResponse, color: boolean, now: number
   return `${lines.join('\n')}\n`;
 }
 
-function historyLines(history: readonly Happening[], named: boolean, color: boolean): string[] {
+function historyLines(history: readonly ProjectEvent[], named: boolean, color: boolean): string[] {
   const colours = palette(color);
-  const told = history.map((happening) => ({ happening, ...tell(happening) }));
+  const told = history.map((happening) => ({ happening, ...eventText(happening) }));
   const nameWidth = named ? widest(history.map(({ instance }) => instance ?? '')) + 2 : 0;
   const verbWidth = widest(told.map(({ verb }) => verb));
   const detailWidth = Math.min(36, widest(told.map(({ detail }) => detail)));

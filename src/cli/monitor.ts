@@ -1,6 +1,6 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { ProjectSnapshot } from '../core/api.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import type { CliContext, CliSignal } from './context.ts';
 
 /** The newest snapshot, and what the daemon's clock says now (epoch ms). */
@@ -21,7 +21,7 @@ export interface MonitorOptions<T> {
   readonly client: DaemonClient;
   /** Called with every snapshot, and every `tickMs` with the newest one. An answer other than undefined ends it. */
   look(seen: LiveSnapshot): T | undefined;
-  hear?(happening: Happening): void;
+  hear?(happening: ProjectEvent): void;
   readonly tickMs: number;
   readonly timeoutMs?: number;
   /** Called with 1, 2, ... for each SIGINT or SIGTERM; `end` ends with the first. */

@@ -1,7 +1,7 @@
 import type { DaemonClient } from '../client/types.ts';
 import type { LogLine, LogQuery } from '../core/api.ts';
 import type { Diagnostic } from '../core/diagnostic.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import type { PlanView } from '../core/plan-view.ts';
 import type { ReapReport } from '../core/reap.ts';
 import type { Result } from '../core/util/result.ts';
@@ -64,7 +64,7 @@ export interface CliServices {
   hasSocket(location: ProjectLocation): boolean;
   loadManifest(request: LoadRequest): Promise<LoadedManifest>;
   /** The journal without a daemon, oldest first. */
-  journal(location: ProjectLocation, limit: number, service?: ServiceId): Promise<readonly Happening[]>;
+  journal(location: ProjectLocation, limit: number, service?: ServiceId): Promise<readonly ProjectEvent[]>;
   /** The log files without a daemon; `query.follow` is not honoured. */
   offlineLogs(location: ProjectLocation, query: LogQuery): AsyncIterable<LogLine>;
   /** On the terminal of this process. */

@@ -2,7 +2,7 @@ import { describeFailedChange } from '../words/cause.ts';
 import { describeSkip } from '../words/dependency.ts';
 import type { InstanceStats, ManifestStatus, ProjectSnapshot, StatsResponse } from '../core/api.ts';
 import { formatSpan } from '../core/util/duration.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import { describeExit } from '../words/exit.ts';
 import { describeState, instanceWord, stateWord, unnested, type InstanceWord } from '../words/status.ts';
 import { relative } from 'node:path';
@@ -10,7 +10,7 @@ import { closing, locate, reach, type Common, type Format } from './common.ts';
 import { fail, writeJson, type CliContext } from './context.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import { palette, type Paint, type Palette } from '../words/colour.ts';
-import { tellBriefly } from '../words/events.ts';
+import { briefEventText } from '../words/events.ts';
 import { table, type Column } from '../words/table.ts';
 import { count, dayAndTime, oneLine } from '../words/text.ts';
 import { truncate } from '../words/width.ts';
@@ -227,8 +227,8 @@ async function notUp(
       [
         { title: 'SERVICE', priority: 0, text: ({ instance }) => instance ?? '' },
         { title: 'WHEN', priority: 1, text: ({ time }) => dayAndTime(time).slice(0, -4) },
-        { title: 'LAST', priority: 0, text: tellBriefly },
-      ] satisfies Column<Happening>[],
+        { title: 'LAST', priority: 0, text: briefEventText },
+      ] satisfies Column<ProjectEvent>[],
       context.columns(),
       palette(context.color).dim,
     );
@@ -238,8 +238,8 @@ async function notUp(
 }
 
 /** Of each instance the newest happening that says how it stands. */
-function lastStates(journal: readonly Happening[]): readonly Happening[] {
-  const telling = new Set<Happening['type']>([
+function lastStates(journal: readonly ProjectEvent[]): readonly ProjectEvent[] {
+  const telling = new Set<ProjectEvent['type']>([
     'instance-started',
     'instance-adopted',
     'instance-exited',
@@ -248,7 +248,7 @@ function lastStates(journal: readonly Happening[]): readonly Happening[] {
     'instance-failed',
     'instance-skipped',
   ]);
-  const last = new Map<string, Happening>();
+  const last = new Map<string, ProjectEvent>();
   for (const happening of journal) {
     if (happening.instance !== undefined && telling.has(happening.type))
       last.set(happening.instance, happening);

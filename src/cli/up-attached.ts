@@ -1,14 +1,14 @@
 import { changeLines, describeCounts } from '../words/counts.ts';
 import type { DaemonClient, Lease } from '../client/types.ts';
 import type { ProjectSnapshot } from '../core/api.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import { keptOutput, type Common } from './common.ts';
 import { reportCulprits } from './culprit.ts';
 import { Display } from './display.ts';
 import { EXIT, type ExitStatus } from './exit-status.ts';
 import type { LogCursor } from '../client/log-cursor.ts';
 import { isGone, monitor } from './monitor.ts';
-import { tellBriefly } from '../words/events.ts';
+import { briefEventText } from '../words/events.ts';
 import { LogPrinter } from './output/log-printer.ts';
 import { bringDown, downToTheEnd, reportDown } from './bring-down.ts';
 import { judgeUp, type Culprit } from './up-progress.ts';
@@ -154,7 +154,7 @@ async function streamNotices(
       if (happening.seq <= run.printed.happenings) continue;
       run.printed.happenings = happening.seq;
       if (concerns(happening, run.before)) {
-        const said = printer.notice(tellBriefly(happening), happening.instance ?? instanceOf(happening));
+        const said = printer.notice(briefEventText(happening), happening.instance ?? instanceOf(happening));
         display.print(said);
       } else if (happening.time >= run.before.now) {
         for (const line of aboutTheManifest(happening)) display.print(printer.notice(line));
@@ -166,18 +166,18 @@ async function streamNotices(
 }
 
 /** A service that is meant as a whole is named by its first instance. */
-function instanceOf({ service }: Happening): string | undefined {
+function instanceOf({ service }: ProjectEvent): string | undefined {
   return service === undefined ? undefined : `${service}.1`;
 }
 
 /** What has come of a manifest that was edited, line by line; nothing of any other happening. */
-function aboutTheManifest(happening: Happening): readonly string[] {
+function aboutTheManifest(happening: ProjectEvent): readonly string[] {
   const { type } = happening;
   if (type === 'manifest-reloaded')
     return [`manifest reloaded, ${describeCounts(happening.counts)}`, ...changeLines(happening)];
-  if (type === 'manifest-held') return [tellBriefly(happening), ...changeLines(happening)];
+  if (type === 'manifest-held') return [briefEventText(happening), ...changeLines(happening)];
   if (type !== 'manifest-rejected') return [];
-  return [`${tellBriefly(happening)}; nothing was changed, \`setpoint check\` shows where`];
+  return [`${briefEventText(happening)}; nothing was changed, \`setpoint check\` shows where`];
 }
 
 /** Whether every instance has come to its end, or the project was brought down from elsewhere. */
@@ -197,7 +197,7 @@ function culpritsOf(snapshot: ProjectSnapshot, now: number): readonly Culprit[] 
 }
 
 /** Of instances, since the manifest was applied. */
-function concerns(happening: Happening, before: ProjectSnapshot): boolean {
+function concerns(happening: ProjectEvent, before: ProjectSnapshot): boolean {
   if (happening.time < before.now) return false;
   return (
     happening.instance !== undefined ||

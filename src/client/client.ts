@@ -21,7 +21,7 @@ import {
   type TimelineResponse,
   type WatchItem,
 } from '../core/api.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
 import { ClientError, daemonGone } from './client-error.ts';
 import { dial, Exchange, type Request } from './exchange.ts';
@@ -130,7 +130,7 @@ class SocketClient implements DaemonClient {
     return this.#json(operationRequest('down', { body: request }));
   }
 
-  events(query: EventQuery, signal?: AbortSignal): AsyncIterable<Happening> {
+  events(query: EventQuery, signal?: AbortSignal): AsyncIterable<ProjectEvent> {
     return this.#stream('listEvents', { query }, query.follow ? 'ends' : 'fails', signal);
   }
 

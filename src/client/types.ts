@@ -20,7 +20,7 @@ import type {
   TimelineResponse,
   WatchItem,
 } from '../core/api.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
 
 /** The daemon of one project, spoken to over its socket. Every method rejects with a `ClientError`. */
@@ -37,7 +37,7 @@ export interface DaemonClient {
   /** Resolves once the project is down; may take as long as its shutdown does. */
   down(request: DownRequest): Promise<DownResponse>;
   explain(service: ServiceId): Promise<ExplainResponse>;
-  events(query: EventQuery, signal?: AbortSignal): AsyncIterable<Happening>;
+  events(query: EventQuery, signal?: AbortSignal): AsyncIterable<ProjectEvent>;
   /** Ends when a daemon that is followed ends in an orderly way, fails when it vanishes: then more is to come. */
   logs(query: LogQuery, signal?: AbortSignal): AsyncIterable<LogLine>;
   /** A snapshot first, then every change. Ends when the daemon goes away or `signal` aborts. */

@@ -24,7 +24,7 @@ type OneVerdict =
 const OPEN: OneVerdict = { kind: 'open' };
 
 /** How long the instance has waited for its gate, ms, and the epoch ms that stands for now. */
-export interface Waited {
+export interface GateWait {
   readonly forMs: number;
   readonly wallNow: number;
 }
@@ -34,7 +34,7 @@ export interface Waited {
  * at states only, never at what happened on the way. A service without instances (`replicas: 0`) holds nobody up, and
  * neither does one that is not required and missing, failed or late.
  */
-export function gate(dependsOn: readonly Dependency[], lookup: Lookup, waited: Waited): GateVerdict {
+export function gate(dependsOn: readonly Dependency[], lookup: Lookup, waited: GateWait): GateVerdict {
   const on: WaitingOn[] = [];
   let askAgainInMs: number | undefined;
   for (const dependency of dependsOn) {

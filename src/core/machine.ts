@@ -1,7 +1,7 @@
 import type {
   Cause,
   EscalationReason,
-  HappeningBody,
+  ProjectEventBody,
   ProbeFailure,
   SkipReason,
   Unfinished,
@@ -136,7 +136,7 @@ export type Effect =
   | { readonly do: 'report-failure'; readonly exit: Exit }
   /** The run is ended because of what it runs on failed (`cause`), which those that run on it may want to know as well. */
   | { readonly do: 'pass-on-failure'; readonly cause: Cause }
-  | { readonly do: 'tell'; readonly happening: HappeningBody };
+  | { readonly do: 'tell'; readonly happening: ProjectEventBody };
 
 export interface MachineContext {
   /** Epoch ms. */

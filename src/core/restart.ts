@@ -4,7 +4,7 @@ import { unreachable } from './util/result.ts';
 import type { Backoff, RestartPolicy, RestartSpec } from './service.ts';
 import type { Wanted } from './state.ts';
 
-export interface Ended {
+export interface RunEnd {
   readonly restart: RestartSpec;
   /** Restarts by policy that its window still holds. */
   readonly recentRestarts: number;
@@ -43,7 +43,7 @@ export type Verdict =
  * A start that failed for what says nothing about the service is retried under every policy, and is none of those that
  * `max_restarts` allows. Where `max_restarts` restarts lie within the window, the next failure is the last.
  */
-export function decide(ended: Ended): Verdict {
+export function decide(ended: RunEnd): Verdict {
   const { restart, exit } = ended;
   const { policy } = restart;
   if (ended.wanted === 'down') return { kind: 'stay-stopped' };
@@ -102,7 +102,7 @@ const SIGNAL_NUMBERS: Readonly<Record<string, number>> = {
 };
 
 /** The window's count is of restarts done; this one would come on top of them. */
-function retryWithin(ended: Ended): Verdict {
+function retryWithin(ended: RunEnd): Verdict {
   const { policy, maxRestarts, windowMs } = ended.restart;
   if (maxRestarts > 0 && ended.recentRestarts >= maxRestarts) {
     const reason: FailureReason = { kind: 'gave-up', restarts: maxRestarts, windowMs };
@@ -111,7 +111,7 @@ function retryWithin(ended: Ended): Verdict {
   return retry(ended, { kind: 'policy', policy, ...(maxRestarts > 0 ? { of: maxRestarts } : {}) });
 }
 
-function retry(ended: Ended, reason: RetryReason): Verdict {
+function retry(ended: RunEnd, reason: RetryReason): Verdict {
   const before = ended.ranMs >= ended.backoff.resetAfterMs ? 0 : ended.consecutiveFailures;
   const attempt = before + 1;
   const delayMs = backoffDelayMs(ended.backoff, attempt, ended.random);

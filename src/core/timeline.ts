@@ -1,10 +1,10 @@
 import type { ServiceSnapshot, TimelineResponse, TimelineRow } from './api.ts';
-import type { Cause, Happening, InstanceSnapshot } from './event.ts';
+import type { Cause, ProjectEvent, InstanceSnapshot } from './event.ts';
 import { compareText } from './graph.ts';
 import { unreachable } from './util/result.ts';
 import type { InstanceId, ServiceId } from './service.ts';
 
-type Told<T extends Happening['type']> = Extract<Happening, { readonly type: T }>;
+type Told<T extends ProjectEvent['type']> = Extract<ProjectEvent, { readonly type: T }>;
 
 /** What the journal tells of one instance since the start began. Points in time are epoch ms. */
 interface Track {
@@ -28,7 +28,7 @@ interface Track {
  * `beganAt` is `nowMs` where nothing was started at all.
  */
 export function timeline(
-  happenings: readonly Happening[],
+  happenings: readonly ProjectEvent[],
   services: readonly ServiceSnapshot[],
   nowMs: number,
 ): TimelineResponse {
@@ -62,7 +62,7 @@ interface Beginning {
   readonly marked: boolean;
 }
 
-function beginning(happenings: readonly Happening[]): Beginning | undefined {
+function beginning(happenings: readonly ProjectEvent[]): Beginning | undefined {
   let started = false;
   for (let index = happenings.length - 1; index >= 0; index -= 1) {
     const happening = happenings[index];
@@ -79,7 +79,7 @@ function beginning(happenings: readonly Happening[]): Beginning | undefined {
   return first === undefined ? undefined : { index, at: first.time, marked: false };
 }
 
-function isOfAStart(happening: Happening): boolean {
+function isOfAStart(happening: ProjectEvent): boolean {
   return happening.type === 'instance-started' && comesWithTheProject(happening.cause);
 }
 
@@ -106,8 +106,8 @@ function comesWithTheProject(cause: Cause): boolean {
   }
 }
 
-function byInstance(happenings: readonly Happening[]): ReadonlyMap<InstanceId, readonly Happening[]> {
-  const told = new Map<InstanceId, Happening[]>();
+function byInstance(happenings: readonly ProjectEvent[]): ReadonlyMap<InstanceId, readonly ProjectEvent[]> {
+  const told = new Map<InstanceId, ProjectEvent[]>();
   for (const happening of happenings) {
     if (happening.instance === undefined) continue;
     const list = told.get(happening.instance);
@@ -129,7 +129,7 @@ function awaitedToComplete(services: readonly ServiceSnapshot[]): ReadonlySet<Se
 function follow(
   service: ServiceSnapshot,
   instance: InstanceSnapshot,
-  told: readonly Happening[],
+  told: readonly ProjectEvent[],
   begin: Beginning,
   mustEnd: boolean,
 ): Track | undefined {
@@ -161,7 +161,7 @@ function follow(
 function tookPart(
   service: ServiceSnapshot,
   instance: InstanceSnapshot,
-  told: readonly Happening[],
+  told: readonly ProjectEvent[],
   begin: Beginning,
 ): boolean {
   // What its schedule does comes in between, and may not have got as far as a start with a cause.
@@ -186,7 +186,7 @@ function tookPart(
   );
 }
 
-const WITHOUT_A_PROCESS: ReadonlySet<Happening['type']> = new Set([
+const WITHOUT_A_PROCESS: ReadonlySet<ProjectEvent['type']> = new Set([
   'instance-waiting',
   'instance-skipped',
   'instance-failed',
@@ -198,7 +198,7 @@ function startOf(start: Told<'instance-started'>, { state }: InstanceSnapshot): 
 }
 
 /** When it was as far as the others needed it: at its end where one of them awaits that, else once it was of use. */
-function doneOf(track: Omit<Track, 'done'>, told: readonly Happening[], mustEnd: boolean): Track['done'] {
+function doneOf(track: Omit<Track, 'done'>, told: readonly ProjectEvent[], mustEnd: boolean): Track['done'] {
   const { instance, startedAt, readyAt, completedAt } = track;
   const { state } = instance;
   if (!mustEnd && readyAt !== undefined) {
@@ -219,7 +219,7 @@ function doneOf(track: Omit<Track, 'done'>, told: readonly Happening[], mustEnd:
  */
 function readinessOf(
   { state, ready }: InstanceSnapshot,
-  told: readonly Happening[],
+  told: readonly ProjectEvent[],
   startedAt: number | undefined,
 ): number | undefined {
   const happened = told.find(({ type }) => type === 'instance-ready');

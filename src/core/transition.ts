@@ -1,4 +1,4 @@
-import type { Cause, EscalationReason, HappeningBody, ProbeFailure } from './event.ts';
+import type { Cause, EscalationReason, ProjectEventBody, ProbeFailure } from './event.ts';
 import type { Exit, StartFailure } from './exit.ts';
 import type { Effect, GateVerdict, Machine, MachineContext, MachineEvent, Step } from './machine.ts';
 import { decide, isSuccess, saysNothing } from './restart.ts';
@@ -81,7 +81,7 @@ function stay(machine: Machine): Step {
   return { machine, effects: [] };
 }
 
-function tell(happening: HappeningBody): Effect {
+function tell(happening: ProjectEventBody): Effect {
   return { do: 'tell', happening };
 }
 

@@ -22,7 +22,7 @@ import type {
   WatchItem,
 } from '../core/api.ts';
 import type { Diagnostic } from '../core/diagnostic.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import { displayedFields } from '../core/field-values.ts';
 import { createRedactor } from '../core/redact.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
@@ -39,7 +39,7 @@ import { timeline } from '../core/timeline.ts';
 import type { ExecSession, Proc, ProcInput } from '../ports/backend.ts';
 import type { FileLook } from './file-marks.ts';
 import { growingMerge } from './merge-streams.ts';
-import { type Loaded, Reloader } from './reloader.ts';
+import { type LoadedManifests, Reloader } from './reloader.ts';
 import { processTree } from '../host/process-tree.ts';
 import { createStatsSampler } from './stats-sampler.ts';
 
@@ -49,11 +49,11 @@ export interface ControlParts {
   readonly logs: LogStore;
   readonly clock: Clock;
   readonly info: DaemonInfo;
-  readonly load: (request: LoadRequest, hostEnv: Readonly<Record<string, string>>) => Loaded;
+  readonly load: (request: LoadRequest, hostEnv: Readonly<Record<string, string>>) => LoadedManifests;
   /** For the manifest and what it is made from. */
   readonly watcher: FileWatcher;
   readonly look: (path: string) => Promise<FileLook>;
-  readonly subscribeHappenings: (listener: (happening: Happening) => void) => () => void;
+  readonly subscribeHappenings: (listener: (happening: ProjectEvent) => void) => () => void;
   /** Called once the project is down. */
   readonly finished: (reason: string) => void;
 }
@@ -147,7 +147,7 @@ export class ProjectControl implements Control {
   }
 
   /** To be called when this daemon has taken over what an earlier one had applied. */
-  resumed(request: ApplyRequest, loaded: Loaded): Promise<void> {
+  resumed(request: ApplyRequest, loaded: LoadedManifests): Promise<void> {
     return this.#reloader.resumed(request, loaded);
   }
 
@@ -222,7 +222,7 @@ export class ProjectControl implements Control {
     );
   }
 
-  happenings(limit: number, service?: ServiceId): readonly Happening[] {
+  happenings(limit: number, service?: ServiceId): readonly ProjectEvent[] {
     return this.#parts.store.happenings(limit, service);
   }
 
@@ -387,7 +387,7 @@ export class ProjectControl implements Control {
   #load(
     request: ApplyRequest,
   ): Result<
-    { diagnostics: readonly Diagnostic[]; next: LoadedProject | undefined; loaded: Loaded },
+    { diagnostics: readonly Diagnostic[]; next: LoadedProject | undefined; loaded: LoadedManifests },
     Failure
   > {
     const loaded = this.#parts.load(request.load, request.hostEnv);

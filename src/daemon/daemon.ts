@@ -8,7 +8,7 @@ import { createEncloser } from '../backends/sandbox/enclosure.ts';
 import { createOomCounter } from '../host/oom.ts';
 import { findFreePort } from '../host/ports.ts';
 import { API_VERSION, type DaemonInfo } from '../core/api.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
 import type { LoadRequest } from '../core/service.ts';
 import { xdgFolder } from '../core/util/xdg.ts';
@@ -30,10 +30,10 @@ import { createBackends } from './backends.ts';
 import { failpointOf } from './failpoint.ts';
 import { lookAt, markingIo, UNREAD } from './file-marks.ts';
 import { createFileWatcher } from '../watching/file-watcher.ts';
-import type { Loaded } from './reloader.ts';
+import type { LoadedManifests } from './reloader.ts';
 import { resumedRuns } from './resume.ts';
 import { systemClock } from './system-clock.ts';
-import type { DaemonPaths, StartFailed } from './types.ts';
+import type { DaemonPaths, DaemonStartFailure } from './types.ts';
 
 export interface DaemonOptions {
   readonly paths: DaemonPaths;
@@ -69,13 +69,15 @@ const LAST_ANSWERS_MS = 100;
  * Starts the daemon of one project in this process. Resolves once its socket answers and what an earlier daemon left
  * running has been taken over; or with why it could not start (`locked`: another one runs).
  */
-export async function startDaemon(options: DaemonOptions): Promise<Result<RunningDaemon, StartFailed>> {
+export async function startDaemon(
+  options: DaemonOptions,
+): Promise<Result<RunningDaemon, DaemonStartFailure>> {
   const callersUmask = process.umask(0o077);
   const { paths } = options;
   const locking = acquireLock(paths.lockPath, paths.socketPath);
   // While another program takes the lock for us, there is time to load the YAML parser.
   const { loadProject, nodeManifestIo } = await import('../manifest/load.ts');
-  const loadWith = (request: LoadRequest, hostEnv: Env, salt: string): Loaded => {
+  const loadWith = (request: LoadRequest, hostEnv: Env, salt: string): LoadedManifests => {
     const { io, marks } = markingIo(nodeManifestIo(hostEnv), salt);
     const result = loadProject(request, io);
     for (const path of result.looked) if (!marks.has(path)) marks.set(path, UNREAD);
@@ -83,8 +85,8 @@ export async function startDaemon(options: DaemonOptions): Promise<Result<Runnin
   };
   const lock = await locking;
   if (!lock.ok) return err({ ...lock.error, code: lock.error.code === 'held' ? 'locked' : lock.error.code });
-  const listeners = new Set<(happening: Happening) => void>();
-  const hear = (happening: Happening): void => {
+  const listeners = new Set<(happening: ProjectEvent) => void>();
+  const hear = (happening: ProjectEvent): void => {
     for (const listener of listeners) listener(happening);
   };
   const folder = prepareRuntimeDir(dirname(paths.socketPath));
@@ -112,14 +114,14 @@ export async function startDaemon(options: DaemonOptions): Promise<Result<Runnin
 }
 
 type Env = Readonly<Record<string, string>>;
-type Load = (request: LoadRequest, hostEnv: Env) => Loaded;
+type Load = (request: LoadRequest, hostEnv: Env) => LoadedManifests;
 
 interface Parts {
   readonly info: DaemonInfo;
   readonly store: Store;
-  readonly listeners: Set<(happening: Happening) => void>;
+  readonly listeners: Set<(happening: ProjectEvent) => void>;
   /** The salt keeps what is recorded of the files from telling what is in them. */
-  readonly loadWith: (request: LoadRequest, hostEnv: Env, salt: string) => Loaded;
+  readonly loadWith: (request: LoadRequest, hostEnv: Env, salt: string) => LoadedManifests;
   /** The daemon's own files are for its owner alone; what services make is the caller's business. */
   readonly callersUmask: number;
   /** Descriptor of the project's lock. */
@@ -130,7 +132,7 @@ async function compose(
   options: DaemonOptions,
   { info, store, listeners, loadWith, callersUmask, fence }: Parts,
   unlock: () => void,
-): Promise<Result<RunningDaemon, StartFailed>> {
+): Promise<Result<RunningDaemon, DaemonStartFailure>> {
   const { paths } = options;
   const known = store.readProject();
   const record = known ?? newRecord(options);
@@ -269,7 +271,7 @@ async function resume(
   load: Load,
   known: ProjectRecord,
   env: Env,
-): Promise<Loaded> {
+): Promise<LoadedManifests> {
   const whole = load(known.load, env);
   const loaded = whole.result;
   const errors = loaded.diagnostics.filter((d) => d.severity === 'error');
@@ -347,7 +349,7 @@ function nothingYet(record: ProjectRecord, hostEnv: Readonly<Record<string, stri
 }
 
 /** The same store, with listeners that hear what is appended. */
-function heard(store: Store, hear: (happening: Happening) => void): Store {
+function heard(store: Store, hear: (happening: ProjectEvent) => void): Store {
   return {
     stateDir: store.stateDir,
     instanceDir: (instance) => store.instanceDir(instance),

@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, writeSync } from 'node:fs';
 import type { Result } from '../core/util/result.ts';
-import type { StartFailed } from './types.ts';
+import type { DaemonStartFailure } from './types.ts';
 
 /** Where the process that starts the daemon listens for how it went. */
 const READY_FD = 3;
@@ -10,7 +10,7 @@ const READY_FD = 3;
  * line. Does nothing where nobody listens. To be called once, and only in a process that was started to be a daemon:
  * elsewhere the descriptor may be anything.
  */
-export function announce(result: Result<unknown, StartFailed>): void {
+export function announce(result: Result<unknown, DaemonStartFailure>): void {
   try {
     // Started by hand, the descriptor may be one of the runtime's own; those are no sockets.
     if (!fstatSync(READY_FD).isSocket()) return;

@@ -7,7 +7,7 @@ import { countSteps, keptScale, serviceChanges } from '../core/reload.ts';
 import { err, ok, type Result } from '../core/util/result.ts';
 import type { LoadRequest, Project, ServiceId } from '../core/service.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { ReloadInput } from '../engine/planning.ts';
+import type { ReloadInput } from '../engine/planner.ts';
 import type { LoadResult } from '../manifest/load.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FileWatcher } from '../ports/file-watcher.ts';
@@ -17,7 +17,7 @@ import { digestOf, type FileLook, type Marks } from './file-marks.ts';
 import { ManifestWatch } from './manifest-watch.ts';
 
 /** What loading a manifest gave, and the content of the files it was loaded from. */
-export interface Loaded {
+export interface LoadedManifests {
   readonly result: LoadResult;
   readonly marks: Marks;
 }
@@ -31,13 +31,13 @@ export interface ReloaderParts {
   readonly store: Pick<Store, 'append'>;
   readonly clock: Clock;
   readonly watcher: FileWatcher;
-  readonly load: (request: LoadRequest, hostEnv: Readonly<Record<string, string>>) => Loaded;
+  readonly load: (request: LoadRequest, hostEnv: Readonly<Record<string, string>>) => LoadedManifests;
   readonly look: (path: string) => Promise<FileLook>;
   /** Runs one apply or reload after another; never rejects because of an earlier one. */
   readonly inTurn: <T>(act: () => Promise<T>) => Promise<T>;
 }
 
-export type Reloaded = Omit<ReloadResponse, 'snapshot'>;
+export type ReloadOutcome = Omit<ReloadResponse, 'snapshot'>;
 
 /** How what runs stands to the manifest. */
 type Standing =
@@ -105,12 +105,12 @@ export class Reloader {
   }
 
   /** What the record keeps of an apply that loaded this. */
-  recordOf(request: ApplyRequest, { marks }: Loaded): NonNullable<ProjectRecord['reload']> {
+  recordOf(request: ApplyRequest, { marks }: LoadedManifests): NonNullable<ProjectRecord['reload']> {
     return { watch: request.watch !== false, review: request.review === true, digest: digestOf(marks) };
   }
 
   /** To be called after every apply that went through. */
-  applied(request: ApplyRequest, project: Project, { marks }: Loaded): void {
+  applied(request: ApplyRequest, project: Project, { marks }: LoadedManifests): void {
     this.#basis = request;
     this.#trials.forget();
     this.#takeUp(project);
@@ -119,7 +119,7 @@ export class Reloader {
   }
 
   /** To be called when an apply failed for errors of the manifest, which has told so. */
-  rejected(request: ApplyRequest, { result, marks }: Loaded): void {
+  rejected(request: ApplyRequest, { result, marks }: LoadedManifests): void {
     if (this.#basis === undefined || request.load.files.join('\0') !== this.#basis.load.files.join('\0'))
       return;
     this.#toldInvalid = true;
@@ -131,7 +131,7 @@ export class Reloader {
    * To be called when a new daemon has taken over what an earlier one had applied. What was edited while there was none
    * is reloaded now, or held.
    */
-  async resumed(request: ApplyRequest, { result, marks }: Loaded): Promise<void> {
+  async resumed(request: ApplyRequest, { result, marks }: LoadedManifests): Promise<void> {
     const { record } = this.#parts.engine;
     const { watch = true, review = false, digest } = record.reload ?? {};
     this.#basis = { ...request, watch, review };
@@ -151,7 +151,7 @@ export class Reloader {
   }
 
   /** Takes the manifest up now, whether it was edited or not. */
-  reload(confirm: boolean): Promise<Result<Reloaded, ApiError['error']>> {
+  reload(confirm: boolean): Promise<Result<ReloadOutcome, ApiError['error']>> {
     return this.#parts.inTurn(() => this.#reloadNow({ confirm, forced: true }));
   }
 
@@ -192,7 +192,10 @@ export class Reloader {
     });
   }
 
-  async #reloadNow(how: { confirm: boolean; forced: boolean }): Promise<Result<Reloaded, ApiError['error']>> {
+  async #reloadNow(how: {
+    confirm: boolean;
+    forced: boolean;
+  }): Promise<Result<ReloadOutcome, ApiError['error']>> {
     const { engine, load } = this.#parts;
     const basis = this.#basis;
     if (engine.shutdown !== undefined) return err(SHUTTING_DOWN);

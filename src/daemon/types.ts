@@ -9,7 +9,7 @@ export interface DaemonPaths {
   readonly lockPath: string;
 }
 
-export interface StartFailed {
+export interface DaemonStartFailure {
   /** `locked`: another daemon of this project runs. */
   readonly code: string;
   readonly message: string;

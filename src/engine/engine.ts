@@ -1,5 +1,5 @@
 import type { ActionRequest, DownRequest, DownResponse, FailedChange, ServiceSnapshot } from '../core/api.ts';
-import type { Cause, HappeningBody } from '../core/event.ts';
+import type { Cause, ProjectEventBody } from '../core/event.ts';
 import type { GateVerdict } from '../core/machine.ts';
 import type { PlanView } from '../core/plan-view.ts';
 import { countSteps, serviceChanges, stepCounts } from '../core/reload.ts';
@@ -15,7 +15,7 @@ import { Fleet, type LoadedProject } from './fleet.ts';
 import { ProjectView } from './project-view.ts';
 import { Launches } from './launches.ts';
 import { Orphans } from './orphans.ts';
-import { type Kept, Planning, type ReloadInput, scaled } from './planning.ts';
+import { type Kept, Planner, type ReloadInput, scaled } from './planner.ts';
 import { ProjectMemory } from './project-memory.ts';
 import { Publisher } from './publisher.ts';
 import { type ResumedRun, takeOver } from './adoption.ts';
@@ -37,7 +37,7 @@ interface Change {
   readonly next: LoadedProject;
   /** What is put on record; absent where it is there already. */
   readonly remembered?: Partial<ProjectRecord>;
-  readonly happening?: HappeningBody;
+  readonly happening?: ProjectEventBody;
   /** Whether plans under way go on, but for the instances that this one concerns. */
   readonly beside?: boolean;
 }
@@ -56,7 +56,7 @@ export class Engine {
   readonly #memory: ProjectMemory;
   readonly #fleet: Fleet;
   readonly #launches: Launches;
-  readonly #planning: Planning;
+  readonly #planning: Planner;
   readonly #execution: Execution;
   readonly #projectShutdown: ProjectShutdown;
 
@@ -82,7 +82,7 @@ export class Engine {
       isGoingDown,
     });
     const awaits = (instance: InstanceId): boolean => execution.awaits(instance);
-    const planning = new Planning({ store, fleet, launches, orphans, resources, memory, awaits });
+    const planning = new Planner({ store, fleet, launches, orphans, resources, memory, awaits });
     const projectShutdown = new ProjectShutdown({
       backend,
       clock,

@@ -1,10 +1,10 @@
-import type { HappeningBody } from '../core/event.ts';
+import type { ProjectEventBody } from '../core/event.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
 import type { Store } from '../ports/store.ts';
 
 /** Puts what happened in the journal, and where; without a place it is of the project as a whole. Never throws. */
 export type Tell = (
-  body: HappeningBody,
+  body: ProjectEventBody,
   at?: { readonly service?: ServiceId; readonly instance?: InstanceId },
 ) => void;
 

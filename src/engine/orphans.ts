@@ -1,5 +1,5 @@
 import type { PlanView } from '../core/plan-view.ts';
-import type { HappeningBody } from '../core/event.ts';
+import type { ProjectEventBody } from '../core/event.ts';
 import type { RunId } from '../core/state.ts';
 import type { Backend, Orphan } from '../ports/backend.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -13,7 +13,7 @@ const REMOVAL_MS = 5_000;
 export interface OrphanPorts {
   readonly backend: Pick<Backend, 'orphans' | 'removeOrphan'>;
   readonly clock: Clock;
-  readonly tell: (happening: HappeningBody) => void;
+  readonly tell: (happening: ProjectEventBody) => void;
   /** Without the secrets it may hold. */
   readonly masked: (text: string) => string;
 }

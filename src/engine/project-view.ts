@@ -9,7 +9,7 @@ import type { LogStore } from '../ports/logs.ts';
 import type { Execution } from './execution.ts';
 import type { Fleet } from './fleet.ts';
 import type { Launches } from './launches.ts';
-import type { Planning } from './planning.ts';
+import type { Planner } from './planner.ts';
 import type { ProjectMemory } from './project-memory.ts';
 import type { Publisher } from './publisher.ts';
 import type { EngineView, PreparedLaunch } from './instance/engine-view.ts';
@@ -22,7 +22,7 @@ export interface ProjectViewParts {
   readonly logs: Pick<LogStore, 'errorTail'>;
   readonly fleet: Fleet;
   readonly launches: Launches;
-  readonly planning: Planning;
+  readonly planning: Planner;
   readonly execution: Execution;
   readonly projectShutdown: ProjectShutdown;
   readonly memory: ProjectMemory;

@@ -20,7 +20,7 @@ import type {
   TimelineResponse,
   WatchItem,
 } from '../core/api.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import type { Result } from '../core/util/result.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
 import type { ExecSession } from './backend.ts';
@@ -44,7 +44,7 @@ export interface Control {
   /** Resolves once nothing is left or all that could be done was done. A second call with a higher level escalates. */
   down(request: DownRequest): ControlResult<DownResponse>;
   explain(service: ServiceId): ControlResult<ExplainResponse>;
-  happenings(limit: number, service?: ServiceId): readonly Happening[];
+  happenings(limit: number, service?: ServiceId): readonly ProjectEvent[];
   /** Ends when all was read, or, following, when `signal` aborts. */
   logs(query: LogQuery, signal: AbortSignal): AsyncIterable<LogLine>;
   /** `atOnce`: with the share of a CPU left out where an earlier sample to compare with is missing. */

@@ -1,4 +1,4 @@
-import type { Happening, HappeningBody } from '../core/event.ts';
+import type { ProjectEvent, ProjectEventBody } from '../core/event.ts';
 import type { LoadRequest, ServiceId } from '../core/service.ts';
 import type { RunRecord } from './backend.ts';
 
@@ -48,7 +48,10 @@ export interface Store {
   /** Forgets an instance's run record; its logs stay. */
   removeRun(instance: string): void;
   /** Appends to the journal and returns what was written. A full disk drops the line, counts it and goes on. */
-  append(body: HappeningBody, at: { readonly service?: ServiceId; readonly instance?: string }): Happening;
+  append(
+    body: ProjectEventBody,
+    at: { readonly service?: ServiceId; readonly instance?: string },
+  ): ProjectEvent;
   /** The newest `limit` happenings, oldest first. */
-  happenings(limit: number, service?: ServiceId): readonly Happening[];
+  happenings(limit: number, service?: ServiceId): readonly ProjectEvent[];
 }

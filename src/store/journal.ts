@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, ftruncateSync, openSync, readSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Happening, HappeningBody } from '../core/event.ts';
+import type { ProjectEvent, ProjectEventBody } from '../core/event.ts';
 import type { ServiceId } from '../core/service.ts';
 import { explainErrno } from '../core/util/system-error.ts';
 import { readReplaced, replaceQuickly } from './files.ts';
@@ -26,7 +26,7 @@ export interface JournalOptions {
   /** Writes to the file; tests put a disk that refuses here. Answers how many bytes were taken, as write(2) does. */
   readonly write?: (fd: number, bytes: Buffer) => number;
   /** Told of what the journal adds by itself: that happenings could not be written. */
-  readonly onOwn?: (happening: Happening) => void;
+  readonly onOwn?: (happening: ProjectEvent) => void;
 }
 
 type At = { readonly service?: ServiceId; readonly instance?: string };
@@ -60,7 +60,7 @@ export class Journal {
     this.#seq = this.#history.newest()?.seq ?? 0;
   }
 
-  append(body: HappeningBody, at: At): Happening {
+  append(body: ProjectEventBody, at: At): ProjectEvent {
     const before = this.#seq;
     const lost = this.#dropped > 0 ? this.#lossWarning() : undefined;
     const happening = this.#number(body, at);
@@ -86,7 +86,7 @@ export class Journal {
   }
 
   /** The newest, oldest first; see `RecentEvents.recent`. */
-  recent(limit: number, service?: ServiceId): readonly Happening[] {
+  recent(limit: number, service?: ServiceId): readonly ProjectEvent[] {
     return this.#history.recent(limit, service);
   }
 
@@ -100,11 +100,11 @@ export class Journal {
     return this.#seq;
   }
 
-  #number(body: HappeningBody, at: At): Happening {
+  #number(body: ProjectEventBody, at: At): ProjectEvent {
     return { ...body, ...at, seq: this.#next(), time: this.#options.wall() };
   }
 
-  #lossWarning(): Happening {
+  #lossWarning(): ProjectEvent {
     const count = this.#dropped === 1 ? '1 happening' : `${this.#dropped} happenings`;
     return this.#number(
       { type: 'warning', message: `${count} could not be written to the journal: ${this.#refusal}` },
@@ -112,7 +112,7 @@ export class Journal {
     );
   }
 
-  #put(happenings: readonly Happening[]): boolean {
+  #put(happenings: readonly ProjectEvent[]): boolean {
     try {
       const fd = this.#opened();
       const lines = happenings.map((each) => `${JSON.stringify(each)}\n`).join('');
@@ -176,8 +176,8 @@ export class Journal {
  * The newest `limit` happenings of a project, oldest first, read from its files; needs no daemon and changes nothing.
  * Lines that are no happening are skipped, and so are files that cannot be read.
  */
-export function readJournal(stateDir: string, limit: number, service?: ServiceId): Happening[] {
-  const found: Happening[] = [];
+export function readJournal(stateDir: string, limit: number, service?: ServiceId): ProjectEvent[] {
+  const found: ProjectEvent[] = [];
   const fits = (of: ServiceId | undefined): boolean => service === undefined || of === service;
   collect(
     stateDir,
@@ -188,8 +188,8 @@ export function readJournal(stateDir: string, limit: number, service?: ServiceId
 }
 
 /** What a journal keeps in memory of those that its files hold, oldest first. */
-function readKept(stateDir: string): Happening[] {
-  const found: Happening[] = [];
+function readKept(stateDir: string): ProjectEvent[] {
+  const found: ProjectEvent[] = [];
   const sieve = new EventRetention();
   const choice: Choice = {
     wants: (service) => sieve.wants(service),
@@ -203,12 +203,12 @@ function readKept(stateDir: string): Happening[] {
 interface Choice {
   /** Whether one of this service may be kept; spares the parsing of the others. */
   wants(service: ServiceId | undefined): boolean;
-  keeps(happening: Happening): boolean;
+  keeps(happening: ProjectEvent): boolean;
   isFull(): boolean;
 }
 
 /** Adds what is chosen of a project's happenings to `found`, newest first. */
-function collect(stateDir: string, choice: Choice, found: Happening[]): void {
+function collect(stateDir: string, choice: Choice, found: ProjectEvent[]): void {
   for (const file of [FILE, OLDER_FILE]) collectFromEnd(join(stateDir, file), choice, found);
   if (choice.isFull()) return;
   const kept = readReplaced(join(stateDir, KEPT_FILE), () => true);
@@ -223,7 +223,7 @@ function collect(stateDir: string, choice: Choice, found: Happening[]): void {
 }
 
 /** Adds happenings of a file to `found`, newest first. */
-function collectFromEnd(path: string, choice: Choice, found: Happening[]): void {
+function collectFromEnd(path: string, choice: Choice, found: ProjectEvent[]): void {
   let fd: number | undefined;
   try {
     fd = openSync(path, 'r');
@@ -248,7 +248,7 @@ function collectFromEnd(path: string, choice: Choice, found: Happening[]): void 
   }
 }
 
-function collectLines(lines: readonly string[], choice: Choice, found: Happening[]): void {
+function collectLines(lines: readonly string[], choice: Choice, found: ProjectEvent[]): void {
   for (let i = lines.length - 1; i >= 0 && !choice.isFull(); i -= 1) {
     const line = lines[i] ?? '';
     if (!choice.wants(serviceOf(line))) continue;
@@ -277,13 +277,13 @@ function readAt(fd: number, position: number, length: number): Buffer {
   return bytes.subarray(0, filled);
 }
 
-function parseHappening(line: string): Happening | undefined {
+function parseHappening(line: string): ProjectEvent | undefined {
   if (!line.startsWith('{')) return undefined;
   try {
-    const value = JSON.parse(line) as Partial<Happening>;
+    const value = JSON.parse(line) as Partial<ProjectEvent>;
     const holds =
       typeof value.type === 'string' && Number.isSafeInteger(value.seq) && typeof value.time === 'number';
-    return holds ? (upgradedEvent(value) as unknown as Happening) : undefined;
+    return holds ? (upgradedEvent(value) as unknown as ProjectEvent) : undefined;
   } catch {
     return undefined;
   }

@@ -1,4 +1,4 @@
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import type { ServiceId } from '../core/service.ts';
 
 /** How many happenings are kept, whatever they are of. */
@@ -26,7 +26,7 @@ export class EventRetention {
   }
 
   /** To be asked of each, the newest first: whether it is kept. */
-  keeps({ service }: Pick<Happening, 'service'>): boolean {
+  keeps({ service }: Pick<ProjectEvent, 'service'>): boolean {
     if (!this.wants(service)) return false;
     if (this.#newest < KEPT) this.#newest += 1;
     else this.#besides += 1;
@@ -37,26 +37,26 @@ export class EventRetention {
 
 /** What is kept in memory of a journal, oldest first. */
 export class RecentEvents {
-  #all: readonly Happening[];
-  #later: Happening[] = [];
+  #all: readonly ProjectEvent[];
+  #later: ProjectEvent[] = [];
 
   /** `kept`: what a sieve has kept before, oldest first. */
-  constructor(kept: readonly Happening[]) {
+  constructor(kept: readonly ProjectEvent[]) {
     this.#all = kept;
   }
 
-  push(happening: Happening): void {
+  push(happening: ProjectEvent): void {
     this.#later.push(happening);
     // Sieving once in a while instead of every time keeps an append cheap.
     if (this.#later.length >= KEPT) this.#sieve();
   }
 
-  newest(): Happening | undefined {
+  newest(): ProjectEvent | undefined {
     return this.#later.at(-1) ?? this.#all.at(-1);
   }
 
   /** The newest `limit`, of one service where asked; without gaps as long as `limit` is at most `KEPT`. */
-  recent(limit: number, service?: ServiceId): readonly Happening[] {
+  recent(limit: number, service?: ServiceId): readonly ProjectEvent[] {
     if (limit <= 0) return [];
     if (service === undefined && limit <= this.#later.length) return this.#later.slice(-limit);
     if (service === undefined && limit > KEPT) this.#sieve();
@@ -65,9 +65,9 @@ export class RecentEvents {
   }
 
   /** The newest of each service and of the project itself, oldest first: what a file that is let go of may cost. */
-  ofEach(): readonly Happening[] {
+  ofEach(): readonly ProjectEvent[] {
     const counts = new Map<ServiceId | undefined, number>();
-    const found: Happening[] = [];
+    const found: ProjectEvent[] = [];
     for (const each of [...this.#all, ...this.#later].reverse()) {
       const count = counts.get(each.service) ?? 0;
       if (count >= KEPT_OF_EACH || found.length >= MOST_BESIDES) continue;

@@ -1,6 +1,6 @@
 import { readdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Happening, HappeningBody } from '../core/event.ts';
+import type { ProjectEvent, ProjectEventBody } from '../core/event.ts';
 import type { Result } from '../core/util/result.ts';
 import { err, ok } from '../core/util/result.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
@@ -25,7 +25,7 @@ interface StoreOptions {
   /** Epoch ms; the machine's clock unless a test brings its own. */
   readonly wall?: () => number;
   /** Told of happenings that the store appends by itself, so that they reach those who watch, too. */
-  readonly onOwn?: (happening: Happening) => void;
+  readonly onOwn?: (happening: ProjectEvent) => void;
 }
 
 interface StoreFailure {
@@ -161,13 +161,13 @@ class FileStore implements OpenStore {
   }
 
   append(
-    body: HappeningBody,
+    body: ProjectEventBody,
     at: { readonly service?: ServiceId; readonly instance?: InstanceId },
-  ): Happening {
+  ): ProjectEvent {
     return this.#journal.append(body, at);
   }
 
-  happenings(limit: number, service?: ServiceId): readonly Happening[] {
+  happenings(limit: number, service?: ServiceId): readonly ProjectEvent[] {
     return this.#journal.recent(limit, service);
   }
 

@@ -10,7 +10,7 @@ import type {
   StatsResponse,
   TimelineResponse,
 } from '../core/api.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
 import type { LogBuffer } from './log-buffer.ts';
 
@@ -27,7 +27,7 @@ export type Message =
   /** `past`: it is from before the first snapshot, so the lines around it are not here. */
   | {
       readonly type: 'happening';
-      readonly happening: Happening;
+      readonly happening: ProjectEvent;
       readonly dropped: number;
       readonly past?: true;
     }

@@ -6,7 +6,7 @@ import type {
   StatsResponse,
   TimelineResponse,
 } from '../core/api.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import type { InstanceId, ServiceId } from '../core/service.ts';
 import { DEFAULT_KEYMAP, type Action, type Keymap } from './keymap.ts';
 import { LogBuffer, type MatchIndex } from './log-buffer.ts';
@@ -92,7 +92,7 @@ export interface State {
   readonly names: ReadonlyMap<InstanceId, string>;
   readonly usage: ReadonlyMap<InstanceId, Usage>;
   readonly stats?: StatsResponse;
-  readonly happenings: readonly Happening[];
+  readonly happenings: readonly ProjectEvent[];
   /** Of `happenings`, how many fell out or never came. */
   readonly missed: number;
   readonly selected?: InstanceId;

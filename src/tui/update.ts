@@ -2,7 +2,7 @@ import { serviceChanges } from '../core/reload.ts';
 import { describeCounts } from '../words/counts.ts';
 import { describeChangeFailure } from '../words/cause.ts';
 import type { LogLine, ReloadResponse } from '../core/api.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import { changeLines } from '../words/counts.ts';
 import { perform } from './actions.ts';
 import { keyOf } from './keymap.ts';
@@ -13,7 +13,7 @@ import { promptKey, promptPaste } from './prompt.ts';
 import { listRows, selectable } from './rows.ts';
 import { beginDown, hearStop, seeDown } from '../words/down.ts';
 import { count } from '../words/text.ts';
-import { tellBriefly } from '../words/events.ts';
+import { briefEventText } from '../words/events.ts';
 import { bufferOf, MAX_HAPPENINGS, withSnapshot, type State, type Usage } from './state.ts';
 import { noticed, only } from './update-result.ts';
 import { listTop } from './views/services.ts';
@@ -179,12 +179,17 @@ function withDown(before: State, state: State): State {
   return { ...state, down, ...(fresh ? { view: 'shutdown', top: 0 } : {}) };
 }
 
-function sinceShutdown(happenings: readonly Happening[]): readonly Happening[] {
+function sinceShutdown(happenings: readonly ProjectEvent[]): readonly ProjectEvent[] {
   const begin = happenings.findLastIndex(({ type }) => type === 'shutdown-began');
   return begin === -1 ? [] : happenings.slice(begin);
 }
 
-function happened(state: State, happening: Happening, dropped: number, past: boolean): UpdateResult<State> {
+function happened(
+  state: State,
+  happening: ProjectEvent,
+  dropped: number,
+  past: boolean,
+): UpdateResult<State> {
   const last = state.happenings.at(-1);
   if (last !== undefined && happening.seq <= last.seq) return only(state);
   const all = [...state.happenings, happening];
@@ -203,7 +208,7 @@ function happened(state: State, happening: Happening, dropped: number, past: boo
       time,
       instance,
       stream: 'notice',
-      text: tellBriefly(happening),
+      text: briefEventText(happening),
     });
   }
   const effects: TuiEffect[] = [];
@@ -213,7 +218,7 @@ function happened(state: State, happening: Happening, dropped: number, past: boo
   return { state: aboutTheManifest(next, happening), effects };
 }
 
-const PLAN_CHANGES: ReadonlySet<Happening['type']> = new Set([
+const PLAN_CHANGES: ReadonlySet<ProjectEvent['type']> = new Set([
   'manifest-applied',
   'manifest-rejected',
   'manifest-reloaded',
@@ -222,7 +227,7 @@ const PLAN_CHANGES: ReadonlySet<Happening['type']> = new Set([
 ]);
 
 /** What has come of an edit is said, whoever made it. */
-function aboutTheManifest(state: State, happening: Happening): State {
+function aboutTheManifest(state: State, happening: ProjectEvent): State {
   const { type } = happening;
   if (type === 'manifest-reloaded') {
     const changes = changeLines(happening);

@@ -1,6 +1,6 @@
 import type { DownResponse, ProjectSnapshot } from '../core/api.ts';
 import { formatSpan } from '../core/util/duration.ts';
-import type { Happening } from '../core/event.ts';
+import type { ProjectEvent } from '../core/event.ts';
 import { isLive } from '../core/state.ts';
 import type { ProgressRow } from './progress-row.ts';
 import { shownInstances } from './instances.ts';
@@ -32,7 +32,7 @@ export function beginDown(snapshot: ProjectSnapshot, now: number, only?: Readonl
   return { begunAt: now, instances: new Map(instances), signals: new Map() };
 }
 
-export function hearStop(memory: DownMemory, happening: Happening): DownMemory {
+export function hearStop(memory: DownMemory, happening: ProjectEvent): DownMemory {
   if (happening.type !== 'instance-stopping' || happening.instance === undefined) return memory;
   return { ...memory, signals: new Map([...memory.signals, [happening.instance, happening.signal]]) };
 }

@@ -1,5 +1,5 @@
 import { formatSpan } from '../core/util/duration.ts';
-import type { Cause, Happening } from '../core/event.ts';
+import type { Cause, ProjectEvent } from '../core/event.ts';
 import type { ResourceAction } from '../core/plan-view.ts';
 import { describeExit } from './exit.ts';
 import { unreachable } from '../core/util/result.ts';
@@ -14,24 +14,24 @@ import { unnested } from './status.ts';
 import { count, oneLine } from './text.ts';
 
 /** A happening in columns: what happened, with which facts, and why. */
-export interface Told {
+export interface EventText {
   readonly verb: string;
   readonly detail: string;
   readonly why: string;
 }
 
-export function tell(happening: Happening): Told {
+export function eventText(happening: ProjectEvent): EventText {
   const { verb, detail = '', why = '' } = words(happening);
   return { verb, detail: oneLine(detail), why: oneLine(why) };
 }
 
 /** The same in one phrase. */
-export function tellBriefly(happening: Happening): string {
-  const { verb, detail, why } = tell(happening);
+export function briefEventText(happening: ProjectEvent): string {
+  const { verb, detail, why } = eventText(happening);
   return [verb, ...[detail, why].filter((part) => part !== '')].join(', ').replace(/, (?=because )/, ' ');
 }
 
-function words(h: Happening): { readonly verb: string; readonly detail?: string; readonly why?: string } {
+function words(h: ProjectEvent): { readonly verb: string; readonly detail?: string; readonly why?: string } {
   switch (h.type) {
     case 'daemon-started':
       return { verb: 'daemon started', detail: `pid ${h.pid}, version ${h.version}` };

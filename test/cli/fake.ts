@@ -25,7 +25,7 @@ import type {
   TimelineResponse,
   WatchItem,
 } from '../../src/core/api.ts';
-import type { Happening, HappeningBody, InstanceSnapshot } from '../../src/core/event.ts';
+import type { ProjectEvent, ProjectEventBody, InstanceSnapshot } from '../../src/core/event.ts';
 import type { InstanceState } from '../../src/core/state.ts';
 import { err, ok } from '../../src/core/util/result.ts';
 
@@ -137,9 +137,9 @@ export function running(sinceMs = 60_000, pid = 4711): InstanceState {
 }
 
 export function happening(
-  body: HappeningBody,
+  body: ProjectEventBody,
   at: { readonly seq?: number; readonly time?: number; readonly instance?: string } = {},
-): Happening {
+): ProjectEvent {
   const { seq = 1, time = NOW, instance: who } = at;
   const where = who === undefined ? {} : { instance: who, service: who.replace(/\.\d+$/, '') };
   return { ...body, seq, time, ...where };
@@ -183,7 +183,7 @@ export class FakeDaemon {
   downed: (request: DownRequest) => Promise<DownResponse> = () =>
     Promise.resolve({ stopped: 0, leftovers: [] });
   explained: ExplainResponse | undefined;
-  happenings: readonly Happening[] = [];
+  happenings: readonly ProjectEvent[] = [];
   lines: readonly LogLine[] = [];
   /** Undefined: of a version that cannot tell. */
   stats: StatsResponse | Promise<StatsResponse> | undefined;
@@ -213,7 +213,7 @@ export class FakeDaemon {
     for (const watcher of this.#watchers) watcher({ type: 'snapshot', snapshot });
   }
 
-  tell(told: Happening): void {
+  tell(told: ProjectEvent): void {
     for (const watcher of this.#watchers) watcher({ type: 'happening', happening: told });
   }
 
@@ -305,7 +305,7 @@ export class FakeDaemon {
     },
   };
 
-  async *#events(limit: number, signal: AbortSignal | undefined): AsyncIterable<Happening> {
+  async *#events(limit: number, signal: AbortSignal | undefined): AsyncIterable<ProjectEvent> {
     yield* this.happenings.slice(-limit);
     if (signal === undefined) return;
     for await (const item of this.#watch(signal)) if (item.type === 'happening') yield item.happening;

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Exit } from '../../src/core/exit.ts';
-import { backoffDelayMs, decide, type Ended, restoreWanted, type Verdict } from '../../src/core/restart.ts';
+import { backoffDelayMs, decide, type RunEnd, restoreWanted, type Verdict } from '../../src/core/restart.ts';
 import { describeBackoff, describeFailure, describeRetry } from '../../src/words/restart.ts';
 import type { RestartPolicy } from '../../src/core/service.ts';
 import { restartSpec } from '../rig/spec.ts';
@@ -21,7 +21,7 @@ const SHORTAGE: Exit = {
   failure: { code: 'resource-shortage', message: 'no more processes' },
 };
 
-function ended(change: Partial<Ended>): Ended {
+function ended(change: Partial<RunEnd>): RunEnd {
   return {
     restart: restartSpec(),
     recentRestarts: 0,

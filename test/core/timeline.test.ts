@@ -2,7 +2,7 @@ import type { DependencyCondition } from '../../src/core/event.ts';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { ServiceSnapshot, TimelineResponse } from '../../src/core/api.ts';
-import type { Cause, Happening, HappeningBody, InstanceSnapshot } from '../../src/core/event.ts';
+import type { Cause, ProjectEvent, ProjectEventBody, InstanceSnapshot } from '../../src/core/event.ts';
 import type { Exit } from '../../src/core/exit.ts';
 import type { InstanceState } from '../../src/core/state.ts';
 import { timeline } from '../../src/core/timeline.ts';
@@ -18,33 +18,33 @@ const BAD: Exit = { kind: 'code', code: 3 };
 const NO_PROGRAM: Exit = { kind: 'spawn-error', failure: { code: 'missing-program', message: 'm' } };
 
 const DAILY = { kind: 'every', everyMs: 86_400_000 } as const;
-const APPLIED: HappeningBody = { type: 'manifest-applied', counts: {} };
-const DAEMON: HappeningBody = { type: 'daemon-started', pid: 1, version: 'v' };
-const WAITING: HappeningBody = { type: 'instance-waiting', on: [] };
-const READY: HappeningBody = { type: 'instance-ready', run: 'r', tookMs: 1 };
-const COMPLETED: HappeningBody = { type: 'instance-completed', exit: OK };
-const started = (cause: Cause = ADDED, run = 'r'): HappeningBody => ({
+const APPLIED: ProjectEventBody = { type: 'manifest-applied', counts: {} };
+const DAEMON: ProjectEventBody = { type: 'daemon-started', pid: 1, version: 'v' };
+const WAITING: ProjectEventBody = { type: 'instance-waiting', on: [] };
+const READY: ProjectEventBody = { type: 'instance-ready', run: 'r', tookMs: 1 };
+const COMPLETED: ProjectEventBody = { type: 'instance-completed', exit: OK };
+const started = (cause: Cause = ADDED, run = 'r'): ProjectEventBody => ({
   type: 'instance-started',
   run,
   cause,
 });
-const exited = (exit: Exit): HappeningBody => ({ type: 'instance-exited', run: 'r', exit, ranMs: 1 });
-const failed = (exit: Exit): HappeningBody => ({
+const exited = (exit: Exit): ProjectEventBody => ({ type: 'instance-exited', run: 'r', exit, ranMs: 1 });
+const failed = (exit: Exit): ProjectEventBody => ({
   type: 'instance-failed',
   exit,
   reason: { kind: 'text', text: 'r' },
 });
-const stopping = (cause: Cause): HappeningBody => ({
+const stopping = (cause: Cause): ProjectEventBody => ({
   type: 'instance-stopping',
   run: 'q',
   cause,
   signal: 's',
 });
 
-type Line = readonly [time: number, body: HappeningBody, service?: string];
+type Line = readonly [time: number, body: ProjectEventBody, service?: string];
 
 /** A journal; each service has one instance, `NAME.1`, but `NAME.2` is told of as it is. */
-function journal(...lines: readonly Line[]): readonly Happening[] {
+function journal(...lines: readonly Line[]): readonly ProjectEvent[] {
   return lines.map(([time, body, name], index) => {
     const at =
       name === undefined
@@ -106,7 +106,7 @@ function short({ rows }: TimelineResponse): readonly string[] {
 describe('the rows', () => {
   const cases: readonly (readonly [
     string,
-    readonly Happening[],
+    readonly ProjectEvent[],
     readonly ServiceSnapshot[],
     readonly string[],
   ])[] = [

@@ -1,9 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import type { ApplyRequest } from '../../src/core/api.ts';
 import type { Diagnostic } from '../../src/core/diagnostic.ts';
-import type { Happening } from '../../src/core/event.ts';
+import type { ProjectEvent } from '../../src/core/event.ts';
 import type { Project, ServiceSpec } from '../../src/core/service.ts';
-import { type Loaded, Reloader } from '../../src/daemon/reloader.ts';
+import { type LoadedManifests, Reloader } from '../../src/daemon/reloader.ts';
 import { EngineRig, loaded } from '../engine/rig.ts';
 import { changeLines, describeCounts } from '../../src/words/counts.ts';
 import { settled } from '../rig/fake-clock.ts';
@@ -53,7 +53,7 @@ class Rig {
     },
   });
 
-  loaded(): Loaded {
+  loaded(): LoadedManifests {
     const isProject = 'services' in this.manifest;
     return {
       result: {
@@ -482,6 +482,6 @@ describe('review', () => {
 
 /** What an event about the manifest says, line by line. */
 function wordsOf(event: object | undefined): readonly string[] {
-  const { counts, ...what } = event as Extract<Happening, { type: 'manifest-reloaded' }>;
+  const { counts, ...what } = event as Extract<ProjectEvent, { type: 'manifest-reloaded' }>;
   return [describeCounts(counts), ...changeLines(what)];
 }

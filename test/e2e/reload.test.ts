@@ -14,7 +14,7 @@ import {
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { ReloadResponse } from '../../src/core/api.ts';
-import type { Happening } from '../../src/core/event.ts';
+import type { ProjectEvent } from '../../src/core/event.ts';
 import { isRunning } from '../rig/processes.ts';
 import { newProject, type TestProject } from '../rig/setpoint.ts';
 import { eventually } from '../rig/wait.ts';
@@ -27,18 +27,18 @@ function manifest(value: string, more = ''): string {
 ${more}`;
 }
 
-function happenings(project: TestProject): readonly Happening[] {
+function happenings(project: TestProject): readonly ProjectEvent[] {
   return readFileSync(join(project.stateDir(), 'events.ndjson'), 'utf8')
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Happening);
+    .map((line) => JSON.parse(line) as ProjectEvent);
 }
 
-function told<T extends Happening['type']>(
+function told<T extends ProjectEvent['type']>(
   project: TestProject,
   type: T,
-): readonly Extract<Happening, { type: T }>[] {
-  return happenings(project).filter((h): h is Extract<Happening, { type: T }> => h.type === type);
+): readonly Extract<ProjectEvent, { type: T }>[] {
+  return happenings(project).filter((h): h is Extract<ProjectEvent, { type: T }> => h.type === type);
 }
 
 function runsWith(project: TestProject, value: string): Promise<true> {

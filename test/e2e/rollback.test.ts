@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import type { FailedChange } from '../../src/core/api.ts';
-import type { Happening } from '../../src/core/event.ts';
+import type { ProjectEvent } from '../../src/core/event.ts';
 import { describeChangeFailure } from '../../src/words/cause.ts';
 import { newProject, type TestProject } from '../rig/setpoint.ts';
 import { eventually } from '../rig/wait.ts';
@@ -39,11 +39,11 @@ function rolledBack(project: TestProject, withinMs?: number): Promise<FailedChan
   return eventually('web to be rolled back', look, withinMs);
 }
 
-function told(project: TestProject): readonly Extract<Happening, { type: 'change-failed' }>[] {
+function told(project: TestProject): readonly Extract<ProjectEvent, { type: 'change-failed' }>[] {
   return readFileSync(join(project.stateDir(), 'events.ndjson'), 'utf8')
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Happening)
+    .map((line) => JSON.parse(line) as ProjectEvent)
     .filter((one) => one.type === 'change-failed');
 }
 

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import type { Happening } from '../../src/core/event.ts';
+import type { ProjectEvent } from '../../src/core/event.ts';
 import { descriptorsAreBack, descriptorsOf, rounds } from '../rig/faults.ts';
 import { newProject, type TestProject } from '../rig/setpoint.ts';
 import { eventually } from '../rig/wait.ts';
@@ -58,12 +58,12 @@ async function restartsOf(project: TestProject, id: string): Promise<number> {
   return (await project.instance(id))?.restarts ?? 0;
 }
 
-async function history(project: TestProject, service: string): Promise<readonly Happening[]> {
+async function history(project: TestProject, service: string): Promise<readonly ProjectEvent[]> {
   const text = await project.ok('events', service, '-n', '50', '--format', 'json');
   const parsed: unknown = JSON.parse(
     text.startsWith('[') ? text : `[${text.trimEnd().split('\n').join(',')}]`,
   );
-  return parsed as readonly Happening[];
+  return parsed as readonly ProjectEvent[];
 }
 
 test('a service that crashes at once and without a pause costs the others nothing', async (ctx) => {

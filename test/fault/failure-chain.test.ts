@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
-import type { Happening } from '../../src/core/event.ts';
+import type { ProjectEvent } from '../../src/core/event.ts';
 import { descriptorsAreBack, descriptorsOf, rounds } from '../rig/faults.ts';
 import { isRunning } from '../rig/processes.ts';
 import { newProject, type TestProject } from '../rig/setpoint.ts';
@@ -40,12 +40,12 @@ function forget(project: TestProject): void {
   rmSync(join(project.dir, 'order'), { force: true });
 }
 
-async function happenings(project: TestProject): Promise<readonly Happening[]> {
+async function happenings(project: TestProject): Promise<readonly ProjectEvent[]> {
   const text = await project.ok('events', '-n', '2000', '--format', 'json');
   return text
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Happening);
+    .map((line) => JSON.parse(line) as ProjectEvent);
 }
 
 test('a crash at the root of a chain restarts each dependent exactly once, in order', async (ctx) => {

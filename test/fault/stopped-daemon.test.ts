@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import type { Happening } from '../../src/core/event.ts';
+import type { ProjectEvent } from '../../src/core/event.ts';
 import { type Chance, eachRound, patienceMs } from '../rig/chance.ts';
 import { descriptorsAreBack, descriptorsOf, rounds } from '../rig/faults.ts';
 import { lacks } from '../rig/needs.ts';
@@ -42,12 +42,12 @@ services:
 
 const LOOKS = ['asked', 'slow', 'ready', 'live'];
 
-async function happenings(project: TestProject): Promise<readonly Happening[]> {
+async function happenings(project: TestProject): Promise<readonly ProjectEvent[]> {
   const text = await project.api('/v1/events?limit=10000');
   return text
     .split('\n')
     .filter((line) => line !== '')
-    .map((line) => JSON.parse(line) as Happening);
+    .map((line) => JSON.parse(line) as ProjectEvent);
 }
 
 /** Stops the daemon's process for a while. */

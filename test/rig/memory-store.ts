@@ -1,4 +1,4 @@
-import type { Happening, HappeningBody } from '../../src/core/event.ts';
+import type { ProjectEvent, ProjectEventBody } from '../../src/core/event.ts';
 import type { LogSpec } from '../../src/core/service.ts';
 import type { RunRecord } from '../../src/ports/backend.ts';
 import type { InstanceLogQuery, LogPaths, LogStore } from '../../src/ports/logs.ts';
@@ -7,7 +7,7 @@ import type { ProjectRecord, Store } from '../../src/ports/store.ts';
 /** A store that keeps everything in memory, as text, so that what would not survive the disk does not survive here. */
 export class MemoryStore implements Store {
   readonly stateDir = '/state';
-  readonly told: Happening[] = [];
+  readonly told: ProjectEvent[] = [];
   /** While set, writes are refused with this. */
   refuses: string | undefined;
   readonly #runs = new Map<string, string>();
@@ -39,13 +39,16 @@ export class MemoryStore implements Store {
     this.#runs.delete(instance);
   }
 
-  append(body: HappeningBody, at: { readonly service?: string; readonly instance?: string }): Happening {
-    const happening: Happening = { ...body, ...at, seq: this.told.length + 1, time: 0 };
+  append(
+    body: ProjectEventBody,
+    at: { readonly service?: string; readonly instance?: string },
+  ): ProjectEvent {
+    const happening: ProjectEvent = { ...body, ...at, seq: this.told.length + 1, time: 0 };
     this.told.push(happening);
     return happening;
   }
 
-  happenings(limit: number, service?: string): readonly Happening[] {
+  happenings(limit: number, service?: string): readonly ProjectEvent[] {
     return this.told.filter((h) => service === undefined || h.service === service).slice(-limit);
   }
 

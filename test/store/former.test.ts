@@ -6,14 +6,14 @@ import { Journal, readJournal } from '../../src/store/journal.ts';
 import { parseRunRecord } from '../../src/store/records.ts';
 import { describeCause } from '../../src/words/cause.ts';
 import { changeLines } from '../../src/words/counts.ts';
-import { tellBriefly } from '../../src/words/events.ts';
+import { briefEventText } from '../../src/words/events.ts';
 import { describeExit } from '../../src/words/exit.ts';
 
 const FORMER = join(import.meta.dirname, 'former');
 
 test('what an earlier version wrote in its journal is told by the sentences that it holds', () => {
   const events = readJournal(FORMER, 100);
-  expect(events.map(tellBriefly)).toEqual([
+  expect(events.map(briefEventText)).toEqual([
     'daemon started, pid 4711, version 0.1.0',
     'manifest applied, 2 to start, 1 to forget',
     'waiting, for db (starting, wanted: ready)',

@@ -14,7 +14,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Happening } from '../../src/core/event.ts';
+import type { ProjectEvent } from '../../src/core/event.ts';
 import type { JournalOptions } from '../../src/store/journal.ts';
 import { Journal, readJournal } from '../../src/store/journal.ts';
 
@@ -40,11 +40,11 @@ function open(options: Partial<JournalOptions> = {}): Journal {
   return journal;
 }
 
-function warn(journal: Journal, message: string, service?: string): Happening {
+function warn(journal: Journal, message: string, service?: string): ProjectEvent {
   return journal.append({ type: 'warning', message }, service === undefined ? {} : { service });
 }
 
-function messages(happenings: readonly Happening[]): string[] {
+function messages(happenings: readonly ProjectEvent[]): string[] {
   return happenings.map((each) => (each.type === 'warning' ? each.message : each.type));
 }
 
@@ -194,7 +194,7 @@ describe('a service to which something happens all the time', () => {
 describe('a disk that refuses', () => {
   it('costs lines, never an error, and the loss is told once the disk takes something again', () => {
     let full = false;
-    const own: Happening[] = [];
+    const own: ProjectEvent[] = [];
     const journal = open({
       onOwn: (happening) => own.push(happening),
       write: (fd, bytes) => {

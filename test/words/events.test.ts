@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest';
-import { tell, tellBriefly } from '../../src/words/events.ts';
-import type { HappeningBody } from '../../src/core/event.ts';
+import { eventText, briefEventText } from '../../src/words/events.ts';
+import type { ProjectEventBody } from '../../src/core/event.ts';
 import { happening } from '../cli/fake.ts';
 
-test.each<[HappeningBody, string]>([
+test.each<[ProjectEventBody, string]>([
   [{ type: 'instance-ready', run: 'r', tookMs: 300 }, 'ready, after 0.3 s'],
   [
     { type: 'instance-unready', run: 'r', reason: { kind: 'text', text: 'http failed\nHTTP 503' } },
@@ -47,6 +47,6 @@ test.each<[HappeningBody, string]>([
     'completed, stopped as unhealthy (tcp failed)',
   ],
 ])('%j', (body, text) => {
-  expect(tellBriefly(happening(body, { instance: 'web.1' }))).toBe(text);
-  expect(tell(happening(body)).why).not.toContain('\n');
+  expect(briefEventText(happening(body, { instance: 'web.1' }))).toBe(text);
+  expect(eventText(happening(body)).why).not.toContain('\n');
 });

@@ -70,21 +70,21 @@ function resource(
 }
 
 /** What of a launch, declared or concrete, names networks. */
-export interface Joining {
+export interface NetworkUse {
   readonly project: string;
   readonly container?: Pick<ContainerSpec<string>, 'networks' | 'networkMode'>;
   readonly resources?: Resources | undefined;
 }
 
 /** What of it names volumes. */
-export interface Mounting {
+export interface VolumeUse {
   readonly project: string;
   readonly mounts: ConcreteLaunch['mounts'];
   readonly resources?: Resources | undefined;
 }
 
 /** The networks a container joins, the first one being its main one; none where a network mode says otherwise. */
-export function networksOf({ project, container, resources }: Joining): readonly Resource[] {
+export function networksOf({ project, container, resources }: NetworkUse): readonly Resource[] {
   if (container === undefined || container.networkMode !== undefined) return [];
   const keys = container.networks.length === 0 ? ['default'] : [...new Set(container.networks)];
   return keys.map((key) => resource(project, key, resources?.networks));
@@ -95,7 +95,7 @@ export function volumeOf(project: string, key: string, resources: Resources | un
 }
 
 /** The named volumes a container mounts. */
-export function volumesOf({ project, mounts, resources }: Mounting): readonly Resource[] {
+export function volumesOf({ project, mounts, resources }: VolumeUse): readonly Resource[] {
   const keys = mounts.flatMap((mount) =>
     mount.type === 'volume' && mount.source !== '' ? [mount.source] : [],
   );

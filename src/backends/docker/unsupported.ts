@@ -1,15 +1,15 @@
 import type { ConcreteLaunch } from '../../core/launch.ts';
 
 /** A key of the manifest that a container cannot honour. */
-export interface Unsupported {
+export interface UnsupportedSetting {
   readonly key: string;
   readonly why: string;
 }
 
 /** What of a launch a container cannot honour: to be refused, never left out without a word. */
-export function unsupportedByDocker(launch: ConcreteLaunch): readonly Unsupported[] {
+export function unsupportedByDocker(launch: ConcreteLaunch): readonly UnsupportedSetting[] {
   const { container } = launch;
-  const found: Unsupported[] = [];
+  const found: UnsupportedSetting[] = [];
   const refuse = (key: string, why: string): void => void found.push({ key, why });
   if (launch.umask !== undefined) refuse('umask', 'the engine has no setting for it; set it in the command');
   if (launch.socket !== undefined) refuse('socket', 'it is a path of the host; mount its folder instead');

@@ -1,5 +1,5 @@
 import type { LogQuery, Operations, WatchItem } from '../../core/api.ts';
-import type { Happening } from '../../core/event.ts';
+import type { ProjectEvent } from '../../core/event.ts';
 import type { ServiceId } from '../../core/service.ts';
 import type { Control } from '../../ports/control.ts';
 import { encodeLine, type ByteStream, type LineStream } from './line-stream.ts';
@@ -124,7 +124,7 @@ function newestSeq(control: Control): number {
   return control.happenings(1).at(-1)?.seq ?? 0;
 }
 
-function happeningsAfter(control: Control, seq: number, service?: ServiceId): readonly Happening[] {
+function happeningsAfter(control: Control, seq: number, service?: ServiceId): readonly ProjectEvent[] {
   const latest = control.happenings(LATEST, service);
   const oldest = latest[0];
   const enough = latest.length < LATEST || oldest === undefined || oldest.seq <= seq + 1;

@@ -11,7 +11,7 @@ import type { ByteStream, LineStream } from './line-stream.ts';
 import type { WatchHub } from './watch-hub.ts';
 
 /** What handlers work with. */
-export interface Served {
+export interface HandlerServices {
   readonly control: Control;
   readonly hub: WatchHub;
   readonly leases: Leases;
@@ -31,7 +31,7 @@ type ReplyOf<K extends Reply['kind'], T = unknown> = Extract<Reply<T>, { readonl
 
 /** Carries a request out of which everything has been read and checked. */
 type Handler<K extends OperationId> = (
-  served: Served,
+  served: HandlerServices,
   call: Operations[K]['call'],
 ) => Answered<ReplyOf<Operations[K]['kind'], Operations[K]['answer']>>;
 
@@ -92,8 +92,8 @@ const handlers: { readonly [K in OperationId]: Handler<K> } = {
 type Call = Operations[OperationId]['call'];
 
 /** `call` has to be one of that operation. */
-export function carryOut(operation: OperationId, served: Served, call: Call): Answered<Reply> {
-  const handler = handlers[operation] as (served: Served, call: Call) => Answered<Reply>;
+export function carryOut(operation: OperationId, served: HandlerServices, call: Call): Answered<Reply> {
+  const handler = handlers[operation] as (served: HandlerServices, call: Call) => Answered<Reply>;
   return handler(served, call);
 }
 

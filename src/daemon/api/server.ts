@@ -17,7 +17,7 @@ import { ByteStream, encodeLine, LineStream, OpenStreams } from './line-stream.t
 import { requests } from './generated/requests.js';
 import { readQuery } from './query.ts';
 import { matchOperation } from './router.ts';
-import { carryOut, type Reply, type Served } from './routes.ts';
+import { carryOut, type Reply, type HandlerServices } from './routes.ts';
 import { listenAt, type SocketFile } from './socket-file.ts';
 import { WatchHub } from './watch-hub.ts';
 
@@ -65,7 +65,7 @@ export function createApiServer(control: Control, options: ApiServerOptions): Ap
 
 class HttpApiServer implements ApiServer {
   readonly #server: Server;
-  readonly #served: Served;
+  readonly #served: HandlerServices;
   readonly #streams: OpenStreams;
   readonly #limit: ConnectionLimit;
   readonly #mostSockets: number;

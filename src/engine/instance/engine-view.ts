@@ -1,4 +1,4 @@
-import type { Cause, HappeningBody } from '../../core/event.ts';
+import type { Cause, ProjectEventBody } from '../../core/event.ts';
 import type { Exit, StartFailure } from '../../core/exit.ts';
 import type { ConcreteLaunch, TextContext } from '../../core/launch.ts';
 import type { GateVerdict, MachineEvent } from '../../core/machine.ts';
@@ -75,7 +75,7 @@ export interface InstanceView {
   /** How the run before ended; undefined where there was none. */
   readonly lastExit: Exit | undefined;
   dispatch(event: MachineEvent): void;
-  tell(happening: HappeningBody): void;
+  tell(happening: ProjectEventBody): void;
   /** Called after every change of what a snapshot shows. */
   changed(): void;
   /** The launch of this run, with late references filled in and ports handed out. */

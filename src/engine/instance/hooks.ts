@@ -1,4 +1,4 @@
-import type { CommandEnd, HappeningBody } from '../../core/event.ts';
+import type { CommandEnd, ProjectEventBody } from '../../core/event.ts';
 import { concreteCommand } from '../../core/launch.ts';
 import { err, ok, type Result, unreachable } from '../../core/util/result.ts';
 import type { Hook } from '../../core/service.ts';
@@ -13,7 +13,7 @@ export interface HookHost {
   within(): CommandRunner | undefined;
   /** What hooks run with; undefined where that is not known. */
   prepared(): Promise<PreparedLaunch | undefined>;
-  readonly tell: (happening: HappeningBody) => void;
+  readonly tell: (happening: ProjectEventBody) => void;
   /** Without the secrets it may hold. */
   readonly masked: (text: string) => string;
 }

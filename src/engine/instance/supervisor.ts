@@ -1,4 +1,4 @@
-import type { Cause, HappeningBody, InstanceSnapshot } from '../../core/event.ts';
+import type { Cause, ProjectEventBody, InstanceSnapshot } from '../../core/event.ts';
 import type { Exit, StartFailure } from '../../core/exit.ts';
 import {
   type Effect,
@@ -193,7 +193,7 @@ export class Supervisor implements InstanceView {
   }
 
   /** Puts what happened to this instance in the journal. */
-  tell(happening: HappeningBody): void {
+  tell(happening: ProjectEventBody): void {
     this.#ports.store.append(happening, { service: this.ref.service, instance: this.ref.id });
   }
 

@@ -1,4 +1,4 @@
-import type { Cause, HappeningBody } from '../../core/event.ts';
+import type { Cause, ProjectEventBody } from '../../core/event.ts';
 import type { ScheduleSpec, WatchSpec } from '../../core/service.ts';
 import type { Calendar } from '../../ports/calendar.ts';
 import type { Clock } from '../../ports/clock.ts';
@@ -9,7 +9,7 @@ import { SourceWatch } from './source-watch.ts';
 interface TriggersHost {
   due(cause: Cause): void;
   filesChanged(cause: Cause, action: WatchSpec['action']): void;
-  tell(happening: HappeningBody): void;
+  tell(happening: ProjectEventBody): void;
   changed(): void;
 }
 

@@ -171,7 +171,7 @@ class Evaluation {
 }
 
 /** What is wanted of a scalar at some place of the manifest; `any` is whatever the text reads as. */
-export type Wanted = 'string' | 'number' | 'boolean' | 'any';
+export type ExpectedType = 'string' | 'number' | 'boolean' | 'any';
 
 /** A path is the keys from the top, with the index for an item of a list: `['services', 'web', 'command', '0']`. */
 export type NodePath = readonly string[];
@@ -183,7 +183,7 @@ export interface NodeOptions {
   allowReferences(at: NodePath): boolean;
   modeFor(at: NodePath): InterpolationMode | 'none';
   /** Asked for values that interpolation has changed. */
-  wants(at: NodePath): Wanted;
+  wants(at: NodePath): ExpectedType;
 }
 
 interface InterpolatedNode {
@@ -280,7 +280,7 @@ function placeIn(place: Place, value: string, span: { offset: number; length: nu
   return { ...place, column, endColumn: column + Math.max(1, span.length) };
 }
 
-function as(wanted: Wanted, text: string): string | number | boolean {
+function as(wanted: ExpectedType, text: string): string | number | boolean {
   if (wanted === 'string') return text;
   const value = retype(text);
   return wanted === 'any' || typeof value === wanted ? value : text;

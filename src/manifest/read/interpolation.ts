@@ -3,7 +3,7 @@ import type { LateRef } from '../../core/service.ts';
 import { dialects } from '../backends/dialects.ts';
 import { resolveShape, shape as manifestShape } from '../generated/validator.js';
 import type { Shape } from '../generated/validator.js';
-import type { NodeOptions, NodePath, Wanted } from './interpolate.ts';
+import type { NodeOptions, NodePath, ExpectedType } from './interpolate.ts';
 import type { MapNode } from './node.ts';
 import { parseReference } from './reference.ts';
 import { shapeBelow } from '../check/shape.ts';
@@ -90,7 +90,7 @@ function isProbe(key: string | undefined): boolean {
   return key === 'ready' || key === 'live';
 }
 
-function wants(at: NodePath): Wanted {
+function wants(at: NodePath): ExpectedType {
   let shape: Shape = manifestShape;
   for (const key of at) {
     const current = resolveShape(shape);

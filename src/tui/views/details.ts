@@ -1,11 +1,11 @@
 /** Everything there is to know of the selected service. */
 import type { ExplainResponse, InstanceDetails, ProcessView } from '../../core/api.ts';
-import type { Happening } from '../../core/event.ts';
+import type { ProjectEvent } from '../../core/event.ts';
 import { verdict } from '../../words/status.ts';
 import { clockTime, oneLine } from '../../words/text.ts';
 import { explainFacts } from '../../words/explain-facts.ts';
 import { percentText } from '../../words/figures.ts';
-import { tell } from '../../words/events.ts';
+import { eventText } from '../../words/events.ts';
 import { daemonNow, nameOf, type State } from '../state.ts';
 import { fit, foreignText, span, wrapWords, type ScreenRow } from '../text.ts';
 import { historyRows } from './history.ts';
@@ -151,9 +151,9 @@ function processRows({ theme }: State, processes: readonly ProcessView[]): reado
   return rows;
 }
 
-function endRow(state: State): (end: Happening) => ScreenRow {
+function endRow(state: State): (end: ProjectEvent) => ScreenRow {
   return (end) => {
-    const { detail, why } = tell(end);
+    const { detail, why } = eventText(end);
     return [
       span(`${clockTime(end.time).slice(0, 8)} `, state.theme.dim),
       span(`${nameOf(state, end.instance ?? '')}  `),

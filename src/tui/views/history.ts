@@ -1,7 +1,7 @@
 import type { ExplainResponse } from '../../core/api.ts';
 import { clockTime } from '../../words/text.ts';
 import { displayWidth } from '../../words/width.ts';
-import { tell } from '../../words/events.ts';
+import { eventText } from '../../words/events.ts';
 import { nameOf, type State } from '../state.ts';
 import { fit, foreignText, span, type ScreenRow } from '../text.ts';
 
@@ -10,7 +10,7 @@ const WITH_MS = 160;
 
 /** What happened, a row for each, in columns. */
 export function historyRows(state: State, history: ExplainResponse['history']): readonly ScreenRow[] {
-  const told = history.map((happening) => ({ happening, ...tell(happening) }));
+  const told = history.map((happening) => ({ happening, ...eventText(happening) }));
   const widest = (texts: readonly string[], most: number): number =>
     Math.min(most, Math.max(0, ...texts.map((text) => displayWidth(text))));
   const nameWidth = widest(

@@ -159,9 +159,9 @@ describe('the contract', () => {
     expect(problems('ProjectSnapshot', { ...snapshot, revision: 'x' })).not.toEqual([]);
     const reason = { kind: 'reported', output: 'r' };
     const happening = { seq: 1, time: 1, service: 'web', type: 'instance-unready', run: 'r', reason };
-    expect(problems('Happening', happening)).toEqual([]);
-    expect(problems('Happening', { ...happening, exit: { kind: 'code', code: 1 } })).not.toEqual([]);
-    expect(problems('Happening', { ...happening, type: 'instance-lost' })).not.toEqual([]);
+    expect(problems('ProjectEvent', happening)).toEqual([]);
+    expect(problems('ProjectEvent', { ...happening, exit: { kind: 'code', code: 1 } })).not.toEqual([]);
+    expect(problems('ProjectEvent', { ...happening, type: 'instance-lost' })).not.toEqual([]);
     const text = JSON.stringify(snapshot);
     const answer = { status: 200, type: 'application/json', text };
     const check = (received: typeof answer) => () => checkAnswer('GET', '/v1/status', received);

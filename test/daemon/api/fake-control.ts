@@ -13,7 +13,7 @@ import type {
   TimelineResponse,
   WatchItem,
 } from '../../../src/core/api.ts';
-import type { Happening, HappeningBody } from '../../../src/core/event.ts';
+import type { ProjectEvent, ProjectEventBody } from '../../../src/core/event.ts';
 import type { Exit } from '../../../src/core/exit.ts';
 import { err, ok, type Result } from '../../../src/core/util/result.ts';
 import type { ExecOutput, ExecSession } from '../../../src/ports/backend.ts';
@@ -153,7 +153,7 @@ export class FakeSession implements ExecSession {
 export class FakeControl implements Control {
   readonly asked: unknown[] = [];
   readonly listeners = new Set<(item: WatchItem) => void>();
-  readonly journal: Happening[] = [];
+  readonly journal: ProjectEvent[] = [];
   readonly released: boolean[] = [];
   revision = 1;
   /** How often the snapshot was asked for. */
@@ -240,7 +240,7 @@ export class FakeControl implements Control {
     });
   }
 
-  happenings(limit: number, service?: string): readonly Happening[] {
+  happenings(limit: number, service?: string): readonly ProjectEvent[] {
     const all = this.journal.filter((h) => service === undefined || h.service === service);
     return limit === 0 ? [] : all.slice(-limit);
   }
@@ -291,7 +291,7 @@ export class FakeControl implements Control {
   }
 
   /** Puts something into the journal and tells those who watch. */
-  happen(body: HappeningBody, service?: string): Happening {
+  happen(body: ProjectEventBody, service?: string): ProjectEvent {
     const seq = (this.journal.at(-1)?.seq ?? 0) + 1;
     const happening = {
       ...body,

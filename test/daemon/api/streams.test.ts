@@ -3,7 +3,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { LogLine, WatchItem } from '../../../src/core/api.ts';
-import type { Happening } from '../../../src/core/event.ts';
+import type { ProjectEvent } from '../../../src/core/event.ts';
 import { checkAnswer } from '../../rig/contract.ts';
 import { linesOf, logLine } from './fake-control.ts';
 import { dialRaw, post, rawRequest, serve, until, type Served } from './rig.ts';
@@ -73,7 +73,7 @@ async function openUnread(socketPath: string, path: string): Promise<Socket> {
   return socket;
 }
 
-const seqs = (items: readonly unknown[]): number[] => (items as Happening[]).map((h) => h.seq);
+const seqs = (items: readonly unknown[]): number[] => (items as ProjectEvent[]).map((h) => h.seq);
 
 describe('watch', () => {
   test('a snapshot comes first, then every change and happening', async () => {

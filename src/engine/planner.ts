@@ -41,7 +41,7 @@ export interface PlanningHost {
 }
 
 /** Makes plans: sees how the instances are and compares. Changes nothing but that automatic ports are handed out. */
-export class Planning {
+export class Planner {
   readonly #host: PlanningHost;
 
   constructor(host: PlanningHost) {
