@@ -173,7 +173,8 @@ describe('without a file descriptor left', () => {
   test('a start is refused as a shortage, and the end of a run is still seen for what it was', async () => {
     const proc = await rig.start(['sleep', '1000']);
     const pid = await until(() => proc.pid());
-    const request = rig.request(['true'], {}, { instance: 'web.1' });
+    // Of another instance: the start of a run takes what the one before it has left out of the folder.
+    const request = rig.request(['true'], {}, { instance: 'web.2' });
     useUp();
     process.kill(pid, 'SIGTERM');
     const [exit, refused] = await Promise.all([proc.exited, rig.backend.start(request)]);
