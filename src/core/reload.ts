@@ -9,10 +9,11 @@ import { type InstanceState, isReady, type Wanted } from './state.ts';
 const MOST_CHANGES = 50;
 
 /** How many steps do what. What is forgotten without having run counts as stopped. */
-export function countSteps({ steps }: Pick<PlanView, 'steps'>): PlanCounts {
+export function countSteps({ steps, resources = [] }: Pick<PlanView, 'steps' | 'resources'>): PlanCounts {
   const counts = { start: 0, replace: 0, update: 0, stop: 0 };
   for (const step of meaningful(steps)) counts[step.action === 'forget' ? 'stop' : step.action] += 1;
-  return counts;
+  const changed = resources.filter(({ action }) => action !== 'keep').length;
+  return changed === 0 ? counts : { ...counts, resources: changed };
 }
 
 /** How many steps of a plan do what, in their order. */

@@ -6,12 +6,13 @@ import { describeCause } from './cause.ts';
 /** "1 to start, 2 to replace"; "nothing to do". */
 export function describeCounts(counts: PlanCounts | FormerText): string {
   if ('text' in counts) return counts.text;
-  const { start, replace, update, stop } = counts;
+  const { start, replace, update, stop, resources = 0 } = counts;
   const parts: readonly (readonly [number, string])[] = [
     [start, 'to start'],
     [replace, 'to replace'],
     [update, 'in place'],
     [stop, 'to stop'],
+    [resources, resources === 1 ? 'resource to make or remove' : 'resources to make or remove'],
   ];
   const said = parts.filter(([n]) => n > 0).map(([n, what]) => `${n} ${what}`);
   return said.length === 0 ? 'nothing to do' : said.join(', ');

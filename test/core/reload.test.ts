@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Cause } from '../../src/core/event.ts';
-import type { ActionKind, PlanStep } from '../../src/core/plan-view.ts';
+import type { ActionKind, PlanStep, ResourceStep } from '../../src/core/plan-view.ts';
 import {
   beginTrial,
   countSteps,
@@ -53,6 +53,21 @@ describe('what a reload does, in words', () => {
 
   test('nothing is nothing, and much is bounded', () => {
     expect(describeCounts(countSteps({ steps: [step('none', 'a.1')] }))).toBe('nothing to do');
+  });
+
+  test('also of resources, of which what is kept is nothing to do', () => {
+    const resource = (action: ResourceStep['action'], name: string): ResourceStep => ({
+      id: `${action}:network:${name}`,
+      action,
+      kind: 'network',
+      name,
+      causes: [],
+      after: [],
+      services: [],
+      backend: 'docker',
+    });
+    const resources = [resource('remove', 'a'), resource('keep', 'b')];
+    expect(describeCounts(countSteps({ steps: [], resources }))).toBe('1 resource to make or remove');
     const lines = changeLines(
       serviceChanges({ steps: Array.from({ length: 80 }, (_, n) => step('start', `s${n}.1`)) }),
     );
