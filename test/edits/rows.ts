@@ -61,9 +61,12 @@ function below(
 /** Tried on an engine, where there is one. */
 export const ON_ENGINE = 'needs an engine';
 
+/** Tried where there is bubblewrap. */
+export const IN_SANDBOX = 'needs bubblewrap';
+
 const container: More = { base: CONTAINER, notReal: ON_ENGINE };
 const shell: More = { base: SHELL, notReal: 'needs nix' };
-const enclosed: More = { notReal: 'needs bubblewrap' };
+const enclosed: More = { notReal: IN_SANDBOX };
 const built: More = { base: { command: ['sleep', '1000'] }, notReal: ON_ENGINE };
 const grouped: More = { notReal: 'needs a control group' };
 

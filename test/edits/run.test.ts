@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { dockerAt, engineEnv, lacksEngine, provideImage } from '../backends/docker/engine.ts';
+import { lacks } from '../rig/needs.ts';
 import { newProject } from '../rig/setpoint.ts';
 import { attempt } from './attempt.ts';
-import { EDITS, FILES, IMAGES, ON_ENGINE } from './rows.ts';
+import { EDITS, FILES, IMAGES, IN_SANDBOX, ON_ENGINE } from './rows.ts';
 
 const ofService = EDITS.filter(({ top }) => top === undefined);
 
@@ -11,6 +12,14 @@ test('what the plan says of an edit of any key is what comes to pass, and then n
   expect(edits.length).toBeGreaterThan(80);
   await attempt(newProject(ctx, FILES), edits, 20_000);
 }, 90_000);
+
+test('the same of mounts and sandboxes', async (ctx) => {
+  const missing = lacks('bwrap');
+  if (missing !== undefined) ctx.skip(missing);
+  const edits = ofService.filter(({ notReal }) => notReal === IN_SANDBOX);
+  expect(edits.length).toBe(6);
+  await attempt(newProject(ctx, FILES), edits, 20_000);
+}, 60_000);
 
 test('the same of the keys of containers, on an engine', async (ctx) => {
   const missing = lacksEngine();
