@@ -77,8 +77,9 @@ export class Reader {
   /** `least` is the shortest that makes sense, such as `10ms`. */
   durationMs(node: Node | undefined, least = '0s'): number | undefined {
     const ms = this.#parsed(node, 'bad-duration', parseDuration);
+    if (node === undefined || ms === undefined) return undefined;
     const bound = parseDuration(least);
-    if (node === undefined || ms === undefined || !bound.ok || ms >= bound.value) return ms;
+    if (!bound.ok || ms >= bound.value) return ms;
     this.report.error('bad-duration', node.place, `${formatDuration(ms)} is too short`, {
       note: `expected at least ${least}`,
     });
@@ -88,8 +89,9 @@ export class Reader {
   /** `least` is the smallest that makes sense, such as `1MiB`. */
   bytes(node: Node | undefined, least = '0'): number | undefined {
     const bytes = this.#parsed(node, 'bad-size', parseSize);
+    if (node === undefined || bytes === undefined) return undefined;
     const bound = parseSize(least);
-    if (node === undefined || bytes === undefined || !bound.ok || bytes >= bound.value) return bytes;
+    if (!bound.ok || bytes >= bound.value) return bytes;
     this.report.error('bad-size', node.place, `${formatSize(bytes)} is too little`, {
       note: `expected at least ${least}; a number without a unit counts bytes`,
     });

@@ -73,18 +73,37 @@ export function readMembers(
   reader: Reader,
   prefix = '',
 ): Readonly<Record<string, unknown>> {
+  const entries = node?.kind === 'map' ? node.entries : undefined;
   const members: Record<string, unknown> = {};
-  for (const [key, row] of Object.entries(rows)) {
-    if (!('read' in row) || row.member?.startsWith(prefix) !== true) continue;
-    const name = row.member.slice(prefix.length);
-    if (name.includes('.')) continue;
-    const value = (row as ReadRow<string, unknown>).read(
-      node?.kind === 'map' ? node.entries.get(key)?.value : undefined,
-      reader,
-    );
+  for (const { key, name, read } of readersOf(rows, prefix)) {
+    const value = read(entries?.get(key)?.value, reader);
     if (value !== undefined) members[name] = value;
   }
   return members;
+}
+
+interface MemberReader {
+  readonly key: string;
+  /** Of the member, without the prefix. */
+  readonly name: string;
+  readonly read: Read<unknown>;
+}
+
+/** Of each table and prefix once: every service is read by them. */
+const READERS = new WeakMap<KeyRows, Map<string, readonly MemberReader[]>>();
+
+function readersOf(rows: KeyRows, prefix: string): readonly MemberReader[] {
+  const known = READERS.get(rows) ?? new Map<string, readonly MemberReader[]>();
+  READERS.set(rows, known);
+  const readers =
+    known.get(prefix) ??
+    Object.entries(rows).flatMap(([key, row]): readonly MemberReader[] => {
+      if (!('read' in row) || row.member?.startsWith(prefix) !== true) return [];
+      const name = row.member.slice(prefix.length);
+      return name.includes('.') ? [] : [{ key, name, read: (row as ReadRow<string, unknown>).read }];
+    });
+  known.set(prefix, readers);
+  return readers;
 }
 
 /** What stands under a key, in its long form. */
